@@ -1,0 +1,37 @@
+# make demo and make test set everything up by themselves: they need Python 3.11 or newer with venv, and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One BLAS thread: on a shared machine two fight for the cores and the same run takes many times longer.
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+
+.PHONY: install demo test lint bench clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "zeroskip needs Python 3.11 or newer: set PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "no venv for $(PYTHON): on Debian, apt-get install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/zeroskip demo --out zeroskip-demo
+
+test: install lint
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python benchmarks/bench_eie.py
+
+clean:
+	rm -rf $(VENV) zeroskip-demo

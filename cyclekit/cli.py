@@ -1,0 +1,107 @@
+"""The command `zeroskip`: what it accepts, and how it ends. The work is in commands.py, imported when it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from workloads.errors import BadInput
+
+EPILOG = """examples:
+  zeroskip list workloads
+  zeroskip run eie alex-7 --check
+  zeroskip run eie lenet-300-100 --inputs 10 --set n_pes=16 --engine schedule
+  zeroskip run eie my_layer.npz --preset silicon --json run.json
+  zeroskip validate eie --out figures
+"""
+WORKLOAD = """a name of the catalogue, or an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in],
+and perhaps bias f32[out]"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message}; see '{self.prog} --help'")
+
+
+def parser() -> Parser:
+    """Return the grammar of the command line."""
+    top = Parser(
+        prog="zeroskip",
+        description="Cycle-level simulators of hardware that skips zeros.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", metavar="PATH|-", help="write the result as JSON to a file, or to standard output")
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
+
+    found = verbs.add_parser("list", parents=[common], help="say what there is: machines, workloads or presets")
+    found.add_argument("what", choices=("machines", "workloads", "presets"))
+
+    run = verbs.add_parser("run", parents=[common], help="run a workload through a machine")
+    run.add_argument("machine", metavar="MACHINE")
+    run.add_argument("workload", metavar="WORKLOAD", help=WORKLOAD)
+    run.add_argument("--preset", metavar="P", help="the design to start from (default: the machine's first)")
+    run.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of the design")
+    run.add_argument("--engine", metavar="E", help="events (SimPy, the default) or schedule (jitted; the same cycles)")
+    run.add_argument("--inputs", metavar="N", type=_positive, help="run only the first N inputs of the batch")
+    run.add_argument("--check", action="store_true", help="compare the values with the references")
+
+    validate = verbs.add_parser("validate", parents=[common], help="hold a machine against published figures")
+    validate.add_argument("machine", metavar="MACHINE")
+    validate.add_argument("--out", metavar="DIR", help="draw the figures into this folder")
+
+    demo = verbs.add_parser("demo", parents=[common], help="a first look at every installed machine, with figures")
+    demo.add_argument(
+        "--out", metavar="DIR", default="zeroskip-demo", help="folder for the figures (default: %(default)s)"
+    )
+    demo.add_argument("--short", action="store_true", help="a few inputs and no validation: under 30 seconds")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, 1 where a check failed, 2 for bad input, 130 when interrupted."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    debug = "--debug" in argv
+    try:
+        options = parser().parse_args(argv)
+        from cyclekit import commands
+
+        return getattr(commands, options.verb)(options)
+    except KeyboardInterrupt:
+        print("zeroskip: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; nothing is left to say, not even when Python flushes at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (BadInput, OSError, MemoryError) as error:
+        if debug:
+            raise
+        print(f"zeroskip: error: {_line(error)}", file=sys.stderr)
+        return 2
+
+
+def _positive(text: str) -> int:
+    try:
+        if (number := int(text)) >= 1:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory for this workload on this machine"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return " ".join(str(error).split())

@@ -1,0 +1,197 @@
+"""What the verbs of the command line do; one function a verb."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from cyclekit import machine
+from cyclekit.run import Run
+from cyclekit.terminal import Output, progress
+from cyclekit.validation import Validation, mean_error, worst
+from workloads.errors import BadInput
+
+LONG_S = 2.0  # a run expected to take longer says so first
+
+
+def list(options: Namespace) -> int:
+    """Say what there is."""
+    out = Output(options.json)
+    if options.what == "workloads":
+        from workloads.catalogue import describe
+
+        rows = [{"name": name, "description": text} for name, text in describe().items()]
+    elif options.what == "machines":
+        rows = [{"name": m.name, "description": m.title, "engines": ", ".join(m.engines)} for m in _machines()]
+    else:
+        rows = [
+            {"machine": m.name, "name": name, "description": m.preset_notes[name], "spec": spec.as_dict()}
+            for m in _machines()
+            for name, spec in m.presets.items()
+        ]
+    columns = [column for column in rows[0] if column != "spec"]
+    out.table(options.what, columns, [[row[column] for column in columns] for row in rows])
+    out.result(rows)
+    return 0
+
+
+def run(options: Namespace) -> int:
+    """Run a workload through a machine; 1 where a check failed."""
+    import workloads
+
+    out = Output(options.json)
+    chosen = machine.load(options.machine)
+    spec = chosen.design(options.preset, _changes(options.set))
+    engine = chosen.engine(options.engine)
+    work = workloads.load(options.workload)
+    layers, inputs = machine.layers_and_inputs(work, options.inputs)
+    images = chosen.encode(layers, spec)
+    _announce(chosen, images, layers, spec, engine)
+    runs = []
+    total = len(inputs) * len(images)
+    with progress(f"{chosen.name} {engine}") as step:
+        for found in machine.run_through(chosen, images, inputs, spec, engine=engine, check=options.check):
+            runs.append(found.without_arrays())
+            step(found.workload, len(runs), total)
+    _show(out, runs)
+    results = [found.as_dict() for found in runs]
+    out.result(results[0] if len(results) == 1 else results)
+    return 0 if all(found.check is None or found.check["passed"] for found in runs) else 1
+
+
+def validate(options: Namespace) -> int:
+    """Hold a machine against published figures."""
+    out = Output(options.json)
+    chosen = machine.load(options.machine)
+    with progress(f"validate {chosen.name}") as step:
+        validation = chosen.validate(step)
+    show_validation(out, validation)
+    if options.out is not None:
+        for path in chosen.draw_validation(validation, Path(options.out)):
+            out.line(f"wrote {path}")
+    out.result(validation.as_dict())
+    return 0
+
+
+def demo(options: Namespace) -> int:
+    """Show every installed machine at work."""
+    out = Output(options.json)
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for chosen in _machines():
+        with progress(f"demo {chosen.name}") as step:
+            results[chosen.name] = found = chosen.demo(folder, short=options.short, progress=step)
+        for title, rows in found.tables.items():
+            out.table(title, [*rows[0]], [[*row.values()] for row in rows])
+            out.line()
+        if found.validation is not None:
+            show_validation(out, found.validation)
+        for line in (*found.remarks, *(f"wrote {path}" for path in found.figures)):
+            out.line(line)
+    out.result({name: found.as_dict() for name, found in results.items()})
+    return 0 if all(found.passed for found in results.values()) else 1
+
+
+def show_validation(out: Output, validation: Validation) -> None:
+    """Print a validation: times layer by layer, figures by their mean and largest error, footnotes."""
+    kinds = [*dict.fromkeys(row.kind for row in validation.comparisons)]
+    for source in dict.fromkeys(row.source for row in validation.comparisons if not row.setting):
+        rows = []
+        for quantity in dict.fromkeys(row.quantity for row in validation.select(source=source)):
+            by_kind = [validation.select(source=source, quantity=quantity, kind=kind) for kind in kinds]
+            for points in zip(*by_kind, strict=True):
+                cells = [part for p in points for part in (f"{p.simulated:.2f}", f"{p.error:+.1f}%")]
+                rows.append([points[0].layer, f"{quantity} [{points[0].unit}]", f"{points[0].published:g}", *cells])
+            means = [part for rows_of in by_kind for part in ("", f"{mean_error(rows_of):.1f}%")]
+            rows.append(["mean size of error", quantity, "", *means])
+        heads = [part for kind in kinds for part in (kind, "error")]
+        out.table(
+            f"{validation.machine}: {source}, published and simulated", ["layer", "quantity", "paper", *heads], rows
+        )
+        out.line()
+    rows = []
+    for source, quantity in validation.groups():
+        for kind in kinds:
+            points = [p for p in validation.select(source=source, quantity=quantity, kind=kind) if p.setting]
+            if points:
+                bad, unit = worst(points), "points" if points[0].unit == "%" else "%"
+                where = (
+                    f"{bad.error:+.1f} {unit} ({bad.layer} at {bad.setting}: {bad.published:g} is {bad.simulated:.1f})"
+                )
+                rows.append([source, quantity, kind, str(len(points)), f"{mean_error(points):.2f} {unit}", where])
+    columns = ["figure", "quantity", "workloads", "values", "mean error", "largest error"]
+    out.table(f"{validation.machine}: figures, published and simulated", columns, rows)
+    for number, note in enumerate(validation.footnotes, 1):
+        out.line(f"  [{number}] {note}")
+    out.line()
+
+
+def _machines() -> Sequence[machine.Machine]:
+    return [machine.load(name) for name in machine.installed()]
+
+
+def _changes(settings: Sequence[str]) -> dict[str, str]:
+    """Return {field: text} of a list of "field=value"."""
+    pairs = {}
+    for setting in settings:
+        field, equals, value = setting.partition("=")
+        if not equals or not field.strip() or not value.strip():
+            raise BadInput(f"--set must look like field=value, got {setting!r}")
+        pairs[field.strip()] = value.strip()
+    return pairs
+
+
+def _announce(chosen: machine.Machine, images: Any, layers: Any, spec: Any, engine: str) -> None:
+    import sys
+
+    pairs = [
+        chosen.estimate(image, layer.activations, spec, engine) for image, layer in zip(images, layers, strict=True)
+    ]
+    seconds, n_bytes = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
+    if seconds > LONG_S:
+        print(f"zeroskip: expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB", file=sys.stderr)
+
+
+def _show(out: Output, runs: Sequence[Run]) -> None:
+    """Print the runs of each layer: one run in full, several by their mean and range."""
+    first = runs[0]
+    out.line(f"{first.machine}, engine {first.engine}: {', '.join(f'{k}={v}' for k, v in first.spec.items())}")
+    for name in dict.fromkeys(found.workload for found in runs):
+        of_layer = [found for found in runs if found.workload == name]
+        rows = [
+            ["cycles", *_mean_and_range([found.cycles for found in of_layer], ",.0f")],
+            ["time [us]", *_mean_and_range([found.time_us for found in of_layer], ",.3f")],
+            ["load balance [%]", *_mean_and_range([100 * found.load_balance for found in of_layer], ".1f")],
+        ]
+        for action in first.actions:
+            label = action.replace("_", " ")
+            rows.append([label, *_mean_and_range([found.actions[action] for found in of_layer], ",.0f")])
+        for kind, spent in of_layer[0].states.items():
+            for state in spent:
+                shares = [
+                    100 * found.states[kind][state] / max(1, sum(found.states[kind].values())) for found in of_layer
+                ]
+                if any(shares):
+                    rows.append([f"{kind} {state} [% of cycles]", *_mean_and_range(shares, ".2f")])
+        columns = ["", name] if len(of_layer) == 1 else ["", f"mean of {len(of_layer)}", "least", "most"]
+        out.table(name, columns, rows)
+        if checked := [found.check for found in of_layer if found.check is not None]:
+            passed = sum(check["passed"] for check in checked)
+            error = max(check["max_error"] for check in checked)
+            cut = sum(check["saturated_outputs"] for check in checked)
+            out.line(
+                f"  values: {passed} of {len(checked)} runs equal the fixed-point loop bit for bit and lie within "
+                f"their bound of float64 (largest error {error:.3g}; {cut} saturated outputs left out of the bound)"
+            )
+        for note in dict.fromkeys(note for found in of_layer for note in found.notes):
+            out.line(f"  note: {note}")
+
+
+def _mean_and_range(values: Sequence[float], style: str) -> Sequence[str]:
+    if len(values) == 1:
+        return [format(values[0], style)]
+    return [format(number, style) for number in (fmean(values), min(values), max(values))]

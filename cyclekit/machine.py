@@ -1,0 +1,124 @@
+"""What the kit needs to know of a machine, how installed machines are found, and how a network runs on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cyclekit.run import Run
+from cyclekit.spec import Spec
+from cyclekit.validation import Validation
+from workloads.errors import BadInput, did_you_mean
+from workloads.records import Network, Workload
+
+GROUP = "zeroskip.machines"  # the entry-point group in which a package announces its Machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A machine's face.
+
+    encode(workloads, spec) -> images: layers that stay in the machine together, as they lie in it before cycle 0.
+    simulate(image, activations, spec, *, engine, check) -> Run: one input through one layer; activations f32[in], or a
+    former run's outputs. estimate(image, activations, spec, engine) -> (seconds, bytes) that simulate will take.
+    validate(progress) -> Validation: the machine against published figures.
+    demo(out, short, progress) -> lines of text: a first look, with figures written under `out`.
+    """
+
+    name: str
+    title: str
+    spec: type[Spec]
+    presets: Mapping[str, Spec]  # the first is the default
+    preset_notes: Mapping[str, str]
+    engines: tuple[str, ...]  # the first is the default
+    encode: Callable[[Sequence[Workload], Any], Sequence[Any]]
+    simulate: Callable[..., Run]
+    estimate: Callable[[Any, np.ndarray, Any, str], tuple[float, int]]
+    validate: Callable[..., Validation]
+    draw_validation: Callable[[Validation, Path], Sequence[Path]]
+    demo: Callable[..., Demo]
+
+    def design(self, preset: str | None, changes: Mapping[str, Any]) -> Any:
+        """Return a preset's Spec (None: the default preset) with some fields changed."""
+        preset = next(iter(self.presets)) if preset is None else preset
+        if preset not in self.presets:
+            raise BadInput(f"unknown preset {preset!r} of {self.name}{did_you_mean(preset, self.presets)}")
+        return self.presets[preset].replace(**changes)
+
+    def engine(self, name: str | None) -> str:
+        """Return the name of an engine (None: the default one)."""
+        if name is not None and name not in self.engines:
+            raise BadInput(f"unknown engine {name!r} of {self.name}{did_you_mean(name, self.engines)}")
+        return name or self.engines[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """What a machine's demo found: tables of text cells by title, remarks, figures drawn, whether all checks passed."""
+
+    tables: Mapping[str, Sequence[Mapping[str, str]]]
+    remarks: Sequence[str]
+    figures: Sequence[Path]
+    validation: Validation | None
+    passed: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "tables": {title: list(rows) for title, rows in self.tables.items()},
+            "remarks": list(self.remarks),
+            "figures": [str(path) for path in self.figures],
+            "validation": self.validation.as_dict() if self.validation else None,
+            "passed": self.passed,
+        }
+
+
+def installed() -> dict[str, Any]:
+    """Return {name: entry point} of the machines that are installed; nothing is imported."""
+    return {found.name: found for found in sorted(entry_points(group=GROUP), key=lambda found: found.name)}
+
+
+def load(name: str) -> Machine:
+    """Import the machine that is installed under a name."""
+    machines = installed()
+    if name not in machines:
+        raise BadInput(f"unknown machine {name!r}{did_you_mean(name, machines)}")
+    return machines[name].load()
+
+
+def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> tuple[list[Workload], np.ndarray]:
+    """Return the layers of a workload or network as workloads, and the inputs f32[batch, in] of the first.
+
+    n_inputs: take only so many of the batch. A layer's own activations are those of the real network.
+    """
+    if isinstance(work, Workload):
+        work = replace(work, activations=work.activations[:n_inputs])
+        return [work], work.activations
+    inputs = work.inputs[:n_inputs]
+    layers, signal = [], inputs
+    for layer, outputs in zip(work.layers, work.forward(inputs), strict=True):
+        if isinstance(layer, Workload):
+            layer = replace(layer, name=f"{work.name}/{layer.name}", activations=signal)
+        else:
+            plain = {field.name: getattr(layer, field.name) for field in fields(layer)}
+            plain["name"] = f"{work.name}/{layer.name}"
+            layer = Workload(**plain, activations=signal, provenance=work.provenance)
+        layers.append(layer)
+        signal = outputs
+    return layers, inputs
+
+
+def run_through(
+    machine: Machine, images: Sequence[Any], inputs: np.ndarray, spec: Any, *, engine: str, check: bool = False
+) -> Iterator[Run]:
+    """Yield every layer's run of each input, f32[batch, in],; what leaves a layer enters the next as it is."""
+    for index, signal in enumerate(inputs):
+        for image in images:
+            run = machine.simulate(image, signal, spec, engine=engine, check=check, index=index)
+            signal = run.outputs
+            yield run

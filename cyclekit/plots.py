@@ -1,0 +1,166 @@
+"""Figures, drawn from stored rows and states only: one style, units on every axis, PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.colors import ListedColormap
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from cyclekit.validation import Comparison
+
+# One colour a state, by its number: work in blues, own losses yellow and violet, starvation in reds, the end in greys.
+STATE_COLOURS = (
+    "#1f4e79", "#7fb2e5", "#d9c24a", "#9e7bb5", "#c9302c", "#f08a5d", "#f9cfa5", "#5e3c99", "#8f8f8f", "#d4d4d4",
+)  # fmt: skip
+PAPER = "#111111"
+STYLE = {
+    "figure.dpi": 150,
+    "savefig.bbox": "tight",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#dddddd",
+    "legend.frameon": False,
+}
+
+
+def bars_beside_paper(rows: Sequence[Comparison], path: Path, *, setting: str, log: bool = False) -> None:
+    """Draw one figure of a paper again: bars by layer and setting, the published value as a tick; a panel a kind."""
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    layers = list(dict.fromkeys(row.layer for row in rows))
+    settings = list(dict.fromkeys(row.setting for row in rows))
+    with mpl.rc_context(STYLE):
+        figure, panels = plt.subplots(len(kinds), 1, figsize=(11, 3.0 * len(kinds)), sharex=True, squeeze=False)
+        width = 0.85 / len(settings)
+        colours = plt.get_cmap("viridis_r")(np.linspace(0.1, 0.95, len(settings)))
+        for panel, kind in zip(panels[:, 0], kinds, strict=True):
+            for row in (row for row in rows if row.kind == kind):
+                place = settings.index(row.setting)
+                x = layers.index(row.layer) + (place - (len(settings) - 1) / 2) * width
+                panel.bar(x, row.simulated, width * 0.92, color=colours[place])
+                panel.hlines(row.published, x - width * 0.46, x + width * 0.46, color=PAPER, linewidth=1.6)
+            panel.set_title(f"workloads {kind}", loc="left", fontsize=9)
+            panel.set_ylabel(
+                f"{rows[0].quantity.split(' against')[0]} [{'times' if rows[0].unit == 'x' else rows[0].unit}]"
+            )
+            if log:
+                panel.set_yscale("log", base=2)
+                panel.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+        panels[-1, 0].set_xticks(range(len(layers)), layers)
+        handles = [Patch(color=colour, label=text) for colour, text in zip(colours, settings, strict=True)]
+        handles.append(Line2D([], [], color=PAPER, linewidth=1.6, label="paper"))
+        figure.legend(handles=handles, title=setting, loc="center left", bbox_to_anchor=(0.91, 0.5))
+        figure.suptitle(
+            f"{rows[0].source}: {rows[0].quantity}, simulated (bars) and published (ticks)", x=0.125, ha="left"
+        )
+        _save(figure, path)
+
+
+def times_beside_paper(rows: Sequence[Comparison], path: Path) -> None:
+    """Draw a table of times: a panel a quantity, the paper's bar beside one for each kind of workload."""
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    layers = list(dict.fromkeys(row.layer for row in rows))
+    quantities = list(dict.fromkeys(row.quantity for row in rows))
+    with mpl.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            len(quantities), 1, figsize=(9, 2.6 * len(quantities)), sharex=True, squeeze=False
+        )
+        width = 0.8 / (len(kinds) + 1)
+        for panel, quantity in zip(panels[:, 0], quantities, strict=True):
+            for place, (name, colour) in enumerate(
+                [("paper", PAPER), *zip(kinds, ("#f08a5d", "#1f4e79"), strict=True)]
+            ):
+                chosen = [
+                    row
+                    for row in rows
+                    if row.quantity == quantity and row.kind == (kinds[0] if name == "paper" else name)
+                ]
+                xs = [layers.index(row.layer) + (place - len(kinds) / 2) * width for row in chosen]
+                heights = [row.published if name == "paper" else row.simulated for row in chosen]
+                label = name if name == "paper" else f"simulated, {name}"
+                drawn = panel.bar(xs, heights, width * 0.94, color=colour, label=label)
+                if name != "paper":
+                    panel.bar_label(drawn, [f"{row.error:+.0f}%" for row in chosen], fontsize=5.5, padding=1)
+            panel.set_ylabel(f"{quantity} [{rows[0].unit}]")
+        panels[-1, 0].set_xticks(range(len(layers)), layers)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, ncols=len(kinds) + 1, loc="upper right", bbox_to_anchor=(0.9, 0.98))
+        figure.suptitle(f"{rows[0].source}: published and simulated", x=0.125, ha="left")
+        _save(figure, path)
+
+
+def unit_by_time(states: np.ndarray, names: type[IntEnum], path: Path, *, title: str, unit: str) -> None:
+    """Draw what every unit does in every cycle; states: u8[units, cycles] of numbers of `names`.
+
+    Where a pixel stands for several cycles it shows the first of them.
+    """
+    n_units, n_cycles = states.shape
+    step = max(1, n_cycles // 1800)
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure, panel = plt.subplots(figsize=(11, 1.6 + min(4.2, 0.16 * n_units)))
+        colours = ListedColormap(STATE_COLOURS[: len(names)])
+        extent = (0.5, n_cycles + 0.5, n_units - 0.5, -0.5)
+        panel.imshow(
+            states[:, ::step], aspect="auto", cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, extent=extent,
+            interpolation="nearest",
+        )  # fmt: skip
+        panel.set(xlabel="time [cycles]", ylabel=unit)
+        panel.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+        panel.set_title(title, loc="left")
+        seen = np.flatnonzero(np.bincount(states.ravel(), minlength=len(names)))
+        _legend_of_states(figure, [names(int(number)) for number in seen])
+        _save(figure, path)
+
+
+def states_by_design(
+    designs: Mapping[str, Mapping[str, float]],
+    names: type[IntEnum],
+    path: Path,
+    *,
+    title: str,
+    times_us: Mapping[str, float],
+) -> None:
+    """Draw a bar a design: its time in microseconds (`times_us`), and where the units' cycles went, in %, stacked."""
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(1, 1.15))
+        labels = list(designs)
+        times = [times_us[label] for label in labels]
+        drawn = left.bar(labels, times, color="#1f4e79", width=0.6)
+        left.bar_label(drawn, [f"{time:,.2f} us\n{times[0] / time:.1f}x" for time in times], fontsize=8, padding=2)
+        left.set_ylabel("time of one input [us]")
+        left.set_title("time, and speed-up over the first", loc="left", fontsize=9)
+        left.margins(y=0.2)
+        below = np.zeros(len(labels))
+        present = [state for state in names if any(spent[state.name.lower()] for spent in designs.values())]
+        for state in present:
+            share = [100 * spent[state.name.lower()] / sum(spent.values()) for spent in designs.values()]
+            right.bar(labels, share, bottom=below, color=STATE_COLOURS[state], width=0.6)
+            below += share
+        right.set_ylabel("share of the units' cycles [%]")
+        right.set_title("where the cycles went", loc="left", fontsize=9)
+        _legend_of_states(figure, present)
+        figure.suptitle(title, x=0.125, y=1.02, ha="left")
+        _save(figure, path)
+
+
+def _legend_of_states(figure, states: Sequence[IntEnum]) -> None:
+    handles = [Patch(color=STATE_COLOURS[state], label=state.name.lower()) for state in states]
+    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.91, 0.5))
+
+
+def _save(figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    plt.close(figure)

@@ -1,0 +1,93 @@
+"""The frozen, checked, self-describing record of numbers that a machine's Spec is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from workloads.errors import BadInput, did_you_mean
+
+
+def number(
+    default: float, meaning: str, *, source: str, minimum: float = 0, maximum: float | None = None, power_of_two=False
+):
+    """Declare a numeric field; its type is its default's, its unit stands in its name."""
+    limits = {"minimum": minimum, "maximum": maximum, "power_of_two": power_of_two}
+    return field(default=default, metadata={"meaning": meaning, "source": source, **limits})
+
+
+def switch(default: bool, meaning: str, *, source: str):
+    """Declare a yes-or-no field."""
+    return field(default=default, metadata={"meaning": meaning, "source": source})
+
+
+def choice(default: str, meaning: str, *, source: str, options: tuple[str, ...]):
+    """Declare a field that takes one of a few words."""
+    return field(default=default, metadata={"meaning": meaning, "source": source, "options": options})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Base of every machine's Spec: checks each field against its declaration.
+
+    Raises BadInput: "queue_depth must be at least 2, got 1"; "unknown field 'n_pe', did you mean 'n_pes'?".
+    """
+
+    def __post_init__(self):
+        for declared in dataclasses.fields(self):
+            value = _checked(declared, getattr(self, declared.name))
+            object.__setattr__(self, declared.name, value)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed; values may be text, as from a command line."""
+        known = [declared.name for declared in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                raise BadInput(f"unknown field {name!r}{did_you_mean(name, known)}")
+        return dataclasses.replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return {field: value}, in order of declaration."""
+        return dataclasses.asdict(self)
+
+
+def _checked(declared: dataclasses.Field, value: Any) -> Any:
+    name, rules = declared.name, declared.metadata
+    if isinstance(declared.default, bool):
+        return _as_bool(name, value)
+    if "options" in rules:
+        if value not in rules["options"]:
+            raise BadInput(f"{name} must be one of {', '.join(rules['options'])}, got {value!r}")
+        return str(value)
+    value = _as_number(name, value, whole=isinstance(declared.default, int))
+    if value < rules["minimum"]:
+        raise BadInput(f"{name} must be at least {rules['minimum']}, got {value}")
+    if rules["maximum"] is not None and value > rules["maximum"]:
+        raise BadInput(f"{name} must be at most {rules['maximum']}, got {value}")
+    if rules["power_of_two"] and value & (value - 1):
+        raise BadInput(f"{name} must be a power of two, got {value}")
+    return value
+
+
+def _as_bool(name: str, value: Any) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    try:
+        return words[str(value).lower()]
+    except KeyError:
+        raise BadInput(f"{name} must be true or false, got {value!r}") from None
+
+
+def _as_number(name: str, value: Any, *, whole: bool) -> int | float:
+    kind, want = (int, "a whole number") if whole else (float, "a number")
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | numbers.Real):
+            raise ValueError
+        number = kind(value)
+        # int() cuts a float short without a word, and a NaN passes every comparison below.
+        if number != (value if not isinstance(value, str) else number) or number - number != 0:
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise BadInput(f"{name} must be {want}, got {value!r}") from None
+    return number

@@ -1,0 +1,103 @@
+"""How results look: rich tables and progress bars on a terminal, plain text in a pipe; JSON whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from workloads.errors import BadInput
+
+
+class Output:
+    """Where one command writes: text for people, and JSON if it was asked for (then "-" sends the text to stderr)."""
+
+    def __init__(self, json_path: str | None):
+        self._json_path = json_path
+        self._text: TextIO = sys.stderr if json_path == "-" else sys.stdout
+        if json_path not in (None, "-"):
+            check_writable(Path(json_path))
+
+    def line(self, text: str = "") -> None:
+        print(text, file=self._text, flush=True)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table; columns whose every cell starts with a digit or sign are set flush right."""
+        right = [all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
+        if self._text.isatty():
+            from rich.console import Console
+            from rich.table import Table
+
+            table = Table(title=title, title_justify="left", header_style="bold")
+            for column, flush_right in zip(columns, right, strict=True):
+                table.add_column(column, justify="right" if flush_right else "left")
+            for row in rows:
+                table.add_row(*row)
+            Console(file=self._text).print(table)
+            return
+        widths = [max(len(cell) for cell in cells) for cells in zip(columns, *rows, strict=True)]
+        self.line(title)
+        for row in (columns, *rows):
+            cells = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
+            self.line("  " + "  ".join(cells).rstrip())
+
+    def result(self, value: Any) -> None:
+        """Write the result as JSON where it was asked for."""
+        if self._json_path is None:
+            return
+        text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+        if self._json_path == "-":
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            write_whole(Path(self._json_path), text)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Any]:
+    """Show a bar with time left on a terminal; yields a function (text, done, total)."""
+    if not sys.stderr.isatty():
+        yield lambda text, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda text, done, total: bar.update(task, description=f"{what}: {text}", completed=done, total=total)
+
+
+def check_writable(path: Path) -> None:
+    """Raise BadInput where a file could not be written, before any work is done for it."""
+    if path.is_dir():
+        raise BadInput(f"--json must name a file, {str(path)!r} is a folder")
+    if not path.parent.is_dir():
+        raise BadInput(f"--json must name a file in an existing folder, there is no {str(path.parent)!r}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BadInput(f"--json must name a file that can be written, {str(path)!r} cannot")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that at every moment it holds the old text or the new one, never a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _is_number(cell: str) -> bool:
+    return cell == "" or cell[0].isdigit() or (cell[0] in "+-" and cell[1:2].isdigit())

@@ -1,0 +1,37 @@
+"""EIE, the Efficient Inference Engine on compressed networks (Han et al., ISCA 2016), cycle by cycle."""
+
+from cyclekit.machine import Machine
+from eie_sim.image import decode
+from eie_sim.published import validate
+from eie_sim.simulate import ENGINES, NAME, encode, estimate, simulate
+from eie_sim.spec import PRESET_NOTES, PRESETS, Spec
+
+__all__ = ["MACHINE", "PRESETS", "Spec", "decode", "encode", "simulate", "validate"]
+
+
+def _draw_validation(validation, folder):
+    from eie_sim.figures import draw_validation  # late: matplotlib is slow to import
+
+    return draw_validation(validation, folder)
+
+
+def _demo(folder, *, short, progress):
+    from eie_sim.demo import demo
+
+    return demo(folder, short=short, progress=progress)
+
+
+MACHINE = Machine(
+    name=NAME,
+    title="EIE (ISCA 2016): sparse matrix times sparse vector on PEs with 4-bit weights",
+    spec=Spec,
+    presets=PRESETS,
+    preset_notes=PRESET_NOTES,
+    engines=tuple(ENGINES),
+    encode=encode,
+    simulate=simulate,
+    estimate=estimate,
+    validate=validate,
+    draw_validation=_draw_validation,
+    demo=_demo,
+)

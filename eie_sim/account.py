@@ -1,0 +1,169 @@
+"""From a Timeline to a Ledger: how often each action was done, and one reason for every cycle of every unit.
+
+A PE that starves in cycle c does so because of what the broadcaster did when c's item would have had to be sent:
+1 + broadcast_latency_cycles earlier. Between two sends the broadcaster moves, perhaps pauses and moves on, then is
+blocked; `_edges` gives the last cycle of each, as the PEs feel it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cyclekit.jit import kernel
+from cyclekit.ledger import Ledger
+from eie_sim.actions import Action, BroadcasterState, PeState
+from eie_sim.capacity import Pauses
+from eie_sim.image import PADDING_ENTRY, Image
+from eie_sim.spec import Spec
+from eie_sim.timeline import DRAIN_CYCLES, Timeline
+
+# Plain numbers for the kernels, which freeze what they find at compile time.
+N_STATES = len(PeState)
+WEIGHT, PADDING, BUBBLE, POINTER, BLOCKED, MOVE, ARRIVAL, LOAD, DONE, DRAIN = (int(state) for state in PeState)
+N_BROADCASTER_STATES = len(BroadcasterState)
+B_SEND, B_MOVE, B_BLOCKED, B_LOAD, B_DONE = (int(state) for state in BroadcasterState)
+# The states between two pops, in order; interval i ends with the i-th edge, the last with the pop itself.
+GAP_STATES = (ARRIVAL, MOVE, LOAD, MOVE, BLOCKED, ARRIVAL)
+
+
+def account(timeline: Timeline, image: Image, pauses: Pauses, spec: Spec) -> Ledger:
+    """Return the books of one run."""
+    spent, row_reads = _count(*_arguments(timeline, image, spec), image.paddings, timeline.row_reads)
+    broadcaster = _count_broadcaster(*_arguments(timeline, image, spec)[1:5], timeline.cycles)
+    n_broadcasts = len(timeline.column)
+    macs, paddings = int(spent[:, PeState.WEIGHT].sum()), int(spent[:, PeState.PADDING].sum())
+    actions = {
+        Action.BROADCASTS: n_broadcasts,
+        Action.ACT_READS: n_broadcasts - (image.workload.bias is not None),
+        Action.QUEUE_PUSHES: n_broadcasts * spec.n_pes,
+        Action.PTR_READS: timeline.popped.size,
+        Action.SPMAT_ROW_READS: int(row_reads.sum()),
+        Action.ENTRIES: macs + paddings,
+        Action.PADDINGS: paddings,
+        Action.MACS: macs,
+        Action.OUTPUTS: image.workload.n_out,
+        Action.DMA_BITS: pauses.dma_bits,
+    }
+    states = {"pe": (PeState, spent), "broadcaster": (BroadcasterState, broadcaster)}
+    return Ledger(timeline.cycles, states, {action.value: count for action, count in actions.items()})
+
+
+def states_by_cycle(timeline: Timeline, image: Image, spec: Spec) -> np.ndarray:
+    """Return u8[P, cycles]: the PeState of every PE in every cycle, for pictures."""
+    painted = np.empty((spec.n_pes, timeline.cycles), np.uint8)
+    _paint(*_arguments(timeline, image, spec), image.entries == PADDING_ENTRY, image.pe_start, painted)
+    return painted
+
+
+def _arguments(timeline: Timeline, image: Image, spec: Spec) -> tuple:
+    return (
+        timeline.column,
+        timeline.paused,
+        timeline.resumed,
+        timeline.ready,
+        timeline.sent,
+        timeline.popped,
+        np.int32(timeline.cycles),
+        image.pointers,
+        np.int32(1 + spec.broadcast_latency_cycles),
+        np.int32(2 - spec.n_pointer_banks),
+    )
+
+
+@kernel
+def _edges(k, paused, resumed, ready, sent, delay, cycles):
+    """Return the last cycle, as a PE feels it, of: the send before; moves; pause; moves; being blocked."""
+    previous = sent[k - 1] if k else 0
+    return (
+        min(previous + delay, cycles),
+        min(paused[k] + delay, cycles),
+        min(resumed[k] + delay, cycles),
+        min(ready[k] - 1 + delay, cycles),
+        min(sent[k] - 1 + delay, cycles),
+    )
+
+
+@kernel
+def _count(column, paused, resumed, ready, sent, popped, cycles, pointers, delay, extra, paddings, row_reads):
+    """Count the cycles of every PE in every state, i64[P, states], and its row reads, i32[P].
+
+    What comes after the run's last entry is cut off.
+    """
+    n_pes = pointers.shape[1]
+    spent = np.zeros((N_STATES, n_pes), np.int32)
+    n_entries, n_paddings, n_bubbles, n_blocked = spent[WEIGHT], spent[PADDING], spent[BUBBLE], spent[BLOCKED]
+    busy = np.zeros(n_pes, np.int32)  # the last cycle of the PE's latest column
+    n_reads = np.zeros(n_pes, np.int32)
+    for k in range(len(column)):
+        begin, end, pads, pops = pointers[column[k]], pointers[column[k] + 1], paddings[column[k]], popped[k]
+        reads = row_reads[k]
+        edge0, edge1, edge2, edge3, edge4 = _edges(k, paused, resumed, ready, sent, delay, cycles)
+        # Many short loops over few arrays each: so the compiler turns every one into vector instructions.
+        for pe in range(n_pes):
+            n_entries[pe] += end[pe] - begin[pe]
+        for pe in range(n_pes):
+            n_paddings[pe] += pads[pe]
+        for pe in range(n_pes):
+            n_reads[pe] += reads[pe]
+        for pe in range(n_pes):
+            n_bubbles[pe] += (begin[pe] == end[pe]) & (pops[pe] + extra < cycles)
+        for pe in range(n_pes):
+            n_blocked[pe] += max(0, edge4 - max(edge3, busy[pe]))
+        if edge1 > edge0 or edge3 > edge2:
+            for pe in range(n_pes):
+                spent[MOVE, pe] += max(0, edge1 - max(edge0, busy[pe])) + max(0, edge3 - max(edge2, busy[pe]))
+        if edge2 > edge1:
+            for pe in range(n_pes):
+                spent[LOAD, pe] += max(0, edge2 - max(edge1, busy[pe]))
+        if extra:
+            for pe in range(n_pes):
+                spent[POINTER, pe] += min(pops[pe] + extra, cycles) - min(pops[pe], cycles)
+        for pe in range(n_pes):
+            busy[pe] = pops[pe] + extra + max(1, end[pe] - begin[pe])
+    for pe in range(n_pes):
+        spent[WEIGHT, pe] = n_entries[pe] - n_paddings[pe]
+        rest = max(0, cycles - busy[pe])
+        spent[DRAIN, pe] = min(rest, DRAIN_CYCLES)
+        spent[DONE, pe] = rest - spent[DRAIN, pe]
+        spent[ARRIVAL, pe] = cycles - spent[:, pe].sum()  # the wait that no other reason covers
+    return np.ascontiguousarray(spent.T).astype(np.int64), n_reads
+
+
+@kernel
+def _count_broadcaster(paused, resumed, ready, sent, cycles):
+    """Count the cycles of the broadcaster in every state, i64[1, states]; cut off as above."""
+    spent = np.zeros((1, N_BROADCASTER_STATES), np.int64)
+    previous = 0
+    for k in range(len(sent)):
+        before, pause, after = min(paused[k], cycles), min(resumed[k], cycles), min(ready[k] - 1, cycles)
+        blocked, send = min(sent[k] - 1, cycles), min(sent[k], cycles)
+        spent[0, B_MOVE] += before - previous + after - pause
+        spent[0, B_LOAD] += pause - before
+        spent[0, B_BLOCKED] += blocked - after
+        spent[0, B_SEND] += send - blocked
+        previous = send
+    spent[0, B_DONE] = cycles - previous
+    return spent
+
+
+@kernel
+def _paint(column, paused, resumed, ready, sent, popped, cycles, pointers, delay, extra, is_padding, pe_start, painted):
+    n_pes = pointers.shape[1]
+    painted[:, :] = DONE
+    painted[:, max(0, cycles - DRAIN_CYCLES) :] = DRAIN
+    for pe in range(n_pes):
+        busy = 0
+        for k in range(len(column)):
+            pop = popped[k, pe]
+            since = busy
+            edges = _edges(k, paused, resumed, ready, sent, delay, cycles)
+            for i in range(5):
+                painted[pe, since : max(since, edges[i])] = GAP_STATES[i]
+                since = max(since, edges[i])
+            painted[pe, since:pop] = GAP_STATES[5]
+            painted[pe, pop : pop + extra] = POINTER
+            begin, end = pointers[column[k], pe], pointers[column[k] + 1, pe]
+            busy = pop + extra + max(1, end - begin)
+            painted[pe, pop + extra : busy] = BUBBLE
+            for i in range(end - begin):
+                painted[pe, pop + extra + i] = PADDING if is_padding[pe_start[pe] + begin + i] else WEIGHT

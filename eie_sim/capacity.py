@@ -1,0 +1,201 @@
+"""What fits EIE's SRAMs, register files and pointers, and where the broadcaster pauses for what does not (R8, R9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from eie_sim.image import Image
+from eie_sim.spec import ENTRY_BITS, VALUE_BITS, Spec
+from workloads.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Need:
+    """One structure of a PE, what a workload needs of it and what it has."""
+
+    structure: str
+    need: int
+    size: int
+    unit: str
+    way_out: str
+    charged: bool  # the Spec lets it be worked around, at a cost
+
+    def __str__(self) -> str:
+        return f"{self.structure} needs {self.need:,} {self.unit} a PE, has {self.size:,}: {self.way_out}"
+
+
+def needs(images: Sequence[Image], spec: Spec) -> list[Need]:
+    """Return what the layers that stay in the machine together ask of each structure of the fullest PE."""
+    n_in = max(image.workload.n_in for image in images)
+    n_out = max(image.workload.n_out for image in images)
+    entries = int(sum(image.pointers[-1].astype(np.int64) for image in images).max())
+    longest = int(max(image.pointers[-1].max() for image in images))
+    n_pointers = sum(image.n_columns + 1 for image in images)
+    inputs, outputs = ceil(n_in / spec.n_pes), ceil(n_out / spec.n_pes)
+
+    def with_pes(width: int, entries: int) -> str:
+        return f"set n_pes={ceil(width / entries)} or more"
+
+    refill = "or set refills=true"
+    act_sram = spec.act_sram_bytes * 8 // VALUE_BITS
+    files = spec.register_file_entries
+    return [
+        Need(
+            "Spmat SRAM",
+            entries,
+            spmat_entries(spec),
+            "entries",
+            f"set spmat_bytes={entries}, more n_pes, {refill}",
+            spec.refills,
+        ),
+        Need(
+            "pointer SRAM",
+            n_pointers,
+            pointer_places(spec),
+            "pointers",
+            f"set pointer_bytes={ceil(n_pointers * spec.pointer_bits / 8)} {refill}",
+            spec.refills,
+        ),
+        Need(
+            f"{spec.pointer_bits}-bit pointer reach",
+            longest,
+            pointer_reach(spec),
+            "entries",
+            f"set pointer_bits={max(longest.bit_length(), 1)}, more n_pes, {refill}",
+            spec.refills,
+        ),
+        Need(
+            "source register file",
+            inputs,
+            files,
+            "activations",
+            f"{with_pes(n_in, files)}, register_file_entries={inputs}, or batches=true",
+            spec.batches,
+        ),
+        Need(
+            "destination register file",
+            outputs,
+            files,
+            "accumulators",
+            f"{with_pes(n_out, files)}, register_file_entries={outputs}, or split the layer's rows",
+            False,
+        ),
+        Need(
+            "activation SRAM",
+            max(inputs, outputs),
+            act_sram,
+            "activations",
+            f"{with_pes(max(n_in, n_out), act_sram)} or act_sram_bytes={max(inputs, outputs) * VALUE_BITS // 8}",
+            False,
+        ),
+    ]
+
+
+def check(images: Sequence[Image], spec: Spec) -> tuple[str, ...]:
+    """Return a note for everything that does not fit; with capacity="enforce" raise BadInput unless it is charged."""
+    notes = []
+    for need in needs(images, spec):
+        if need.need <= need.size:
+            continue
+        if not need.charged and spec.capacity == "enforce":
+            raise BadInput(f"{' + '.join(image.workload.name for image in images)} does not fit: {need}")
+        notes.append(
+            f"{need.structure} needs {need.need:,} {need.unit} a PE, has {need.size:,}: "
+            + ("charged" if need.charged else "not modelled by this preset")
+        )
+    return tuple(notes)
+
+
+def fits_together(images: Sequence[Image], spec: Spec) -> bool:
+    """Tell whether the layers stay in the SRAMs side by side; else each is loaded again for every run."""
+    return all(
+        need.need <= need.size for need in needs(images, spec) if need.structure in ("Spmat SRAM", "pointer SRAM")
+    )
+
+
+def spmat_entries(spec: Spec) -> int:
+    return spec.spmat_bytes * 8 // ENTRY_BITS
+
+
+def pointer_places(spec: Spec) -> int:
+    return spec.pointer_bytes * 8 // spec.pointer_bits
+
+
+def pointer_reach(spec: Spec) -> int:
+    """Return how many entries a PE's pointers can span: the last pointer is the number of entries itself."""
+    return (1 << spec.pointer_bits) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Pauses:
+    """Where the broadcaster pauses (R8): on entering which rows of N activations, for how long.
+
+    cycles: i32[n_rows], the length of the transfer, 0 for no pause; refill: bool[n_rows], whether it refills the Spmat
+    SRAM; dma_bits: bits moved from outside the machine.
+    """
+
+    cycles: np.ndarray
+    refill: np.ndarray
+    dma_bits: int
+
+    @property
+    def any(self) -> bool:
+        return bool(self.cycles.any())
+
+
+def pauses(image: Image, spec: Spec) -> Pauses:
+    """Return the pauses of one run of the layer."""
+    n_in, n_pes = image.workload.n_in, image.n_pes
+    n_input_rows = ceil(n_in / n_pes)
+    n_rows = n_input_rows + (image.n_columns > n_in)
+    cycles, refill = np.zeros(n_rows, np.int64), np.zeros(n_rows, bool)
+    dma_bits = 0
+    if spec.batches:
+        first_rows = np.arange(spec.register_file_entries, n_input_rows, spec.register_file_entries)
+        for row in first_rows:
+            n_loaded = min(spec.register_file_entries, n_input_rows - int(row))
+            cycles[row] += ceil(n_loaded * VALUE_BITS / spec.act_sram_width_bits)
+    if spec.refills or spec.load_phase:
+        edges = np.append(np.minimum(np.arange(n_input_rows) * n_pes, n_in), np.arange(n_in, image.n_columns + 1))
+        starts = _segments(image, spec, edges) if spec.refills else [0]
+        for start, stop in zip(starts, [*starts[1:], n_rows], strict=True):
+            if start == 0 and image.resident and not spec.load_phase:
+                continue
+            held = image.pointers[edges[stop]].astype(np.int64) - image.pointers[edges[start]]
+            bits = int(held.sum()) * ENTRY_BITS + n_pes * int(edges[stop] - edges[start] + 1) * spec.pointer_bits
+            if start == 0 and spec.load_phase:
+                bits += n_in * VALUE_BITS
+            cycles[start] += ceil(bits / spec.dma_width_bits)
+            refill[start] = True
+            dma_bits += bits
+    cycles[(cycles > 0)] += spec.lnzd_latency_cycles
+    if not cycles[0]:
+        cycles[0] = spec.lnzd_latency_cycles
+    return Pauses(cycles.astype(np.int32), refill, dma_bits)
+
+
+def _segments(image: Image, spec: Spec, edges: np.ndarray) -> list[int]:
+    """Return the first row of each part of the layer that the SRAMs can hold at once, filled greedily.
+
+    edges: i64[n_rows + 1], the column at which each row of activations begins.
+    """
+    room = min(spmat_entries(spec), pointer_reach(spec))
+    starts = [0]
+    for row in range(len(edges) - 1):
+        for start in (starts[-1], row):
+            held = int((image.pointers[edges[row + 1]] - image.pointers[edges[start]]).max())
+            n_pointers = int(edges[row + 1] - edges[start]) + 1
+            if held <= room and n_pointers <= pointer_places(spec):
+                break
+            if start == row:
+                raise BadInput(
+                    f"refills cannot help {image.workload.name}: {edges[row + 1] - edges[row]} columns from column "
+                    f"{edges[row]} need {held:,} entries and {n_pointers:,} pointers a PE at once, "
+                    f"room is for {room:,} and {pointer_places(spec):,}"
+                )
+            starts.append(row)
+    return starts

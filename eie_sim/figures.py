@@ -1,0 +1,50 @@
+"""EIE's figures: the paper's validation plots again, and the demo's pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cyclekit import plots
+from cyclekit.run import Run
+from cyclekit.validation import Validation
+from eie_sim.account import states_by_cycle
+from eie_sim.actions import PeState
+from eie_sim.image import Image
+from eie_sim.spec import Spec
+
+
+def draw_validation(validation: Validation, folder: Path) -> list[Path]:
+    """Draw Table IV and Figs 8, 11, 12, 13 with simulated and published values; return the files."""
+    drawn = [folder / "eie_table4.png"]
+    plots.times_beside_paper(validation.select(source="Table IV"), drawn[0])
+    for source, setting in (
+        ("Fig 8", "queue depth"),
+        ("Fig 11 as printed", "PEs"),
+        ("Fig 11 exchanged", "PEs"),
+        ("Fig 12", "PEs"),
+        ("Fig 13", "PEs"),
+    ):
+        drawn.append(folder / f"eie_{source.lower().replace(' ', '')}.png")
+        rows = validation.select(source=source)
+        plots.bars_beside_paper(rows, drawn[-1], setting=setting, log=source.startswith("Fig 11"))
+    return drawn
+
+
+def draw_utilisation(run: Run, image: Image, spec: Spec, path: Path) -> Path:
+    """Draw what every PE does in every cycle of a run."""
+    title = f"EIE, {spec.n_pes} PEs: {run.workload}, input {run.input}, {run.cycles:,} cycles"
+    plots.unit_by_time(states_by_cycle(run.timeline, image, spec), PeState, path, title=title, unit="PE")
+    return path
+
+
+def draw_pe_counts(runs: Mapping[int, Sequence[Run]], n_inputs: int, path: Path, *, title: str) -> Path:
+    """Compare PE counts over the same inputs: mean time of one input, and where the PEs' cycles went."""
+    states, times = {}, {}
+    for n_pes, of_design in runs.items():
+        label = f"{n_pes} PEs"
+        names = of_design[0].states["pe"]
+        states[label] = {name: sum(run.states["pe"][name] for run in of_design) for name in names}
+        times[label] = sum(run.time_us for run in of_design) / n_inputs
+    plots.states_by_design(states, PeState, path, title=title, times_us=times)
+    return path

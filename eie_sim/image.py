@@ -1,0 +1,293 @@
+"""The weights as they lie in EIE before cycle 0: relative-indexed, 4-bit, interleaved over the PEs. Encode and decode.
+
+Han et al., ISCA 2016, section III-B. Row i lies in PE i mod N, at the PE's local row i div N. Each PE keeps, per
+column, 8-bit entries of a weight code (upper half) and the run of zeros before it. A gap of g zeros costs g div 16
+padding entries (code 0, run 15, each covering 16 rows) and leaves run g mod 16. Every column starts at local row 0;
+trailing zeros cost nothing. Columns lie back to back. A bias is one more column after the inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from cyclekit.jit import kernel
+from cyclekit.run import identity
+from eie_sim.spec import CODE_BITS, RUN_BITS, Spec
+from workloads.errors import BadInput
+from workloads.records import Workload
+from workloads.share import share
+
+N_CODES = 1 << CODE_BITS
+MAX_RUN = (1 << RUN_BITS) - 1
+PADDING_ENTRY = MAX_RUN  # code 0, run 15
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One layer in the SRAMs of P PEs; C columns (the inputs, then the bias if there is one).
+
+    workload: the layer, its weights shared. entries: u8[n], code << 4 | run, PE after PE. pe_start: i64[P+1], where a
+    PE's entries begin. pointers: i32[C+1, P], where a column begins among its PE's entries (the logical address; a
+    pointer's width is a matter of capacity). paddings: i32[C, P], padding entries of a column. codebook: f32[16].
+    resident: whether it stays in the SRAMs beside the other layers of its network. notes: what the user should know.
+    """
+
+    workload: Workload
+    n_pes: int
+    entries: np.ndarray
+    pe_start: np.ndarray
+    pointers: np.ndarray
+    paddings: np.ndarray
+    codebook: np.ndarray
+    notes: tuple[str, ...] = ()
+    resident: bool = True
+
+    @property
+    def n_columns(self) -> int:
+        return self.paddings.shape[0]
+
+    @property
+    def n_entries(self) -> int:
+        return len(self.entries)
+
+    @property
+    def n_paddings(self) -> int:
+        return int(self.paddings.sum(dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        arrays = (self.entries, self.pe_start, self.pointers, self.paddings)
+        return sum(array.nbytes for array in arrays)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything in the image that a result can depend on."""
+        return identity(self.entries, self.pointers, self.codebook, self.workload.n_out, self.workload.relu)
+
+
+def placed(image: Image, notes: tuple[str, ...], *, resident: bool) -> Image:
+    """Return the image as it lies beside the other layers of its network."""
+    return replace(image, notes=image.notes + notes, resident=resident)
+
+
+@dataclass(frozen=True, eq=False)
+class NonZeros:
+    """The non-zeros of a layer row by row, coded; what images for different numbers of PEs are made from.
+
+    row_start: i64[out+1]; columns: i32[nnz] (n_in for the bias); codes: u8[nnz]; codebook: f32[16].
+    """
+
+    workload: Workload
+    row_start: np.ndarray
+    columns: np.ndarray
+    codes: np.ndarray
+    codebook: np.ndarray
+    notes: tuple[str, ...]
+
+
+def encode(workload: Workload, spec: Spec) -> Image:
+    """Encode one layer for `spec.n_pes` PEs."""
+    return interleave(compress(workload), spec.n_pes)
+
+
+def compress(workload: Workload) -> NonZeros:
+    """List and code the non-zeros of a layer.
+
+    Weights and bias of at most 15 distinct non-zero values are kept exactly, coded in ascending order; more are shared
+    by exact k-means, and a note says so.
+    """
+    notes: tuple[str, ...] = ()
+    row_start, columns, values = _list_non_zeros(workload)
+    book = np.full(N_CODES, np.inf, np.float32)
+    if not _tabulate(values, book):
+        shared = share(workload, bits=CODE_BITS)
+        notes = (_sharing_note(workload, shared),)
+        workload = shared
+        row_start, columns, values = _list_non_zeros(workload)
+        book[:] = np.inf
+        _tabulate(values, book)
+    codes = _look_up(values, book)
+    book[0], book[np.isinf(book)] = 0, 0
+    return NonZeros(workload, row_start, columns, codes, book, notes)
+
+
+def interleave(non_zeros: NonZeros, n_pes: int) -> Image:
+    """Lay a layer's non-zeros out over the PEs."""
+    workload, row_start, columns = non_zeros.workload, non_zeros.row_start, non_zeros.columns
+    n_columns = workload.n_in + (workload.bias is not None)
+    counts, paddings = _count(row_start, columns, n_columns, n_pes)
+    pe_start = np.zeros(n_pes + 1, np.int64)
+    np.cumsum(counts.sum(axis=1, dtype=np.int64), out=pe_start[1:])
+    if np.diff(pe_start).max() > np.iinfo(np.int32).max:
+        raise BadInput(f"n_pes must be larger than {n_pes} for {workload.name}: a PE would hold 2**31 entries or more")
+    pointers = np.zeros((n_columns + 1, n_pes), np.int32)
+    np.cumsum(counts.T, axis=0, out=pointers[1:])
+    entries = np.empty(pe_start[-1], np.uint8)
+    _fill(row_start, columns, non_zeros.codes, counts, pe_start, entries)
+    return Image(
+        workload=workload,
+        n_pes=n_pes,
+        entries=entries,
+        pe_start=pe_start,
+        pointers=pointers,
+        paddings=np.ascontiguousarray(paddings.T),
+        codebook=non_zeros.codebook,
+        notes=non_zeros.notes,
+    )
+
+
+def decode(image: Image) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes u8[out, in] and the bias codes u8[out] (zeros where there is no bias).
+
+    Raises BadInput where the image is not canonical: a padding where none is needed or at a column's end, or an entry
+    beyond the layer's last row.
+    """
+    workload = image.workload
+    codes = np.zeros((workload.n_out, image.n_columns), np.uint8)
+    if (bad := _scatter(image.entries, image.pe_start, image.pointers, codes)) >= 0:
+        raise BadInput(
+            f"image is not canonical: entry {bad} is a stray padding or lies beyond row {workload.n_out - 1}"
+        )
+    bias_codes = codes[:, workload.n_in :].sum(axis=1, dtype=np.uint8)
+    return codes[:, : workload.n_in], bias_codes
+
+
+def _sharing_note(workload: Workload, shared: Workload) -> str:
+    kept = workload.weights != 0
+    rms = (
+        np.sqrt(np.square(shared.weights[kept] - workload.weights[kept], dtype=np.float64).mean()) if kept.any() else 0
+    )
+    return (
+        f"{workload.name}: weights and bias had more than {N_CODES - 1} distinct non-zero values, "
+        f"shared by k-means in {N_CODES - 1} (rms error of a weight {rms:.3g})"
+    )
+
+
+def _list_non_zeros(workload: Workload) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the non-zeros row by row, a row's bias last: row_start i64[out+1], columns i32[nnz], values f32[nnz]."""
+    bias = np.zeros(0, np.float32) if workload.bias is None else workload.bias
+    row_start = _count_rows(workload.weights, bias)
+    # One spare place: the kernel writes every element there and moves on only past the non-zeros.
+    columns, values = np.empty(row_start[-1] + 1, np.int32), np.empty(row_start[-1] + 1, np.float32)
+    _copy_non_zeros(workload.weights, bias, columns, values)
+    return row_start, columns[:-1], values[:-1]
+
+
+@kernel
+def _count_rows(weights, bias):
+    n_out, n_in = weights.shape
+    row_start = np.zeros(n_out + 1, np.int64)
+    for i in range(n_out):
+        n = 0
+        for j in range(n_in):
+            n += weights[i, j] != 0
+        if len(bias):
+            n += bias[i] != 0
+        row_start[i + 1] = row_start[i] + n
+    return row_start
+
+
+@kernel
+def _copy_non_zeros(weights, bias, columns, values):
+    n_out, n_in = weights.shape
+    n = 0
+    for i in range(n_out):
+        for j in range(n_in):
+            columns[n] = j
+            values[n] = weights[i, j]
+            n += weights[i, j] != 0
+        if len(bias):
+            columns[n] = n_in
+            values[n] = bias[i]
+            n += bias[i] != 0
+
+
+@kernel
+def _tabulate(values, book):
+    """Collect the distinct values in book[1:], ascending; False when they do not fit."""
+    n = 0
+    for value in values:
+        below = 1
+        for place in range(1, len(book)):
+            below += book[place] < value
+        if below < len(book) and book[below] == value:
+            continue
+        if n == len(book) - 1:
+            return False
+        for place in range(n, below - 1, -1):
+            book[place + 1] = book[place]
+        book[below] = value
+        n += 1
+    return True
+
+
+@kernel
+def _look_up(values, book):
+    codes = np.empty(len(values), np.uint8)
+    for i in range(len(values)):
+        code = 1
+        for place in range(1, len(book)):
+            code += book[place] < values[i]
+        codes[i] = code
+    return codes
+
+
+@kernel
+def _count(row_start, columns, n_columns, n_pes):
+    """Count entries (paddings included) and paddings of every column in every PE: i32[P, C] twice."""
+    counts = np.zeros((n_pes, n_columns), np.int32)
+    paddings = np.zeros((n_pes, n_columns), np.int32)
+    last = np.empty(n_columns, np.int32)
+    for pe in range(n_pes):
+        last[:] = -1
+        for local, row in enumerate(range(pe, len(row_start) - 1, n_pes)):
+            for e in range(row_start[row], row_start[row + 1]):
+                column = columns[e]
+                n_paddings = (local - last[column] - 1) >> RUN_BITS
+                last[column] = local
+                counts[pe, column] += n_paddings + 1
+                paddings[pe, column] += n_paddings
+    return counts, paddings
+
+
+@kernel
+def _fill(row_start, columns, codes, counts, pe_start, entries):
+    n_pes, n_columns = counts.shape
+    last = np.empty(n_columns, np.int32)
+    place = np.empty(n_columns, np.int64)
+    for pe in range(n_pes):
+        at = pe_start[pe]
+        for column in range(n_columns):
+            place[column] = at
+            at += counts[pe, column]
+        last[:] = -1
+        for local, row in enumerate(range(pe, len(row_start) - 1, n_pes)):
+            for e in range(row_start[row], row_start[row + 1]):
+                column = columns[e]
+                gap = local - last[column] - 1
+                last[column] = local
+                for _ in range(gap >> RUN_BITS):
+                    entries[place[column]] = PADDING_ENTRY
+                    place[column] += 1
+                entries[place[column]] = codes[e] << RUN_BITS | gap & MAX_RUN
+                place[column] += 1
+
+
+@kernel
+def _scatter(entries, pe_start, pointers, codes):
+    """Write every entry's code to its dense place; return the first non-canonical entry, or -1."""
+    n_pes = len(pe_start) - 1
+    for pe in range(n_pes):
+        for column in range(len(pointers) - 1):
+            row = -1
+            for e in range(pe_start[pe] + pointers[column, pe], pe_start[pe] + pointers[column + 1, pe]):
+                code, run = entries[e] >> RUN_BITS, entries[e] & MAX_RUN
+                row += run + 1
+                ends_column = e + 1 == pe_start[pe] + pointers[column + 1, pe]
+                if row * n_pes + pe >= len(codes) or (code == 0 and (run != MAX_RUN or ends_column)):
+                    return e
+                codes[row * n_pes + pe, column] = code
+    return -1

@@ -1,0 +1,101 @@
+"""What the values must be: a plain loop over the dense weights, and float64 with a bound. No image, no engine."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from eie_sim.arithmetic import VALUE_MAX, VALUE_MIN, quantise, to_float
+from eie_sim.spec import Spec
+from workloads.records import Workload
+
+N_CHUNK_ROWS = 256  # rows taken to float64 at a time, so that a check needs little memory
+
+
+def check(workload: Workload, inputs: np.ndarray, activations: np.ndarray, outputs: np.ndarray, spec: Spec) -> dict:
+    """Compare outputs i16[out] with the references, for inputs f64[in] that entered as activations i16[in].
+
+    passed: every output equals the fixed-point loop's bit for bit, and every output whose accumulator never saturated
+    lies within its bound of float64. max_error, bound: the largest error, and the bound of the output that has it.
+    """
+    expected, saturated = fixed_point(workload, activations, inputs != 0, spec)
+    exact, bound = float64(workload, inputs, activations, spec)
+    error = np.abs(to_float(outputs, spec.activation_fraction_bits) - exact)
+    error[saturated] = 0
+    worst = int(error.argmax())
+    bit_exact, within = bool(np.array_equal(outputs, expected)), bool((error <= bound).all())
+    return {
+        "passed": bit_exact and within,
+        "bit_exact": bit_exact,
+        "within_float64_bound": within,
+        "max_error": float(error[worst]),
+        "bound": float(bound[worst]),
+        "saturated_outputs": int(saturated.sum()),
+    }
+
+
+def fixed_point(
+    workload: Workload, activations: np.ndarray, non_zero: np.ndarray, spec: Spec
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the outputs i16[out], added up column after column, and which accumulators saturated, bool[out]."""
+    shift = spec.weight_fraction_bits
+    half = (1 << shift) >> 1
+    columns = _quantised_columns(workload, shift)
+    one = quantise(np.ones(1), spec.activation_fraction_bits)
+    values = np.append(activations, one)
+    order = np.flatnonzero(np.append(non_zero, workload.bias is not None))
+    accumulators = np.zeros(workload.n_out, np.int32)
+    saturated = np.zeros(workload.n_out, bool)
+    for j in order:
+        total = accumulators + ((columns[j] * np.int32(values[j]) + half) >> shift)
+        accumulators = np.clip(total, VALUE_MIN, VALUE_MAX)
+        saturated |= accumulators != total
+    if workload.relu:
+        accumulators = np.maximum(accumulators, 0)
+    return accumulators.astype(np.int16), saturated
+
+
+def float64(
+    workload: Workload, inputs: np.ndarray, activations: np.ndarray, spec: Spec
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the outputs in float64, f64[out], and by how much the machine's may differ, f64[out].
+
+    With w, x the real weight and input, v, a their 16-bit values and s the accumulator's step: a product is off by at
+    most |v| |a - x| + |v - w| |x|, its rounding by s/2, and ReLU enlarges no error. float64's own rounding adds at most
+    (terms + 2) eps times the sum of |w| |x|.
+    """
+    active = np.flatnonzero(inputs)
+    x, a = inputs[active], to_float(activations[active], spec.activation_fraction_bits)
+    if workload.bias is not None:
+        one = to_float(quantise(np.ones(1), spec.activation_fraction_bits), spec.activation_fraction_bits)
+        x, a = np.append(x, 1.0), np.append(a, one)
+    exact, bound = np.empty(workload.n_out), np.empty(workload.n_out)
+    half_step = 2.0 ** -(spec.activation_fraction_bits + 1)
+    for start in range(0, workload.n_out, N_CHUNK_ROWS):
+        rows = slice(start, start + N_CHUNK_ROWS)
+        w = workload.weights[rows][:, active].astype(np.float64)
+        if workload.bias is not None:
+            w = np.column_stack((w, workload.bias[rows]))
+        v = to_float(quantise(w, spec.weight_fraction_bits), spec.weight_fraction_bits)
+        exact[rows] = w @ x
+        eps = (len(x) + 2) * np.finfo(np.float64).eps
+        bound[rows] = (
+            np.abs(v) @ np.abs(a - x)
+            + np.abs(v - w) @ np.abs(x)
+            + np.count_nonzero(w, axis=1) * half_step
+            + eps * (np.abs(w) @ np.abs(x))
+        )
+    return (np.maximum(exact, 0) if workload.relu else exact), bound
+
+
+@lru_cache(maxsize=4)
+def _quantised_columns(workload: Workload, fraction_bits: int) -> np.ndarray:
+    """Return the weights in fixed point, i16[in (+ 1 for the bias), out]: a column in one piece."""
+    columns = np.empty((workload.n_in + (workload.bias is not None), workload.n_out), np.int16)
+    for start in range(0, workload.n_out, N_CHUNK_ROWS):
+        rows = slice(start, start + N_CHUNK_ROWS)
+        columns[: workload.n_in, rows] = quantise(workload.weights[rows], fraction_bits).T
+    if workload.bias is not None:
+        columns[-1] = quantise(workload.bias, fraction_bits)
+    return columns

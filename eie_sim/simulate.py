@@ -1,0 +1,145 @@
+"""One door, two engines: an image, activations and a Spec in, a Run out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+
+from cyclekit.run import Run, identity
+from eie_sim import arithmetic, capacity, events, image, reference, schedule
+from eie_sim.account import account
+from eie_sim.capacity import Pauses
+from eie_sim.image import Image
+from eie_sim.spec import Spec
+from workloads.errors import BadInput, did_you_mean
+from workloads.records import Workload, checked_array
+
+NAME = "eie"
+ENGINES = {"events": events.timeline, "schedule": schedule.timeline}
+MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
+
+
+def encode(work: Workload | Sequence[Workload], spec: Spec) -> Image | list[Image]:
+    """Encode a layer for the machine: an Image; of several layers that stay in it together, a list.
+
+    Raises BadInput where something does not fit and spec.capacity is "enforce", unless batches or refills are allowed
+    and help.
+    """
+    if isinstance(work, Workload):
+        return encode([work], spec)[0]
+    images = [image.encode(layer, spec) for layer in work]
+    notes = capacity.check(images, spec)
+    together = capacity.fits_together(images, spec)
+    return [image.placed(made, notes, resident=together) for made in images]
+
+
+def simulate(
+    image: Image,
+    activations: np.ndarray,
+    spec: Spec,
+    *,
+    engine: str = "events",
+    check: bool = False,
+    index: int = 0,
+) -> Run | list[Run]:
+    """Run a layer: activations f32[in] give a Run; f32[batch, in] a list of them, or the Run if the batch is of one.
+
+    activations: reals, brought to 16-bit fixed point on the way in, or i16, taken as they are (a former run's outputs).
+    A real that is not zero is broadcast even if its 16-bit value is. engine: "events" (SimPy) or "schedule" (jitted);
+    the results are the same. check: compare the values with the references. index: which of a batch this is, for the
+    record. Raises BadInput.
+    """
+    if engine not in ENGINES:
+        raise BadInput(f"unknown engine {engine!r}{did_you_mean(engine, ENGINES)}")
+    activations = np.asarray(activations)
+    if activations.ndim == 2:
+        runs = [simulate(image, row, spec, engine=engine, check=check, index=i) for i, row in enumerate(activations)]
+        return runs[0] if len(runs) == 1 else runs
+    if image.n_pes != spec.n_pes:
+        raise BadInput(f"n_pes must be {image.n_pes}, the number that the image was encoded for, got {spec.n_pes}")
+    values, reals, notes = _enter(activations, image, spec)
+    pauses = capacity.pauses(image, spec)
+    _check_length(image, pauses, spec)
+    timeline = ENGINES[engine](image, reals != 0, pauses, spec)
+    ledger = account(timeline, image, pauses, spec)
+    product = arithmetic.multiply(image, timeline.column, values, spec)
+    if product.n_saturations:
+        notes += (
+            f"{product.n_saturations} additions saturated at 16 bits: set activation_fraction_bits below "
+            f"{spec.activation_fraction_bits}",
+        )
+    capacity_notes = image.notes + capacity.check([image], spec)
+    handled = ledger.actions["entries"]
+    return Run(
+        machine=NAME,
+        workload=image.workload.name,
+        input=index,
+        engine=engine,
+        spec=spec.as_dict(),
+        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, image.resident, values, reals != 0),
+        cycles=timeline.cycles,
+        time_us=timeline.cycles / spec.clock_mhz,
+        load_balance=handled / (spec.n_pes * timeline.cycles),
+        actions=ledger.actions,
+        states=ledger.totals(),
+        output_sha256=hashlib.sha256(product.outputs.astype("<i2").tobytes()).hexdigest(),
+        check=reference.check(image.workload, reals, values, product.outputs, spec) if check else None,
+        notes=tuple(dict.fromkeys(capacity_notes + notes)),
+        outputs=product.outputs,
+        timeline=timeline,
+        ledger=ledger,
+    )
+
+
+def theoretical_cycles(run: Run) -> float:
+    """Return entries handled (paddings and bias column included) over PEs: the paper's theoretical time, in cycles."""
+    return run.actions["entries"] / run.spec["n_pes"]
+
+
+def estimate(image: Image, activations: np.ndarray, spec: Spec, engine: str) -> tuple[float, int]:
+    """Return about how many seconds and bytes one run of each row of activations f32[batch, in] takes."""
+    n_broadcasts = np.count_nonzero(activations, axis=-1) + 1
+    pairs = n_broadcasts * spec.n_pes
+    # Rates measured by benchmarks/bench_eie.py on two shared cores, rounded down.
+    seconds = pairs.sum() * (25e-6 if engine == "events" else 20e-9) + 1e-3 * len(pairs)
+    return float(seconds), int(pairs.max() * (1000 if engine == "events" else 16)) + image.nbytes
+
+
+def _enter(activations: np.ndarray, image: Image, spec: Spec) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return what enters the machine: 16-bit values i16[in], the reals that they stand for f64[in], and notes."""
+    n_in, bits = image.workload.n_in, spec.activation_fraction_bits
+    if activations.dtype == np.int16:
+        values, reals, notes = activations, arithmetic.to_float(activations, bits), ()
+    else:
+        reals = checked_array("activations", activations, (1,)).astype(np.float64)
+        values = arithmetic.quantise(reals, bits)
+        notes = _quantisation_notes("activations", reals, values, "activation_fraction_bits", bits)
+    if values.shape != (n_in,):
+        raise BadInput(f"activations must be f32[{n_in}] for {image.workload.name}, got shape {values.shape}")
+    book = image.codebook.astype(np.float64)
+    codes = arithmetic.quantise(book, spec.weight_fraction_bits)
+    notes += _quantisation_notes("codebook values", book, codes, "weight_fraction_bits", spec.weight_fraction_bits)
+    return values, reals, notes
+
+
+def _quantisation_notes(name: str, reals: np.ndarray, values: np.ndarray, field: str, bits: int) -> tuple[str, ...]:
+    n_lost = int(((reals != 0) & (values == 0)).sum())
+    n_cut = int((np.abs(np.ldexp(reals, bits) - values) > 1).sum())
+    notes = ()
+    if n_lost:
+        notes += (f"{n_lost} {name} are not zero but smaller than half a 16-bit step: raise {field} above {bits}",)
+    if n_cut:
+        notes += (f"{n_cut} {name} are beyond the 16-bit range and were cut: lower {field} below {bits}",)
+    return notes
+
+
+def _check_length(image: Image, pauses: Pauses, spec: Spec) -> None:
+    """Raise BadInput where a run could be longer than a Timeline's 32-bit cycle numbers."""
+    a_broadcast = 4 + spec.broadcast_latency_cycles
+    n_rows = ceil(image.n_columns / image.n_pes)
+    longest = image.n_entries + n_rows + int(pauses.cycles.sum(dtype=np.int64)) + image.n_columns * a_broadcast
+    if longest >= 2**31 - 1:
+        raise BadInput(f"{image.workload.name} could take {longest:,} cycles on this design, the model ends at 2**31")

@@ -1,0 +1,91 @@
+"""EIE in numbers: all that timing, capacity and arithmetic depend on, each with meaning and source; the presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cyclekit.spec import Spec as BaseSpec
+from cyclekit.spec import choice, number, switch
+
+PAPER = "Han et al., ISCA 2016 (arXiv 1602.01528)"
+ASSUMED = "not in the paper: assumed, see docs/eie.md"
+
+CODE_BITS = 4  # weight code and zero run share an 8-bit entry, half each (section IV)
+RUN_BITS = 4
+ENTRY_BITS = CODE_BITS + RUN_BITS
+VALUE_BITS = 16  # activations, accumulators and codebook entries (section IV)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec(BaseSpec):
+    """One EIE design. The defaults are the paper's own simulator (preset isca2016)."""
+
+    n_pes: int = number(
+        64, "processing elements; row i belongs to PE i mod n_pes", source=f"{PAPER}, V", minimum=1, maximum=65536
+    )
+    queue_depth: int = number(
+        8, "places of an activation queue's ring; one fewer can be used", source=f"{PAPER}, VI-B", minimum=2
+    )
+    spmat_width_bits: int = number(
+        64, "bits of one Spmat SRAM row, 8 an entry", source=f"{PAPER}, VI-B", minimum=ENTRY_BITS, power_of_two=True
+    )
+    clock_mhz: float = number(800.0, "clock frequency", source=f"{PAPER}, Table II", minimum=1e-3)
+    n_pointer_banks: int = number(
+        2, "pointer banks; with one, a pop's two reads take two cycles", source=f"{PAPER}, III-C", minimum=1, maximum=2
+    )
+    broadcast_latency_cycles: int = number(0, "cycles of the broadcast tree beyond the queue's own one", source=ASSUMED)
+    lnzd_latency_cycles: int = number(
+        0, "cycles until the LNZD tree gives its first non-zero, at the start and after each pause", source=ASSUMED
+    )
+
+    spmat_bytes: int = number(131072, "sparse-matrix SRAM of one PE", source=f"{PAPER}, V", minimum=1)
+    pointer_bytes: int = number(32768, "pointer SRAM of one PE, all banks", source=f"{PAPER}, V", minimum=4)
+    pointer_bits: int = number(16, "width of one pointer", source=f"{PAPER}, III-C", minimum=1, maximum=31)
+    act_sram_bytes: int = number(2048, "activation SRAM of one PE", source=f"{PAPER}, V", minimum=2)
+    register_file_entries: int = number(
+        64, "activations in each of a PE's two register files", source=f"{PAPER}, III-C", minimum=1
+    )
+    capacity: str = choice(
+        "report",
+        "what does not fit a structure: a warning beside the run, or an error",
+        source="report: the authors' simulator has no limits",
+        options=("report", "enforce"),
+    )
+    batches: bool = switch(
+        False,
+        "run more inputs than the register files hold in batches, charged",
+        source=f"{PAPER}, III-C; cost assumed",
+    )
+    refills: bool = switch(False, "refill Spmat and pointer SRAM in mid-layer, charged", source=ASSUMED)
+    load_phase: bool = switch(
+        False, "charge the first load of weights, pointers and activations", source=f"{PAPER}, III-C"
+    )
+    dma_width_bits: int = number(64, "bits a cycle that the DMA brings into the whole array", source=ASSUMED, minimum=1)
+    act_sram_width_bits: int = number(
+        16, "bits a cycle that a PE moves to or from its activation SRAM", source=ASSUMED, minimum=1
+    )
+
+    activation_fraction_bits: int = number(
+        8, "fraction bits of the 16-bit activations and accumulators", source=ASSUMED, maximum=VALUE_BITS - 1
+    )
+    weight_fraction_bits: int = number(
+        12, "fraction bits of the 16-bit codebook", source=ASSUMED, maximum=VALUE_BITS - 1
+    )
+
+    @property
+    def entries_per_row(self) -> int:
+        """Entries that one read of the Spmat SRAM brings."""
+        return self.spmat_width_bits // ENTRY_BITS
+
+
+PRESETS = {
+    "isca2016": Spec(),
+    "silicon": Spec(capacity="enforce", batches=True, refills=True),
+    # Table V prints 1,200 MHz for the projection; its throughput was computed with 1.6 x 800 = 1,280 MHz.
+    "isca2016-28nm": Spec(n_pes=256, clock_mhz=1200.0),
+}
+PRESET_NOTES = {
+    "isca2016": "the paper's own simulator: 64 PEs, 800 MHz; what would not fit the SRAMs is reported",
+    "silicon": "the same chip with its limits: capacities enforced, batches and refills charged",
+    "isca2016-28nm": "the paper's projection: 256 PEs, 1,200 MHz",
+}

@@ -1,0 +1,143 @@
+"""The workloads that come with the project, by name: the paper's nine benchmarks in two kinds, and a trained network.
+
+A benchmark "as published" (alex-6) has the densities of the paper's Table III, uniformly at random: what published data
+predict. A "calibrated" one (alex-6-calibrated) has densities and a spread of row densities chosen so that the simulated
+figures agree with the paper's. The two never mix, and the name says which one it is.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from workloads.errors import BadInput, did_you_mean
+from workloads.files import read_npz
+from workloads.records import Network, Workload
+
+CALIBRATED = "-calibrated"
+N_CHUNK_ROWS = 256  # rows drawn at a time, so that the largest layer needs little more than its own memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """A random layer: shape, share of non-zero weights and activations, spread of the rows' densities."""
+
+    name: str
+    n_in: int
+    n_out: int
+    weight_density: float
+    act_density: float
+    row_cv: float  # coefficient of variation of the lognormal row densities; 0: every row alike
+    provenance: str
+    seed: int
+
+    @property
+    def calibrated(self) -> bool:
+        return self.name.endswith(CALIBRATED)
+
+
+def describe() -> dict[str, str]:
+    """Return {name: one line} of everything in the catalogue."""
+    lines = {
+        name: f"{b.n_in} -> {b.n_out}, weights {b.weight_density:.2%}, activations {b.act_density:.1%}; {b.provenance}"
+        for name, b in benchmarks().items()
+    }
+    return lines | {name: line for name, (_, line) in _networks().items()}
+
+
+@cache
+def benchmarks() -> Mapping[str, Benchmark]:
+    """Return the paper's nine benchmarks in both kinds, as published first."""
+    text = files("workloads").joinpath("data/eie_benchmarks.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    published = [
+        Benchmark(
+            name=row["layer"],
+            n_in=int(row["n_in"]),
+            n_out=int(row["n_out"]),
+            weight_density=float(row["weight_pct"]) / 100,
+            act_density=float(row["act_pct"]) / 100,
+            row_cv=0.0,
+            provenance=f"as published: uniform at the densities of EIE's Table III ({row['network']})",
+            seed=index,
+        )
+        for index, row in enumerate(rows)
+    ]
+    calibrated = [
+        Benchmark(
+            name=row["layer"] + CALIBRATED,
+            n_in=int(row["n_in"]),
+            n_out=int(row["n_out"]),
+            weight_density=float(row["calibrated_weight_density"]),
+            act_density=float(row["calibrated_act_density"]),
+            row_cv=float(row["calibrated_row_cv"]),
+            provenance=f"calibrated to EIE's Table IV and Fig 12 ({row['network']})",
+            seed=len(rows) + index,
+        )
+        for index, row in enumerate(rows)
+    ]
+    return {benchmark.name: benchmark for benchmark in (*published, *calibrated)}
+
+
+def load(name: str | Path) -> Workload | Network:
+    """Return a workload or network of the catalogue, or the workload in an .npz file."""
+    if name in benchmarks():
+        return draw(benchmarks()[name])
+    if name in _networks():
+        return _networks()[name][0]()
+    if str(name).endswith(".npz") or Path(name).exists():
+        return read_npz(Path(name))
+    raise BadInput(f"unknown workload {str(name)!r}{did_you_mean(str(name), describe())}; or name an .npz file")
+
+
+def draw(benchmark: Benchmark) -> Workload:
+    """Return the layer that the benchmark's seed gives.
+
+    Weights are 15 values on an even grid without zero, activations multiples of 1/256 up to 1; a bias on every output.
+    The number of active inputs is exact, their places are random; a row's weights are independent of each other.
+    """
+    rng = np.random.default_rng((2016, benchmark.seed))
+    shape = benchmark.n_out, benchmark.n_in
+    scale = 1 / np.sqrt(benchmark.weight_density * benchmark.n_in)
+    book = (np.delete(np.arange(-8, 8), 8) * (scale / 8)).astype(np.float32)
+    row_density = benchmark.weight_density * _row_factors(rng, benchmark)
+    weights = np.zeros(shape, np.float32)
+    for start in range(0, benchmark.n_out, N_CHUNK_ROWS):
+        chunk = weights[start : start + N_CHUNK_ROWS]
+        kept = rng.random(chunk.shape, np.float32) < row_density[start : start + N_CHUNK_ROWS, None]
+        chunk[kept] = book[rng.integers(0, len(book), np.count_nonzero(kept), np.uint8)]
+    activations = np.zeros(benchmark.n_in, np.float32)
+    active = rng.permutation(benchmark.n_in)[: round(benchmark.act_density * benchmark.n_in)]
+    activations[active] = rng.integers(1, 257, len(active)) / 256
+    return Workload(
+        name=benchmark.name,
+        weights=weights,
+        activations=activations,
+        bias=book[rng.integers(0, len(book), benchmark.n_out)],
+        provenance=f"{benchmark.provenance}; seed {benchmark.seed}",
+    )
+
+
+def _row_factors(rng: np.random.Generator, benchmark: Benchmark) -> np.ndarray:
+    """Return lognormal factors f64[out] of mean exactly 1 and the benchmark's coefficient of variation."""
+    sigma = np.sqrt(np.log1p(benchmark.row_cv**2))
+    factors = rng.lognormal(-(sigma**2) / 2, sigma, benchmark.n_out)
+    return factors / factors.mean()
+
+
+def _networks():
+    from workloads import lenet  # late, so that `python -m workloads.lenet` does not find itself imported
+
+    return {
+        "lenet-300-100": (
+            lenet.compressed,
+            "784 -> 300 -> 100 -> 10, trained on Fashion-MNIST, pruned to 8, 9, 26%, 4-bit weights; 1,000 test images",
+        ),
+        "lenet-300-100-dense": (lenet.dense, "the same network before pruning and weight sharing"),
+    }

@@ -1,0 +1,190 @@
+"""LeNet-300-100 on Fashion-MNIST, trained, pruned and shared: the shipped networks and the recipe that made them."""
+
+import argparse
+import gzip
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from workloads.errors import BadInput
+from workloads.prune import prune
+from workloads.records import Layer, Network, Workload
+from workloads.share import bias_codes, share
+from workloads.train import Recipe, initialise, train, tune_centroids, with_activations
+
+FILE = "lenet_300_100_fashion_mnist.npz"
+DATASET = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist installs
+N_SHIPPED = 1000  # the first images of the test set
+
+WIDTHS = (784, 300, 100, 10)
+# Deep Compression, table 2: the share of weights that ip1, ip2 and ip3 keep.
+DENSITIES = (0.08, 0.09, 0.26)
+# The way there: in each pruning step every layer keeps at least this share.
+STEPS = (0.5, 0.3, 0.2, 0.14, 0.1, 0.0)
+# Chosen on the last 5,000 training images, then run on all 60,000; the penalty is what keeps hidden activations sparse.
+DENSE = Recipe(n_epochs=20, learning_rate=1e-3, batch=128, l2=5e-5, activation_l1=3e-4, seed=1)
+STEP = Recipe(n_epochs=5, learning_rate=1e-3, l2=5e-5, activation_l1=3e-4, seed=2)
+LAST_STEP = replace(STEP, n_epochs=15)
+CENTROIDS = Recipe(n_epochs=3, learning_rate=1e-4, activation_l1=3e-4, seed=3)
+
+
+def dense() -> Network:
+    """Return the trained dense network: Layers ip1, ip2, ip3 and the first 1,000 test images as f32[1000, 784]."""
+    stored = _stored()
+    layers = tuple(
+        Layer(name=name, weights=stored[f"{name}_weights"], bias=stored[f"{name}_bias"], relu=name != "ip3")
+        for name in ("ip1", "ip2", "ip3")
+    )
+    return _network("lenet-300-100-dense", layers)
+
+
+def compressed() -> Network:
+    """Return the pruned and shared network: Workloads ip1, ip2, ip3 with what reaches them for the 1,000 images."""
+    stored, layers = _stored(), []
+    for name in ("ip1", "ip2", "ip3"):
+        book = stored[f"{name}_codebook"]
+        shape = stored[f"{name}_weights"].shape
+        codes = unpack_nibbles(stored[f"{name}_codes"])[: shape[0] * shape[1]].reshape(shape)
+        layers.append(
+            Workload(
+                name=name,
+                weights=book[codes],
+                bias=book[stored[f"{name}_bias_codes"]],
+                relu=name != "ip3",
+                activations=np.zeros(shape[1], np.float32),
+                codes=codes,
+                codebook=book,
+                provenance=str(stored["provenance"]),
+            )
+        )
+    return with_activations(_network("lenet-300-100", tuple(layers)))
+
+
+def fashion_mnist(split: str, directory: Path = DATASET) -> tuple[np.ndarray, np.ndarray]:
+    """Return images u8[n, 784] and labels u8[n] of the split "train" (60,000) or "t10k" (10,000). Raises BadInput."""
+    try:
+        images = gzip.decompress((directory / f"{split}-images-idx3-ubyte.gz").read_bytes())
+        labels = gzip.decompress((directory / f"{split}-labels-idx1-ubyte.gz").read_bytes())
+    except FileNotFoundError as missing:
+        raise BadInput(f"no Fashion-MNIST at {missing.filename}: apt-get install dataset-fashion-mnist") from None
+    # idx: 4 bytes of magic and type, then 4 bytes for each of 3 dimensions or 1.
+    return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784), np.frombuffer(labels, np.uint8, offset=8)
+
+
+def learn(images: np.ndarray, labels: np.ndarray) -> tuple[Network, Network, Network]:
+    """Return the dense, pruned and shared networks that the recipe makes of images u8[n, 784] and labels u8[n]."""
+    start = initialise("lenet-300-100", WIDTHS, as_inputs(images), labels, DENSE.seed)
+    trained = train(start, DENSE)
+    # What ships as f16 is also what is pruned and measured.
+    rounded = [replace(layer, weights=layer.weights.astype(np.float16)) for layer in trained.layers]
+    net = trained = replace(trained, layers=tuple(rounded))
+    for least in STEPS:
+        goals = [max(density, least) for density in DENSITIES]
+        net = replace(net, layers=tuple(prune(layer, goal) for layer, goal in zip(net.layers, goals, strict=True)))
+        net = train(net, STEP if least else LAST_STEP)
+    shared = with_activations(net)
+    shared = replace(shared, layers=tuple(share(layer, bits=4) for layer in shared.layers))
+    return trained, net, tune_centroids(shared, CENTROIDS)
+
+
+def as_inputs(images: np.ndarray) -> np.ndarray:
+    """Return f32[n, 784] in 0 to 1 for images u8[n, 784]."""
+    return images.astype(np.float32) / np.float32(255)
+
+
+def pack_nibbles(codes: np.ndarray) -> np.ndarray:
+    """Return u8[ceil(n / 2)]: 4-bit codes u8[n], the earlier of two in the low half."""
+    codes = np.append(codes, np.zeros(codes.size % 2, np.uint8))
+    return codes[::2] | codes[1::2] << 4
+
+
+def unpack_nibbles(packed: np.ndarray) -> np.ndarray:
+    """Return u8[2 n]: what `pack_nibbles` packed into u8[n], with a 0 at the end where the count was odd."""
+    return np.column_stack([packed & 15, packed >> 4]).ravel()
+
+
+def main(argv: Iterable[str] | None = None) -> int:
+    """Train, prune, share and write the file; bad input gives one line on standard error and 2."""
+    parser = argparse.ArgumentParser(prog="python -m workloads.lenet", description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, default=Path(FILE), metavar="FILE", help="what to write (default: %(default)s)"
+    )
+    out = parser.parse_args(argv).out
+    try:
+        if not out.parent.is_dir():
+            raise BadInput(f"--out must lie in a directory that exists, got {out}")
+        images, labels = fashion_mnist("train", DATASET)
+        test_images, test_labels = fashion_mnist("t10k", DATASET)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    networks = learn(images, labels)
+    test = [replace(network, inputs=as_inputs(test_images), labels=test_labels) for network in networks]
+    kinds = zip(("dense", "pruned", "shared"), test, strict=True)
+    accuracies = ", ".join(f"{kind} {100 * network.accuracy():.2f}%" for kind, network in kinds)
+    provenance = (
+        f"LeNet-300-100 on Fashion-MNIST (Zalando SE, MIT), all 60,000 training images, inputs = pixels / 255, "
+        f"settings chosen on the last 5,000 training images; dense {_words(DENSE)}; pruned by magnitude in "
+        f"{len(STEPS)} steps to {DENSITIES}, each tuned with {_words(STEP)}, the last for {LAST_STEP.n_epochs} epochs; "
+        f"4-bit exact k-means over weights and bias; centroids tuned with {_words(CENTROIDS)}; "
+        f"accuracy on the 10,000 test images: {accuracies}; images: the first {N_SHIPPED:,} of the test set; "
+        f"numpy {np.__version__}"
+    )
+    _write(out, networks[0], networks[2], test_images[:N_SHIPPED], test_labels[:N_SHIPPED], provenance)
+    print(f"{out}: {out.stat().st_size} bytes; {accuracies}")
+    return 0
+
+
+def _write(out: Path, trained: Network, shared: Network, images: np.ndarray, labels: np.ndarray, provenance: str):
+    """Write the networks whole or not at all: a temporary file beside `out`, then os.replace."""
+    arrays = {"images": images, "labels": labels, "provenance": np.array(provenance)}
+    for before, after in zip(trained.layers, shared.layers, strict=True):
+        arrays |= {
+            f"{before.name}_weights": before.weights.astype(np.float16),
+            f"{before.name}_bias": before.bias,
+            f"{before.name}_codes": pack_nibbles(after.codes.ravel()),
+            f"{before.name}_codebook": after.codebook,
+            f"{before.name}_bias_codes": bias_codes(after),
+        }
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@cache
+def _stored() -> dict[str, np.ndarray]:
+    """Return the arrays of the shipped file, read once."""
+    with (resources.files("workloads") / "data" / FILE).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def _network(name: str, layers: tuple[Layer, ...]) -> Network:
+    stored = _stored()
+    return Network(
+        name=name,
+        layers=layers,
+        inputs=as_inputs(stored["images"]),
+        labels=stored["labels"],
+        provenance=str(stored["provenance"]),
+    )
+
+
+def _words(recipe: Recipe) -> str:
+    return (
+        f"Adam {recipe.learning_rate:g} cosine, {recipe.n_epochs} epochs, batch {recipe.batch}, l2 {recipe.l2:g}, "
+        f"activation l1 {recipe.activation_l1:g}, seed {recipe.seed}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

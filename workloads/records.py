@@ -1,0 +1,179 @@
+"""The records that the front-end hands on: a dense Layer, a compressed Workload, a Network of either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from workloads.errors import BadInput
+
+
+def checked_array(name: str, value, ndim: tuple[int, ...]) -> np.ndarray:
+    """Return `value` as contiguous f32 with one of the allowed dimensions; every element finite, none missing.
+
+    Raises BadInput naming the array, what was found and what would do.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise BadInput(f"{name} must be real numbers (f32), got dtype {array.dtype}")
+    if array.ndim not in ndim:
+        dims = " or ".join(f"{n}-D" for n in ndim)
+        raise BadInput(f"{name} must be {dims}, got shape {array.shape}")
+    if array.size == 0:
+        raise BadInput(f"{name} must not be empty, got shape {array.shape}")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    # A finite sum proves every element finite and is the cheaper test; only a sum that overflowed needs the longer one.
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspect = not np.isfinite(array.sum(dtype=np.float64))
+    if suspect and not (finite := np.isfinite(array)).all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise BadInput(f"{name} must be finite f32, got {array[where]} at index {where}")
+    return array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """One fully connected layer, y = act(W x + b).
+
+    weights: f32[out, in]; bias: f32[out] or None; relu: whether act is max(0, .) or the identity.
+    Raises BadInput on an empty, non-finite or mis-shaped array.
+    """
+
+    name: str
+    weights: np.ndarray
+    bias: np.ndarray | None = None
+    relu: bool = True
+
+    def __post_init__(self):
+        object.__setattr__(self, "weights", checked_array("weights", self.weights, (2,)))
+        if self.bias is not None:
+            object.__setattr__(self, "bias", checked_array("bias", self.bias, (1,)))
+            if self.bias.shape != (self.n_out,):
+                raise BadInput(
+                    f"bias must be f32[{self.n_out}] for weights {self.weights.shape}, got {self.bias.shape}"
+                )
+
+    @property
+    def n_out(self) -> int:
+        return self.weights.shape[0]
+
+    @property
+    def n_in(self) -> int:
+        return self.weights.shape[1]
+
+    def forward(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the layer's outputs, f32[batch, out], for inputs f32[batch, in]."""
+        outputs = inputs @ self.weights.T
+        if self.bias is not None:
+            outputs += self.bias
+        return np.maximum(outputs, 0, out=outputs) if self.relu else outputs
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Workload(Layer):
+    """A compressed layer and the activations that reach it: dense weights with the zeros in place.
+
+    activations: f32[batch, in] (f32[in] becomes a batch of one).
+    codes: u8[out, in] and codebook: f32[2**bits] with codebook[0] == 0, both or neither; then weights equal
+    codebook[codes], code 0 stands where and only where the weight is zero, and the codebook holds every bias value.
+    provenance: one line that says where it all comes from (source, seed, versions).
+    """
+
+    activations: np.ndarray
+    codes: np.ndarray | None = None
+    codebook: np.ndarray | None = None
+    provenance: str = ""
+
+    def __post_init__(self):
+        super().__post_init__()
+        activations = checked_array("activations", self.activations, (1, 2))
+        object.__setattr__(self, "activations", np.atleast_2d(activations))
+        if activations.shape[-1] != self.n_in:
+            raise BadInput(
+                f"activations must be f32[{self.n_in}] or f32[batch, {self.n_in}] for weights {self.weights.shape}, "
+                f"got {activations.shape}"
+            )
+        if (self.codes is None) != (self.codebook is None):
+            raise BadInput("codes and codebook come together, got only one of them")
+        if self.codes is not None:
+            self._check_codes()
+
+    def _check_codes(self):
+        book, codes = self.codebook, self.codes
+        if codes.dtype != np.uint8 or codes.shape != self.weights.shape:
+            raise BadInput(f"codes must be u8{list(self.weights.shape)}, got {codes.dtype}{list(codes.shape)}")
+        if (
+            book.dtype != np.float32
+            or book.ndim != 1
+            or not 1 <= len(book) <= 256
+            or book[0] != 0
+            or not np.isfinite(book).all()
+        ):
+            raise BadInput(
+                f"codebook must be finite f32[up to 256] with codebook[0] == 0, got {book.dtype}{list(book.shape)}"
+            )
+        if codes.max() >= len(book):
+            raise BadInput(f"codes must be below {len(book)}, the length of the codebook, got {codes.max()}")
+        for row, row_codes in zip(self.weights, codes, strict=True):
+            if not np.array_equal(book[row_codes], row) or not np.array_equal(row_codes != 0, row != 0):
+                raise BadInput(
+                    "codes and codebook must give the weights exactly, with code 0 for zero and only for zero"
+                )
+        if self.bias is not None and not np.isin(self.bias, book).all():
+            raise BadInput("bias must hold codebook values only when codes are given")
+
+    @property
+    def mask(self) -> np.ndarray:
+        """bool[out, in]: which weights were kept."""
+        return self.weights != 0
+
+    @property
+    def batch(self) -> int:
+        return self.activations.shape[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network:
+    """Layers in order, and the inputs that enter the first.
+
+    layers: Layer (dense) or Workload (compressed), each as wide as the one before gives; inputs: f32[batch, in];
+    labels: int[batch] or None; provenance: one line on the source.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    inputs: np.ndarray
+    labels: np.ndarray | None = None
+    provenance: str = ""
+
+    def __post_init__(self):
+        if not self.layers:
+            raise BadInput("layers must hold at least one layer, got none")
+        object.__setattr__(self, "inputs", checked_array("inputs", self.inputs, (2,)))
+        width = self.inputs.shape[1]
+        for layer in self.layers:
+            if layer.n_in != width:
+                raise BadInput(f"layer {layer.name!r} must take {width} inputs, got weights {layer.weights.shape}")
+            width = layer.n_out
+
+    @property
+    def batch(self) -> int:
+        return self.inputs.shape[0]
+
+    def first(self, n: int) -> Network:
+        """Return the same network with only its first n inputs."""
+        labels = None if self.labels is None else self.labels[:n]
+        return replace(self, inputs=self.inputs[:n], labels=labels)
+
+    def forward(self, inputs: np.ndarray | None = None) -> list[np.ndarray]:
+        """Return what leaves each layer, a list of f32[batch, out], for inputs f32[batch, in] (default: its own)."""
+        signal = self.inputs if inputs is None else inputs
+        return [signal := layer.forward(signal) for layer in self.layers]
+
+    def accuracy(self) -> float:
+        """Return the share of the network's own inputs that it classifies as labelled, 0 to 1."""
+        if self.labels is None:
+            raise BadInput(f"network {self.name!r} has no labels to be right or wrong about")
+        return float((self.forward()[-1].argmax(axis=1) == self.labels).mean())

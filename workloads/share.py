@@ -1,0 +1,121 @@
+"""Weight sharing: a few centroids stand for all non-zero weights and biases of a layer, and code 0 for zero."""
+
+from dataclasses import replace
+
+import kmeans1d
+import numpy as np
+
+from workloads.errors import BadInput, did_you_mean
+from workloads.records import Workload
+
+# kmeans1d takes 3.6 s for a million values; this many take one second.
+MOST_CLUSTERED = 2**18
+
+
+def cluster(values: np.ndarray, n_centroids: int, method: str = "exact") -> np.ndarray:
+    """Return f32[up to n_centroids]: ascending centroids for the non-zero values, none of them 0.
+
+    values: f32[n]. No more than n_centroids distinct values are their own centroids.
+    "exact": the k-means of least squared error (kmeans1d). More than 2**18 values are replaced by the means of 2**18
+    groups of sorted neighbours (sizes differ by at most one); the centroids are then recomputed from all values.
+    "linear": Lloyd's algorithm from centroids evenly spaced over [min, max] until nothing moves, empty clusters dropped
+    (Deep Compression, Han et al. 2016, part 3).
+    A centroid that falls on exactly 0 becomes the value of its cluster nearest to 0: zero belongs to code 0 alone.
+    Raises BadInput.
+    """
+    methods = {"exact": _exact, "linear": _linear}
+    if method not in methods:
+        raise BadInput(f"unknown method {method!r}{did_you_mean(method, methods)}")
+    if n_centroids < 1:
+        raise BadInput(f"n_centroids must be at least 1, got {n_centroids}")
+    values = np.asarray(values)
+    ordered = np.sort(values[values != 0]).astype(np.float64)
+    is_new = np.diff(ordered, prepend=-np.inf) > 0
+    if np.count_nonzero(is_new) <= n_centroids:
+        return ordered[is_new].astype(np.float32)
+    starts = methods[method](ordered, n_centroids)
+    centroids = _means(ordered, starts).astype(np.float32)
+    for i in np.flatnonzero(centroids == 0):
+        members = ordered[starts[i] :][: np.diff(starts, append=len(ordered))[i]]
+        centroids[i] = members[np.abs(members).argmin()]
+    return np.unique(centroids)
+
+
+def assign(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return u8[...]: 0 for zero, otherwise 1 + the index of the nearest centroid, the lower one of two as near.
+
+    values: f32[...]; centroids: f32[up to 255], ascending and without 0, at least one if any value is not 0.
+    """
+    values = np.asarray(values)
+    codes = np.zeros(values.shape, np.uint8)
+    kept = values != 0
+    codes[kept] = 1 + np.searchsorted(_midpoints(centroids), values[kept])
+    return codes
+
+
+def share(workload: Workload, bits: int = 4, method: str = "exact") -> Workload:
+    """Return the workload with codes u8[out, in], a codebook f32[2**bits] and the values that the codebook gives.
+
+    One codebook serves weights and bias, because EIE's bias is one more column. Code 0 is zero; 2**bits - 1 centroids,
+    ascending, then 0 in unused places at the end, stand for the non-zero values, each of which takes its nearest: zeros
+    stay zero and nothing else becomes zero. Values already that few are kept exactly. bits: 1 to 8; method: see
+    `cluster`. Raises BadInput.
+    """
+    if bits not in range(1, 9):
+        raise BadInput(f"bits must be 1 to 8, got {bits!r}")
+    bias = np.zeros(0, np.float32) if workload.bias is None else workload.bias
+    kept = workload.weights[workload.mask]
+    centroids = cluster(np.concatenate([kept, bias]), 2**bits - 1, method)
+    codebook = np.zeros(2**bits, np.float32)
+    codebook[1 : 1 + len(centroids)] = centroids
+    codes = assign(workload.weights, centroids)
+    return replace(
+        workload,
+        weights=codebook[codes],
+        bias=None if workload.bias is None else codebook[assign(bias, centroids)],
+        codes=codes,
+        codebook=codebook,
+    )
+
+
+def bias_codes(workload: Workload) -> np.ndarray:
+    """Return u8[out]: the codes of a shared workload's bias values, all 0 without a bias."""
+    bias = np.zeros(workload.n_out, np.float32) if workload.bias is None else workload.bias
+    return np.argmax(bias[:, np.newaxis] == workload.codebook, axis=1).astype(np.uint8)
+
+
+def _midpoints(centroids: np.ndarray) -> np.ndarray:
+    """Return f64[k - 1]: where the nearest centroid changes."""
+    centroids = centroids.astype(np.float64)
+    return (centroids[:-1] + centroids[1:]) / 2
+
+
+def _starts(ordered: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return where in the ordered values each cluster of nearest values starts, empty clusters left out."""
+    # side="right": a value on the midpoint goes to the lower centroid, as in `assign`.
+    starts = np.unique(np.append(0, np.searchsorted(ordered, _midpoints(centroids), side="right")))
+    return starts[starts < len(ordered)]
+
+
+def _means(ordered: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return f64: the mean of each run of ordered values, kept inside its run against rounding."""
+    means = np.add.reduceat(ordered, starts) / np.diff(starts, append=len(ordered))
+    return np.clip(means, ordered[starts], ordered[np.append(starts[1:], len(ordered)) - 1])
+
+
+def _exact(ordered: np.ndarray, n_centroids: int) -> np.ndarray:
+    """Return the starts of the clusters of least squared error."""
+    few = ordered
+    if len(ordered) > MOST_CLUSTERED:
+        few = _means(ordered, np.arange(MOST_CLUSTERED) * len(ordered) // MOST_CLUSTERED)
+    return _starts(ordered, np.unique(kmeans1d.cluster(few, n_centroids).centroids))
+
+
+def _linear(ordered: np.ndarray, n_centroids: int) -> np.ndarray:
+    """Return the starts of the clusters at which Lloyd's algorithm comes to rest."""
+    starts = _starts(ordered, np.linspace(ordered[0], ordered[-1], n_centroids))
+    seen = set()  # a partition seen before ends the search, so that rounding can never keep it going
+    while starts.tobytes() not in seen:
+        seen.add(starts.tobytes())
+        starts = _starts(ordered, _means(ordered, starts))
+    return starts
