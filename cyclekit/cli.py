@@ -70,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 where a check failed, 2 for bad input, 130 when interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
     debug = "--debug" in argv
+    with contextlib.suppress(AttributeError):  # a stream that a notebook or a test put in its place
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
         options = parser().parse_args(argv)
         from cyclekit import commands

@@ -6,4 +6,10 @@ stamp only (numba issue 1833), so a kernel calls no kernel of another file.
 
 import numba
 
-kernel = numba.njit(cache=True, fastmath=False, nogil=True)
+
+def kernel(function):
+    """Return the function, to be compiled at its first call; the compiled code is kept where there is a place for it."""
+    try:
+        return numba.njit(cache=True, fastmath=False, nogil=True)(function)
+    except RuntimeError:  # a read-only installation, and no home to write to: numba finds no place for its cache
+        return numba.njit(fastmath=False, nogil=True)(function)

@@ -27,7 +27,7 @@ class Machine:
     simulate(image, activations, spec, *, engine, check) -> Run: one input through one layer; activations f32[in], or a
     former run's outputs. estimate(image, activations, spec, engine) -> (seconds, bytes) that simulate will take.
     validate(progress) -> Validation: the machine against published figures.
-    demo(out, short, progress) -> lines of text: a first look, with figures written under `out`.
+    demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
     """
 
     name: str
@@ -88,7 +88,12 @@ def load(name: str) -> Machine:
     machines = installed()
     if name not in machines:
         raise BadInput(f"unknown machine {name!r}{did_you_mean(name, machines)}")
-    return machines[name].load()
+    try:
+        return machines[name].load()
+    except (ImportError, AttributeError) as error:
+        raise BadInput(
+            f"machine {name!r} is announced as {machines[name].value} but cannot be imported: {error}"
+        ) from error
 
 
 def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> tuple[list[Workload], np.ndarray]:

@@ -81,4 +81,5 @@ def identity(*parts: Any) -> str:
             digest.update(np.ascontiguousarray(part))
         else:
             digest.update(json.dumps(part, sort_keys=True).encode())
+        digest.update(b"\0")  # 1 and 23 are not 12 and 3; JSON holds no such byte, and an array says its length
     return digest.hexdigest()

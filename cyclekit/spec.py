@@ -9,9 +9,11 @@ from typing import Any, Self
 
 from workloads.errors import BadInput, did_you_mean
 
+LARGEST = 2**63 - 1  # kernels hold whole numbers in 64 bits
+
 
 def number(
-    default: float, meaning: str, *, source: str, minimum: float = 0, maximum: float | None = None, power_of_two=False
+    default: float, meaning: str, *, source: str, minimum: float = 0, maximum: float = LARGEST, power_of_two=False
 ):
     """Declare a numeric field; its type is its default's, its unit stands in its name."""
     limits = {"minimum": minimum, "maximum": maximum, "power_of_two": power_of_two}
@@ -64,7 +66,7 @@ def _checked(declared: dataclasses.Field, value: Any) -> Any:
     value = _as_number(name, value, whole=isinstance(declared.default, int))
     if value < rules["minimum"]:
         raise BadInput(f"{name} must be at least {rules['minimum']}, got {value}")
-    if rules["maximum"] is not None and value > rules["maximum"]:
+    if value > rules["maximum"]:
         raise BadInput(f"{name} must be at most {rules['maximum']}, got {value}")
     if rules["power_of_two"] and value & (value - 1):
         raise BadInput(f"{name} must be a power of two, got {value}")

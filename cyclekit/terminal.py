@@ -54,8 +54,11 @@ class Output:
         if self._json_path == "-":
             sys.stdout.write(text)
             sys.stdout.flush()
-        else:
+            return
+        try:
             write_whole(Path(self._json_path), text)
+        except OSError as error:
+            raise BadInput(f"--json could not be written to {self._json_path!r}: {error.strerror}") from error
 
 
 @contextmanager
@@ -78,14 +81,26 @@ def check_writable(path: Path) -> None:
     if path.is_dir():
         raise BadInput(f"--json must name a file, {str(path)!r} is a folder")
     if not path.parent.is_dir():
-        raise BadInput(f"--json must name a file in an existing folder, there is no {str(path.parent)!r}")
+        raise BadInput(f"--json must name a file in an existing folder, there is no folder {str(path.parent)!r}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise BadInput(f"--json must name a file that can be written, {str(path)!r} cannot")
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder that --out names, before any work is done for it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--out must name a folder, {str(path)!r} cannot be one: {error.strerror}") from error
+
+
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that at every moment it holds the old text or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write a file so that at every moment it holds the old text or the new one, never a part; a pipe as it comes."""
+    if path.exists() and not path.is_file():  # a pipe or a device must stay what it is
+        path.write_text(text, encoding="utf-8")
+        return
+    path = path.resolve()  # and a link a link
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".zeroskip-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)

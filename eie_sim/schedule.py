@@ -65,7 +65,7 @@ def _split_moves(row: np.ndarray, moves: np.ndarray, pauses: Pauses) -> tuple[np
     Moves between two pauses of one gap count with the pauses. Also returns whether one of them is a refill.
     """
     opens = np.flatnonzero(pauses.cycles)
-    previous = np.concatenate(([-1], row[:-1]))  # the layer's start enters row 0
+    previous = np.concatenate(([-1], row))[:-1]  # the layer's start enters row 0
     first, behind = np.searchsorted(opens, previous, "right"), np.searchsorted(opens, row, "right")
     has = behind > first
     first_row = opens[np.where(has, first, 0)]
@@ -75,8 +75,6 @@ def _split_moves(row: np.ndarray, moves: np.ndarray, pauses: Pauses) -> tuple[np
     after = np.where(has, row - last_row, moves)
     between = np.where(has, last_row - first_row, 0)
     before = moves - after - between
-    # Entering row 0 is no move; only there does a gap hold a row more than moves.
-    before[0] = 0
     transfer = np.where(has, cycles_up_to[behind] - cycles_up_to[first] + between, NO_PAUSE)
     refill = refills_up_to[behind] > refills_up_to[first]
     return before.astype(np.int32), transfer.astype(np.int32), after.astype(np.int32), refill

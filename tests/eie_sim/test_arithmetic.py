@@ -1,0 +1,110 @@
+"""Are the values bit for bit those of the fixed-point loop, and as near to float64 as promised?"""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eie_sim import Spec, arithmetic, encode, reference, simulate
+from tests import eie_cases, naive_eie
+from workloads import Workload
+
+
+def one_output(weights, activations, *, relu=False, bias=None, **fields):
+    """Return the run of a layer with a single output."""
+    workload = Workload(name="one", weights=[weights], activations=activations, relu=relu, bias=bias)
+    spec = Spec(n_pes=1, **fields)
+    return simulate(encode(workload, spec), workload.activations, spec, engine="schedule", check=True)
+
+
+@pytest.mark.parametrize(
+    ("real", "fraction_bits", "fixed"),
+    [(1.0, 8, 256), (0.5, 0, 0), (1.5, 0, 2), (2.5, 0, 2), (-0.75, 1, -2), (1e9, 8, 32767), (-1e9, 8, -32768)],
+)
+def test_reals_are_rounded_to_nearest_even_and_saturate(real, fraction_bits, fixed):
+    assert arithmetic.quantise(np.array([real]), fraction_bits).tolist() == [fixed]
+
+
+@pytest.mark.parametrize(
+    ("weight", "activation", "expected"),
+    # one fraction bit in the weight: the product's half is rounded up, towards plus infinity
+    [(0.5, 1 / 256, 1), (0.5, 3 / 256, 2), (-0.5, 1 / 256, 0), (-0.5, 3 / 256, -1), (1.5, 1 / 256, 2)],
+)
+def test_the_shift_rounds_half_up(weight, activation, expected):
+    run = one_output([weight], [activation], weight_fraction_bits=1)
+    assert run.outputs.tolist() == [expected]
+
+
+def test_the_accumulator_saturates_at_every_addition_not_only_at_the_end():
+    # 100 + 100 saturates at 127.996; then -100 leaves 27.996, where an exact sum would be 100
+    run = one_output([1.0, 1.0, -1.0], [100.0, 100.0, 100.0])
+    assert run.outputs.tolist() == [32767 - 25600]
+    assert run.check["passed"]
+    assert run.check["saturated_outputs"] == 1
+    assert "1 additions saturated" in run.notes[0]
+
+
+def test_relu_stands_at_the_output_of_layers_that_have_one():
+    assert one_output([-1.0], [1.0], relu=True).outputs.tolist() == [0]
+    assert one_output([-1.0], [1.0], relu=False).outputs.tolist() == [-256]
+
+
+def test_the_bias_enters_as_one_times_its_weight():
+    assert one_output([2.0], [3.0], bias=[0.5]).outputs.tolist() == [6 * 256 + 128]
+
+
+def test_what_vanishes_or_is_cut_on_the_way_in_is_said():
+    run = one_output([1.0, 2.0], [1e-4, 500.0])
+    assert run.actions["broadcasts"] == 2  # still broadcast, as by the paper's floating-point simulator
+    assert "1 activations are not zero but smaller than half a 16-bit step" in run.notes[0]
+    assert "1 activations are beyond the 16-bit range" in run.notes[1]
+    assert "codebook" in one_output([1e-5], [1.0]).notes[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    eie_cases.workloads(),
+    st.integers(1, 5),
+    st.integers(0, 15),
+    st.integers(0, 15),
+)
+def test_every_accumulator_equals_the_naive_loop(workload, n_pes, activation_bits, weight_bits):
+    spec = Spec(n_pes=n_pes, activation_fraction_bits=activation_bits, weight_fraction_bits=weight_bits)
+    run = simulate(encode(workload, spec), workload.activations, spec, engine="schedule", check=True)
+    inputs = arithmetic.quantise(workload.activations[0], activation_bits).tolist()
+    one = arithmetic.quantise(np.ones(1), activation_bits).tolist()
+    saturations = 0
+    for i in range(workload.n_out):
+        row = workload.weights[i] if workload.bias is None else np.append(workload.weights[i], workload.bias[i])
+        weights = arithmetic.quantise(row, weight_bits).tolist()
+        values = inputs if workload.bias is None else inputs + one
+        expected, saturated = naive_eie.accumulate(weights, values, weight_bits)
+        saturations += saturated
+        assert run.outputs[i] == (max(0, expected) if workload.relu else expected)
+    assert any("additions saturated" in note for note in run.notes) == (saturations > 0)
+    assert run.check["passed"]
+
+
+def test_a_wrong_value_fails_the_check():
+    workload = Workload(name="w", weights=np.eye(3), activations=[1.0, 2.0, 3.0], relu=False)
+    spec = Spec(n_pes=1)
+    inputs = workload.activations[0].astype(np.float64)
+    values = arithmetic.quantise(inputs, 8)
+    right = np.array([256, 512, 768], np.int16)
+    assert reference.check(workload, inputs, values, right, spec)["passed"]
+    one_bit_off = reference.check(workload, inputs, values, right + np.array([0, 1, 0], np.int16), spec)
+    assert not one_bit_off["passed"]
+    assert not one_bit_off["bit_exact"]
+    far_off = reference.check(workload, inputs, values, right + np.array([0, 0, 300], np.int16), spec)
+    assert not far_off["within_float64_bound"]
+
+
+def test_the_bound_is_the_sum_of_its_three_parts():
+    # w = 0.3 -> 1/4 at 2 bits, x = 0.7 -> 3/4 at 2 bits, product 3/16 -> 1/4 (half a step of 1/4 at most):
+    # |v| |a - x| + |v - w| |x| + half a step = 0.25 * 0.05 + 0.05 * 0.7 + 0.125
+    workload = Workload(name="b", weights=[[0.3]], activations=[0.7], relu=False)
+    spec = Spec(n_pes=1, activation_fraction_bits=2, weight_fraction_bits=2)
+    inputs = workload.activations[0].astype(np.float64)
+    exact, bound = reference.float64(workload, inputs, arithmetic.quantise(inputs, 2), spec)
+    assert exact == pytest.approx(0.21, rel=1e-6)
+    assert bound == pytest.approx(0.0125 + 0.035 + 0.125, rel=1e-6)

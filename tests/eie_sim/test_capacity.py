@@ -1,0 +1,104 @@
+"""Is what does not fit the machine reported, refused or charged, as the design says?"""
+
+import numpy as np
+import pytest
+
+from eie_sim import PRESETS, Spec, capacity, encode, simulate
+from tests.eie_cases import layer
+from workloads import BadInput, Workload
+from workloads.catalogue import benchmarks
+
+
+def wide(n_in: int, n_out: int = 1) -> Workload:
+    """Return a layer with one weight an output row and as many activations as asked for."""
+    weights = np.zeros((n_out, n_in), np.float32)
+    weights[:, 0] = 1
+    return Workload(name="wide", weights=weights, activations=np.ones(n_in))
+
+
+def enforced(**fields) -> Spec:
+    return Spec(n_pes=1, capacity="enforce", **fields)
+
+
+@pytest.mark.parametrize(
+    ("workload", "spec", "structure", "need", "size", "way_out"),
+    [
+        (layer([[3]]), enforced(spmat_bytes=2), "Spmat SRAM", 3, 2, "spmat_bytes=3"),
+        (wide(4), enforced(pointer_bytes=8), "pointer SRAM", 5, 4, "pointer_bytes=10"),
+        (layer([[4]]), enforced(pointer_bits=2), "2-bit pointer reach", 4, 3, "pointer_bits=3"),
+        (wide(65), enforced(), "source register file", 65, 64, "n_pes=2 or more"),
+        (wide(1, 65), enforced(batches=True, refills=True), "destination register file", 65, 64, "n_pes=2 or more"),
+        (wide(65), enforced(batches=True, act_sram_bytes=128), "activation SRAM", 65, 64, "act_sram_bytes=130"),
+    ],
+)
+def test_each_structure_is_full_at_its_size_and_not_before(workload, spec, structure, need, size, way_out):
+    with pytest.raises(BadInput) as refusal:
+        encode(workload, spec)
+    for part in (structure, f"needs {need} ", f"has {size}", way_out, workload.name):
+        assert part in str(refusal.value)
+    field = {"Spmat SRAM": "spmat_bytes", "pointer SRAM": "pointer_bytes", "activation SRAM": "act_sram_bytes"}
+    grown = {"spmat_bytes": 3, "pointer_bytes": 10, "act_sram_bytes": 130}
+    if structure in field:
+        encode(workload, spec.replace(**{field[structure]: grown[field[structure]]}))
+
+
+def test_the_default_preset_reports_what_it_does_not_model():
+    spec = PRESETS["isca2016"].replace(n_pes=1)
+    run = simulate(encode(wide(65), spec), np.ones(65), spec)
+    assert any("source register file needs 65 activations" in note and "not modelled" in note for note in run.notes)
+
+
+def test_silicon_charges_batches_and_refills_and_says_so():
+    spec = PRESETS["silicon"].replace(n_pes=1, spmat_bytes=2)
+    workload = layer([[1] * 65])
+    run = simulate(encode(workload, spec), workload.activations, spec)
+    free = simulate(encode(workload, Spec(n_pes=1)), workload.activations, Spec(n_pes=1))
+    assert run.cycles > free.cycles
+    assert run.states["broadcaster"]["load"] > 0
+    assert any("source register file" in note and "charged" in note for note in run.notes)
+    assert any("Spmat SRAM" in note and "charged" in note for note in run.notes)
+    assert run.output_sha256 == free.output_sha256
+
+
+def test_a_row_of_columns_that_never_fits_is_refused():
+    spec = Spec(n_pes=2, spmat_bytes=3, refills=True)
+    workload = layer([[2, 2], [2, 2]])
+    with pytest.raises(BadInput, match="refills cannot help"):
+        simulate(encode(workload, spec), workload.activations, spec)
+
+
+def test_layers_of_a_network_share_the_srams():
+    # each layer alone fits 4 entries, both together do not; then the second run of either must be loaded again
+    layers = [layer([[1] * 3]), layer([[1] * 3])]
+    spec = Spec(n_pes=1, spmat_bytes=4, capacity="enforce")
+    assert encode(layers[0], spec).resident
+    with pytest.raises(BadInput, match="Spmat SRAM needs 6 entries"):
+        encode(layers, spec)
+    images = encode(layers, spec.replace(refills=True))
+    assert not any(image.resident for image in images)
+    # 3 entries x 8 + 4 pointers x 16 = 88 bits at 64 a cycle
+    assert capacity.pauses(images[0], spec.replace(refills=True)).cycles.tolist() == [2, 0, 0]
+
+
+def test_the_paper_s_contradictions_are_there():
+    # VGG-6 needs 25,089 pointers a PE where 16,384 fit, and more entries than 16-bit pointers reach.
+    vgg = benchmarks()["vgg-6"]
+    assert vgg.n_in + 1 > capacity.pointer_places(Spec())
+    assert capacity.pointer_places(Spec()) == 16384
+    assert capacity.spmat_entries(Spec()) == 131072
+    assert capacity.pointer_reach(Spec()) == 65535
+    # AlexNet's three layers need 9,217 + 4,097 + 4,097 pointers (+ a bias each)
+    names = ("alex-6", "alex-7", "alex-8")
+    assert sum(benchmarks()[name].n_in + 2 for name in names) > capacity.pointer_places(Spec())
+
+
+def test_an_image_serves_only_its_own_number_of_pes():
+    image = encode(layer([[1], [1]]), Spec(n_pes=2))
+    with pytest.raises(BadInput, match="n_pes must be 2"):
+        simulate(image, np.ones(1), Spec(n_pes=4))
+
+
+def test_a_run_too_long_for_the_timeline_is_refused():
+    spec = Spec(n_pes=1, broadcast_latency_cycles=2**30)
+    with pytest.raises(BadInput, match="the model ends at"):
+        simulate(encode(layer([[1, 1]]), spec), np.ones(2), spec)
