@@ -28,7 +28,7 @@ GAP_STATES = (ARRIVAL, MOVE, LOAD, MOVE, BLOCKED, ARRIVAL)
 
 def account(timeline: Timeline, image: Image, pauses: Pauses, spec: Spec) -> Ledger:
     """Return the books of one run."""
-    spent, row_reads = _count(*_arguments(timeline, image, spec), image.paddings, timeline.row_reads)
+    spent = _count(*_arguments(timeline, image, spec), image.paddings)
     broadcaster = _count_broadcaster(*_arguments(timeline, image, spec)[1:5], timeline.cycles)
     n_broadcasts = len(timeline.column)
     macs, paddings = int(spent[:, PeState.WEIGHT].sum()), int(spent[:, PeState.PADDING].sum())
@@ -37,7 +37,7 @@ def account(timeline: Timeline, image: Image, pauses: Pauses, spec: Spec) -> Led
         Action.ACT_READS: n_broadcasts - (image.workload.bias is not None),
         Action.QUEUE_PUSHES: n_broadcasts * spec.n_pes,
         Action.PTR_READS: timeline.popped.size,
-        Action.SPMAT_ROW_READS: int(row_reads.sum()),
+        Action.SPMAT_ROW_READS: int(timeline.row_reads.sum(dtype=np.int64)),
         Action.ENTRIES: macs + paddings,
         Action.PADDINGS: paddings,
         Action.MACS: macs,
@@ -84,27 +84,20 @@ def _edges(k, paused, resumed, ready, sent, delay, cycles):
 
 
 @kernel
-def _count(column, paused, resumed, ready, sent, popped, cycles, pointers, delay, extra, paddings, row_reads):
-    """Count the cycles of every PE in every state, i64[P, states], and its row reads, i32[P].
-
-    What comes after the run's last entry is cut off.
-    """
+def _count(column, paused, resumed, ready, sent, popped, cycles, pointers, delay, extra, paddings):
+    """Count the cycles of every PE in every state, i64[P, states]; what comes after the run's last entry is cut off."""
     n_pes = pointers.shape[1]
     spent = np.zeros((N_STATES, n_pes), np.int32)
     n_entries, n_paddings, n_bubbles, n_blocked = spent[WEIGHT], spent[PADDING], spent[BUBBLE], spent[BLOCKED]
     busy = np.zeros(n_pes, np.int32)  # the last cycle of the PE's latest column
-    n_reads = np.zeros(n_pes, np.int32)
     for k in range(len(column)):
         begin, end, pads, pops = pointers[column[k]], pointers[column[k] + 1], paddings[column[k]], popped[k]
-        reads = row_reads[k]
         edge0, edge1, edge2, edge3, edge4 = _edges(k, paused, resumed, ready, sent, delay, cycles)
         # Many short loops over few arrays each: so the compiler turns every one into vector instructions.
         for pe in range(n_pes):
             n_entries[pe] += end[pe] - begin[pe]
         for pe in range(n_pes):
             n_paddings[pe] += pads[pe]
-        for pe in range(n_pes):
-            n_reads[pe] += reads[pe]
         for pe in range(n_pes):
             n_bubbles[pe] += (begin[pe] == end[pe]) & (pops[pe] + extra < cycles)
         for pe in range(n_pes):
@@ -126,7 +119,7 @@ def _count(column, paused, resumed, ready, sent, popped, cycles, pointers, delay
         spent[DRAIN, pe] = min(rest, DRAIN_CYCLES)
         spent[DONE, pe] = rest - spent[DRAIN, pe]
         spent[ARRIVAL, pe] = cycles - spent[:, pe].sum()  # the wait that no other reason covers
-    return np.ascontiguousarray(spent.T).astype(np.int64), n_reads
+    return np.ascontiguousarray(spent.T).astype(np.int64)
 
 
 @kernel

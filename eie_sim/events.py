@@ -43,7 +43,7 @@ class Recorder:
         self.column = column
         self.paused, self.resumed, self.ready, self.sent = (np.zeros(n_broadcasts, np.int32) for _ in range(4))
         self.popped = np.zeros((n_broadcasts, n_pes), np.int32)
-        self.row_reads = np.zeros((n_broadcasts, n_pes), np.int32)
+        self.row_reads = np.zeros(n_pes, np.int32)
         self.env: simpy.Environment
         self._n_ready = 0
         self._pause: tuple[int, int] | None = None

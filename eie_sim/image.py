@@ -23,6 +23,7 @@ from workloads.share import share
 N_CODES = 1 << CODE_BITS
 MAX_RUN = (1 << RUN_BITS) - 1
 PADDING_ENTRY = MAX_RUN  # code 0, run 15
+MAX_ROWS = 1 << 20  # of a layer in one PE: the model counts a column's paddings in 16 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Image:
 
     workload: the layer, its weights shared. entries: u8[n], code << 4 | run, PE after PE. pe_start: i64[P+1], where a
     PE's entries begin. pointers: i32[C+1, P], where a column begins among its PE's entries (the logical address; a
-    pointer's width is a matter of capacity). paddings: i32[C, P], padding entries of a column. codebook: f32[16].
+    pointer's width is a matter of capacity). paddings: u16[C, P], padding entries of a column. codebook: f32[16].
     resident: whether it stays in the SRAMs beside the other layers of its network. notes: what the user should know.
     """
 
@@ -101,16 +102,14 @@ def compress(workload: Workload) -> NonZeros:
     """
     notes: tuple[str, ...] = ()
     row_start, columns, values = _list_non_zeros(workload)
-    book = np.full(N_CODES, np.inf, np.float32)
-    if not _tabulate(values, book):
+    coded = _code(values)
+    if coded is None:
         shared = share(workload, bits=CODE_BITS)
         notes = (_sharing_note(workload, shared),)
         workload = shared
         row_start, columns, values = _list_non_zeros(workload)
-        book[:] = np.inf
-        _tabulate(values, book)
-    codes = _look_up(values, book)
-    book[0], book[np.isinf(book)] = 0, 0
+        coded = _code(values)
+    codes, book = coded
     return NonZeros(workload, row_start, columns, codes, book, notes)
 
 
@@ -118,6 +117,11 @@ def interleave(non_zeros: NonZeros, n_pes: int) -> Image:
     """Lay a layer's non-zeros out over the PEs."""
     workload, row_start, columns = non_zeros.workload, non_zeros.row_start, non_zeros.columns
     n_columns = workload.n_in + (workload.bias is not None)
+    if workload.n_out > MAX_ROWS * n_pes:
+        least = -(-workload.n_out // MAX_ROWS)
+        raise BadInput(
+            f"n_pes must be at least {least} for the {workload.n_out:,} rows of {workload.name}, got {n_pes}"
+        )
     counts, paddings = _count(row_start, columns, n_columns, n_pes)
     pe_start = np.zeros(n_pes + 1, np.int64)
     np.cumsum(counts.sum(axis=1, dtype=np.int64), out=pe_start[1:])
@@ -133,7 +137,7 @@ def interleave(non_zeros: NonZeros, n_pes: int) -> Image:
         entries=entries,
         pe_start=pe_start,
         pointers=pointers,
-        paddings=np.ascontiguousarray(paddings.T),
+        paddings=np.ascontiguousarray(paddings.T, dtype=np.uint16),
         codebook=non_zeros.codebook,
         notes=non_zeros.notes,
     )
@@ -205,34 +209,37 @@ def _copy_non_zeros(weights, bias, columns, values):
             n += bias[i] != 0
 
 
-@kernel
-def _tabulate(values, book):
-    """Collect the distinct values in book[1:], ascending; False when they do not fit."""
-    n = 0
-    for value in values:
-        below = 1
-        for place in range(1, len(book)):
-            below += book[place] < value
-        if below < len(book) and book[below] == value:
-            continue
-        if n == len(book) - 1:
-            return False
-        for place in range(n, below - 1, -1):
-            book[place + 1] = book[place]
-        book[below] = value
-        n += 1
-    return True
-
-
-@kernel
-def _look_up(values, book):
+def _code(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return codes u8[nnz] and the codebook f32[16] of non-zero values, ascending; None where there are 16 or more."""
+    found = np.zeros(N_CODES, np.float32)  # in order of appearance; a value is never 0, so free places match none
     codes = np.empty(len(values), np.uint8)
+    n_found = _look_up(values, found, codes)
+    if n_found < 0:
+        return None
+    order = np.argsort(found[1 : n_found + 1])
+    new_code = np.zeros(N_CODES, np.uint8)
+    new_code[1 + order] = np.arange(1, n_found + 1)
+    book = np.zeros(N_CODES, np.float32)
+    book[1 : n_found + 1] = found[1 + order]
+    return new_code[codes], book
+
+
+@kernel
+def _look_up(values, found, codes):
+    """Code every value by its place in `found`, adding new ones; return how many, or -1 when they do not fit."""
+    n_found = 0
     for i in range(len(values)):
-        code = 1
-        for place in range(1, len(book)):
-            code += book[place] < values[i]
+        code = 0
+        for place in range(1, len(found)):
+            code += place * (found[place] == values[i])
+        if code == 0:
+            if n_found == len(found) - 1:
+                return -1
+            n_found += 1
+            found[n_found] = values[i]
+            code = n_found
         codes[i] = code
-    return codes
+    return n_found
 
 
 @kernel

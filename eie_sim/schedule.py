@@ -21,14 +21,7 @@ NO_PAUSE = -1
 
 def timeline(image: Image, non_zero: np.ndarray, pauses: Pauses, spec: Spec) -> Timeline:
     """Return when everything happens in one run of the layer; non_zero: bool[in], the activations to broadcast."""
-    column = np.flatnonzero(non_zero).astype(np.int32)
-    row = column // spec.n_pes
-    if image.n_columns > len(non_zero):  # R7
-        column = np.append(column, np.int32(len(non_zero)))
-        row = np.append(row, np.int32(-(-len(non_zero) // spec.n_pes)))
-    moves = np.diff(row, prepend=np.int32(0))
-    in_last_lane = column[:-1] % spec.n_pes == spec.n_pes - 1
-    moves[1:] -= in_last_lane & (moves[1:] > 0)
+    column, row, moves = _walk(non_zero, spec.n_pes, image.n_columns > len(non_zero))
     if pauses.any:
         before, transfer, after, refill = _split_moves(row, moves, pauses)
     else:
@@ -37,7 +30,7 @@ def timeline(image: Image, non_zero: np.ndarray, pauses: Pauses, spec: Spec) -> 
     n_broadcasts = len(column)
     paused, resumed, ready, sent = (np.empty(n_broadcasts, np.int32) for _ in range(4))
     popped = np.empty((n_broadcasts, spec.n_pes), np.int32)
-    row_reads = np.empty((n_broadcasts, spec.n_pes), np.int32)
+    row_reads = np.zeros(spec.n_pes, np.int32)
     last = _play(
         image.pointers,
         column,
@@ -81,6 +74,33 @@ def _split_moves(row: np.ndarray, moves: np.ndarray, pauses: Pauses) -> tuple[np
 
 
 @kernel
+def _walk(non_zero, n_pes, has_bias):
+    """Return the broadcasts' columns, their rows of activations, and the moves before each; i32[K]."""
+    n_broadcasts = np.count_nonzero(non_zero) + has_bias
+    column, row, moves = (
+        np.empty(n_broadcasts, np.int32),
+        np.empty(n_broadcasts, np.int32),
+        np.empty(n_broadcasts, np.int32),
+    )
+    k, lane, at_row, free = 0, 0, 0, False
+    n_moves = 0
+    for j in range(len(non_zero)):
+        if non_zero[j]:
+            column[k], row[k], moves[k] = j, at_row, n_moves
+            k += 1
+            n_moves = 0
+            free = lane == n_pes - 1
+        lane += 1
+        if lane == n_pes or j == len(non_zero) - 1:
+            n_moves += not free
+            lane, free = 0, False
+            at_row += 1
+    if has_bias:  # R7
+        column[k], row[k], moves[k] = len(non_zero), at_row, n_moves
+    return column, row, moves
+
+
+@kernel
 def _play(
     pointers,
     column,
@@ -120,7 +140,7 @@ def _play(
         previous = sent[k]
         arrival = np.int32(previous + 1 + latency)
         begin, end = pointers[column[k]], pointers[column[k] + 1]
-        pop, reads = popped[k], row_reads[k]
+        pop = popped[k]
         latest = 0
         # Short loops over few arrays each: so the compiler turns every one into vector instructions.
         for pe in range(n_pes):
@@ -133,7 +153,7 @@ def _play(
         for pe in range(n_pes):
             first_row, last_row = begin[pe] >> row_shift, (end[pe] - 1) >> row_shift
             some = end[pe] > begin[pe]
-            reads[pe] = last_row - first_row + (first_row != latch[pe]) if some else 0
+            row_reads[pe] += last_row - first_row + (first_row != latch[pe]) if some else 0
             latch[pe] = last_row if some else latch[pe]
         latest_pop[k] = latest
     return last_entry

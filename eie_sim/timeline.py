@@ -45,7 +45,7 @@ class Timeline:
     ready: i32[K], the first cycle in which the broadcaster was ready to send.
     sent: i32[K], the cycle of the send.
     popped: i32[K, P], the cycle in which the PE popped it.
-    row_reads: i32[K, P], rows of the Spmat SRAM read for the column.
+    row_reads: i32[P], rows of the Spmat SRAM that the PE has read.
     cycles: the length of the run (R6).
     """
 

@@ -200,4 +200,4 @@ class ProcessingElement:
             k = yield from self.queue.pop()
             self._record.popped[k, self._index] = self._env.now
             begin, end = yield from self._pointer_read.read(self._record.column[k])
-            self._record.row_reads[k, self._index] = yield from self.spmat_read.stream(begin, end)
+            self._record.row_reads[self._index] += yield from self.spmat_read.stream(begin, end)

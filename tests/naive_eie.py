@@ -1,7 +1,5 @@
 """EIE said as plainly as possible, in loops: the twins that the fast code must equal."""
 
-from math import ceil
-
 
 def encode_column(rows: list[int], codes: list[int]) -> list[tuple[int, int]]:
     """Return the (code, run) entries of one PE's column: its non-zero local rows and their codes."""
@@ -39,7 +37,7 @@ def tick(n, active, spec, pauses=None, bias=False):
     """Play rules R1-R11 of eie_sim/timeline.py cycle by cycle, deciding everything on the state before the cycle.
 
     n[p][j]: entries of PE p in column j (the bias' last); active: the non-zero inputs, bool[in]; pauses: {row: (cycles,
-    is_refill)}. Returns a dict of lists (paused, resumed, ready, sent, popped[k][p], row_reads[k][p]) and cycles.
+    is_refill)}. Returns a dict of lists (paused, resumed, ready, sent, popped[k][p]; row_reads[p]) and cycles.
     """
     n_pes, n_in = spec.n_pes, len(active)
     pauses = pauses or {}
@@ -58,7 +56,8 @@ def tick(n, active, spec, pauses=None, bias=False):
         todo += [("send", column) for column, _ in row]
         if not row or row[-1][1] != n_pes - 1:
             todo.append(("move", None))
-    found = {name: [] for name in ("column", "paused", "resumed", "ready", "sent", "popped", "row_reads")}
+    found = {name: [] for name in ("column", "paused", "resumed", "ready", "sent", "popped")}
+    row_reads = [0] * n_pes
     queues = [[] for _ in range(n_pes)]  # (broadcast, first cycle in which it can be popped)
     busy_until = [0] * n_pes  # last cycle of the PE's column
     latch = [None] * n_pes
@@ -80,7 +79,7 @@ def tick(n, active, spec, pauses=None, bias=False):
                 for address in range(starts[p][column], starts[p][column] + count):
                     if address // spec.entries_per_row != latch[p]:
                         latch[p] = address // spec.entries_per_row
-                        found["row_reads"][k][p] += 1
+                        row_reads[p] += 1
         # What the broadcaster does, in one cycle.
         if todo and todo[0][0] == "wait":
             pause = (cycle - 1, None) if pause is None else pause
@@ -107,14 +106,8 @@ def tick(n, active, spec, pauses=None, bias=False):
                 found["sent"].append(cycle)
                 found["column"].append(argument)
                 found["popped"].append([0] * n_pes)
-                found["row_reads"].append([0] * n_pes)
                 for queue in queues:
                     queue.append((len(found["sent"]) - 1, cycle + 1 + spec.broadcast_latency_cycles))
                 todo.pop(0)
                 pause, waiting_since = None, None
-    return found | {"cycles": last_entry + 6}
-
-
-def bits_to_cycles(bits: int, width: int) -> int:
-    """Return the cycles that moving so many bits takes."""
-    return ceil(bits / width)
+    return found | {"row_reads": row_reads, "cycles": last_entry + 6}

@@ -27,7 +27,7 @@ def test_each_cycle_s_reason_by_hand():
 
 
 def test_a_pe_starves_while_another_s_queue_is_full():
-    # PE 1: 3 entries a column, PE 0: 1; depth 2. Sends in 1, 3, 6, in between blocked: in 2 by both queues, in 4 and 5 by
+    # PE 1: 3 entries a column, PE 0: 1; depth 2. Sends in 1, 3, 6; blocked in 2 by both queues, in 4 and 5 by
     # PE 1's. Lane 1 is the last, so no move. PE 0 waits in 6 for the broadcaster's 5; in 4 and 7 an item arrives.
     workload = eie_cases.layer([[1, 1, 1], [3, 3, 3]])
     states, broadcaster = by_hand(workload, Spec(n_pes=2, queue_depth=2))

@@ -1,4 +1,4 @@
-"""Do whole networks and batches run layer after layer without leaving the machine, and does the trained one still see?"""
+"""Do networks and batches run layer after layer without leaving the machine, and does the trained one still see?"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Settings for these tests: no deadline for a single example, because a busy machine is no failure."""
+"""Settings for all tests: no deadline for a single example, because a busy machine is no failure."""
 
 from hypothesis import settings
 
