@@ -1,4 +1,7 @@
-"""The command `zeroskip`: what it accepts, and how it ends. The work is in commands.py, imported when it is needed."""
+"""The command `zeroskip`: what it accepts, and how it ends.
+
+The work is in commands.py. All that brings NumPy along is imported when it is needed: `--help` must answer at once.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
-
-from workloads.errors import BadInput
 
 EPILOG = """examples:
   zeroskip list workloads
@@ -26,6 +27,8 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line."""
 
     def error(self, message: str) -> NoReturn:
+        from workloads.errors import BadInput
+
         raise BadInput(f"{message}; see '{self.prog} --help'")
 
 
@@ -85,8 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (BadInput, OSError, MemoryError) as error:
-        if debug:
+    except Exception as error:
+        from workloads.errors import BadInput
+
+        if debug or not isinstance(error, BadInput | OSError | MemoryError):
             raise
         print(f"zeroskip: error: {_line(error)}", file=sys.stderr)
         return 2

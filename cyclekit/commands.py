@@ -56,6 +56,8 @@ def run(options: Namespace) -> int:
         for found in machine.run_through(chosen, images, inputs, spec, engine=engine, check=options.check):
             runs.append(found.without_arrays())
             step(found.workload, len(runs), total)
+    preset = options.preset or next(iter(chosen.presets))
+    out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
     _show(out, runs)
     results = [found.as_dict() for found in runs]
     out.result(results[0] if len(results) == 1 else results)
@@ -121,11 +123,12 @@ def show_validation(out: Output, validation: Validation) -> None:
             points = [p for p in validation.select(source=source, quantity=quantity, kind=kind) if p.setting]
             if points:
                 bad, unit = worst(points), "points" if points[0].unit == "%" else "%"
-                where = (
-                    f"{bad.error:+.1f} {unit} ({bad.layer} at {bad.setting}: {bad.published:g} is {bad.simulated:.1f})"
+                error = f"{bad.error:+.1f} {unit}"
+                where = f"{bad.layer} at {bad.setting}: paper {bad.published:g}, here {bad.simulated:.1f}"
+                rows.append(
+                    [source, quantity, kind, str(len(points)), f"{mean_error(points):.2f} {unit}", error, where]
                 )
-                rows.append([source, quantity, kind, str(len(points)), f"{mean_error(points):.2f} {unit}", where])
-    columns = ["figure", "quantity", "workloads", "values", "mean error", "largest error"]
+    columns = ["figure", "quantity", "workloads", "values", "mean error", "largest error", "where"]
     out.table(f"{validation.machine}: figures, published and simulated", columns, rows)
     for number, note in enumerate(validation.footnotes, 1):
         out.line(f"  [{number}] {note}")
@@ -161,7 +164,6 @@ def _announce(chosen: machine.Machine, images: Any, layers: Any, spec: Any, engi
 def _show(out: Output, runs: Sequence[Run]) -> None:
     """Print the runs of each layer: one run in full, several by their mean and range."""
     first = runs[0]
-    out.line(f"{first.machine}, engine {first.engine}: {', '.join(f'{k}={v}' for k, v in first.spec.items())}")
     for name in dict.fromkeys(found.workload for found in runs):
         of_layer = [found for found in runs if found.workload == name]
         rows = [
@@ -179,7 +181,7 @@ def _show(out: Output, runs: Sequence[Run]) -> None:
                 ]
                 if any(shares):
                     rows.append([f"{kind} {state} [% of cycles]", *_mean_and_range(shares, ".2f")])
-        columns = ["", name] if len(of_layer) == 1 else ["", f"mean of {len(of_layer)}", "least", "most"]
+        columns = ["", "run"] if len(of_layer) == 1 else ["", f"mean of {len(of_layer)}", "least", "most"]
         out.table(name, columns, rows)
         if checked := [found.check for found in of_layer if found.check is not None]:
             passed = sum(check["passed"] for check in checked)

@@ -8,7 +8,7 @@ import numba
 
 
 def kernel(function):
-    """Return the function, to be compiled at its first call; the compiled code is kept where there is a place for it."""
+    """Return the function, to be compiled at its first call; the compiled code is kept if there is a place."""
     try:
         return numba.njit(cache=True, fastmath=False, nogil=True)(function)
     except RuntimeError:  # a read-only installation, and no home to write to: numba finds no place for its cache

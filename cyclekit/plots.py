@@ -96,8 +96,8 @@ def times_beside_paper(rows: Sequence[Comparison], path: Path) -> None:
             panel.set_ylabel(f"{quantity} [{rows[0].unit}]")
         panels[-1, 0].set_xticks(range(len(layers)), layers)
         handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, ncols=len(kinds) + 1, loc="upper right", bbox_to_anchor=(0.9, 0.98))
-        figure.suptitle(f"{rows[0].source}: published and simulated", x=0.125, ha="left")
+        figure.legend(handles, labels, ncols=len(kinds) + 1, loc="lower left", bbox_to_anchor=(0.115, 0.885))
+        figure.suptitle(f"{rows[0].source}: published and simulated", x=0.125, y=0.99, ha="left")
         _save(figure, path)
 
 

@@ -52,7 +52,7 @@ class Spec:
 
     def as_dict(self) -> dict[str, Any]:
         """Return {field: value}, in order of declaration."""
-        return dataclasses.asdict(self)
+        return {declared.name: getattr(self, declared.name) for declared in dataclasses.fields(self)}
 
 
 def _checked(declared: dataclasses.Field, value: Any) -> Any:

@@ -25,7 +25,7 @@ def draw_validation(validation: Validation, folder: Path) -> list[Path]:
         ("Fig 12", "PEs"),
         ("Fig 13", "PEs"),
     ):
-        drawn.append(folder / f"eie_{source.lower().replace(' ', '')}.png")
+        drawn.append(folder / f"eie_{source.lower().replace('fig ', 'fig').replace(' ', '-')}.png")
         rows = validation.select(source=source)
         plots.bars_beside_paper(rows, drawn[-1], setting=setting, log=source.startswith("Fig 11"))
     return drawn

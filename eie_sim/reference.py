@@ -49,7 +49,7 @@ def fixed_point(
     saturated = np.zeros(workload.n_out, bool)
     for j in order:
         total = accumulators + ((columns[j] * np.int32(values[j]) + half) >> shift)
-        accumulators = np.clip(total, VALUE_MIN, VALUE_MAX)
+        accumulators = np.minimum(np.maximum(total, VALUE_MIN), VALUE_MAX)  # np.clip takes four times as long
         saturated |= accumulators != total
     if workload.relu:
         accumulators = np.maximum(accumulators, 0)

@@ -103,9 +103,9 @@ def estimate(image: Image, activations: np.ndarray, spec: Spec, engine: str) -> 
     """Return about how many seconds and bytes one run of each row of activations f32[batch, in] takes."""
     n_broadcasts = np.count_nonzero(activations, axis=-1) + 1
     pairs = n_broadcasts * spec.n_pes
-    # Rates measured by benchmarks/bench_eie.py on two shared cores, rounded down.
-    seconds = pairs.sum() * (25e-6 if engine == "events" else 20e-9) + 1e-3 * len(pairs)
-    return float(seconds), int(pairs.max() * (1000 if engine == "events" else 16)) + image.nbytes
+    # What benchmarks/bench_eie.py measures on two shared cores, rounded up.
+    seconds = pairs.sum() * (20e-6 if engine == "events" else 0.1e-6) + 2e-3 * len(pairs)
+    return float(seconds), int(pairs.max() * 8) + image.nbytes + image.workload.weights.nbytes
 
 
 def _enter(activations: np.ndarray, image: Image, spec: Spec) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

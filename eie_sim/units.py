@@ -49,7 +49,7 @@ class Broadcaster:
     def __init__(
         self,
         env: simpy.Environment,
-        rows: Sequence[np.ndarray],
+        rows: Sequence[tuple[int, Sequence[bool]]],
         pauses: Pauses,
         pes: Sequence[ProcessingElement],
         latency_cycles: int,
@@ -67,21 +67,21 @@ class Broadcaster:
     def run(self) -> Generator:
         env, record = self._env, self._record
         yield env.timeout(1)  # cycles count from 1
-        for index, lanes in enumerate(self._rows):
+        for index, (first_column, lanes) in enumerate(self._rows):
             if self._pauses.cycles[index]:
                 yield from self._pause(index)
             self._lnzd.load(lanes)
             lane = None
             while (found := self._lnzd.take()) is not None:
                 lane = found
-                k = record.next_broadcast(env.now)
+                k = record.next_broadcast(first_column + lane)
                 for queue in self._queues:
                     while queue.is_full():
                         yield queue.changed()
                 record.sent[k] = env.now
                 for queue in self._queues:
                     queue.reserve()
-                at_edge(env, self._latency_cycles, self._arrive, k)
+                at_edge(env, self._latency_cycles, self._arrive, (k, first_column + lane))
                 yield env.timeout(1)
             if lane != len(self._pes) - 1:  # moving on is free behind the last lane
                 yield env.timeout(1)
@@ -102,19 +102,26 @@ class Broadcaster:
         self._record.pause(start, self._env.now - 1)
 
 
+class ActivationQueue(Fifo):
+    """A PE's queue of broadcast activations: a ring of D places that signals "full" with one to spare (R2, R3)."""
+
+    def __init__(self, env: simpy.Environment, depth: int):
+        super().__init__(env, depth - 1)
+
+
 class PointerRead:
     """The pointer SRAM: column j lies between pointers j and j+1, one in the even bank, one in the odd (R3, R11)."""
 
     def __init__(self, env: simpy.Environment, pointers: np.ndarray, n_banks: int):
         self._env = env
-        self._pointers = pointers.tolist()
-        self._n_banks = n_banks
+        self._banks = [pointers[bank::n_banks].tolist() for bank in range(n_banks)]
 
     def read(self, column: int) -> Generator:
         """Take the cycles that the two reads need, one a bank and cycle; return where the column begins and ends."""
-        same_bank = column % self._n_banks == (column + 1) % self._n_banks
-        yield self._env.timeout(2 if same_bank else 1)
-        return self._pointers[column], self._pointers[column + 1]
+        n_banks = len(self._banks)
+        begin, end = column % n_banks, (column + 1) % n_banks
+        yield self._env.timeout(2 if begin == end else 1)
+        return self._banks[begin][column // n_banks], self._banks[end][(column + 1) // n_banks]
 
 
 class SpmatRead:
@@ -186,7 +193,7 @@ class ProcessingElement:
         self._env = env
         self._index = index
         self._record = record
-        self.queue = Fifo(env, spec.queue_depth - 1)
+        self.queue = ActivationQueue(env, spec.queue_depth)
         self._pointer_read = PointerRead(env, pointers, spec.n_pointer_banks)
         output = OutputLnzd(env, record.retire)
         write = ActReadWrite(env, output.push)
@@ -197,7 +204,7 @@ class ProcessingElement:
 
     def run(self) -> Generator:
         while True:
-            k = yield from self.queue.pop()
+            k, column = yield from self.queue.pop()
             self._record.popped[k, self._index] = self._env.now
-            begin, end = yield from self._pointer_read.read(self._record.column[k])
+            begin, end = yield from self._pointer_read.read(column)
             self._record.row_reads[self._index] += yield from self.spmat_read.stream(begin, end)
