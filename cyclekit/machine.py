@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from cyclekit.run import Run
 from cyclekit.spec import Spec
 from cyclekit.validation import Validation
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Network, Workload
+from workloads.records import Network, Workload, with_activations
 
 GROUP = "zeroskip.machines"  # the entry-point group in which a package announces its Machine
 
@@ -104,18 +104,8 @@ def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> 
     if isinstance(work, Workload):
         work = replace(work, activations=work.activations[:n_inputs])
         return [work], work.activations
-    inputs = work.inputs[:n_inputs]
-    layers, signal = [], inputs
-    for layer, outputs in zip(work.layers, work.forward(inputs), strict=True):
-        if isinstance(layer, Workload):
-            layer = replace(layer, name=f"{work.name}/{layer.name}", activations=signal)
-        else:
-            plain = {field.name: getattr(layer, field.name) for field in fields(layer)}
-            plain["name"] = f"{work.name}/{layer.name}"
-            layer = Workload(**plain, activations=signal, provenance=work.provenance)
-        layers.append(layer)
-        signal = outputs
-    return layers, inputs
+    network = with_activations(work.first(n_inputs))
+    return [replace(layer, name=f"{work.name}/{layer.name}") for layer in network.layers], network.inputs
 
 
 def run_through(

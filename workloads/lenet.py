@@ -14,9 +14,9 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.prune import prune
-from workloads.records import Layer, Network, Workload
+from workloads.records import Layer, Network, Workload, with_activations
 from workloads.share import bias_codes, share
-from workloads.train import Recipe, initialise, train, tune_centroids, with_activations
+from workloads.train import Recipe, initialise, train, tune_centroids
 
 FILE = "lenet_300_100_fashion_mnist.npz"
 DATASET = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist installs

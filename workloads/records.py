@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -162,8 +162,8 @@ class Network:
     def batch(self) -> int:
         return self.inputs.shape[0]
 
-    def first(self, n: int) -> Network:
-        """Return the same network with only its first n inputs."""
+    def first(self, n: int | None) -> Network:
+        """Return the same network with only its first n inputs (None: all)."""
         labels = None if self.labels is None else self.labels[:n]
         return replace(self, inputs=self.inputs[:n], labels=labels)
 
@@ -177,3 +177,16 @@ class Network:
         if self.labels is None:
             raise BadInput(f"network {self.name!r} has no labels to be right or wrong about")
         return float((self.forward()[-1].argmax(axis=1) == self.labels).mean())
+
+
+def with_activations(network: Network) -> Network:
+    """Return the network with every layer a Workload that holds the activations reaching it, f32[batch, in]."""
+    layers, signal = [], network.inputs
+    for layer in network.layers:
+        if isinstance(layer, Workload):
+            layers.append(replace(layer, activations=signal))
+        else:
+            plain = {field.name: getattr(layer, field.name) for field in fields(Layer)}
+            layers.append(Workload(**plain, activations=signal, provenance=network.provenance))
+        signal = layer.forward(signal)
+    return replace(network, layers=tuple(layers))

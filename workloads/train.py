@@ -3,12 +3,12 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from workloads.errors import BadInput
-from workloads.records import Layer, Network, Workload
+from workloads.records import Layer, Network, Workload, with_activations
 from workloads.share import bias_codes
 
 # Adam, Kingma and Ba 2015: the defaults of algorithm 1, computed in the order that the end of their section 2 gives.
@@ -118,19 +118,6 @@ def tune_centroids(network: Network, recipe: Recipe) -> Network:
         weight_codes = np.ascontiguousarray(code[:, :-1])
         layers.append(replace(layer, weights=book[weight_codes], bias=bias, codes=weight_codes, codebook=book))
     return with_activations(replace(network, layers=tuple(layers)))
-
-
-def with_activations(network: Network) -> Network:
-    """Return the network with every layer a Workload that holds the activations reaching it, f32[batch, in]."""
-    layers, signal = [], network.inputs
-    for layer in network.layers:
-        if isinstance(layer, Workload):
-            layers.append(replace(layer, activations=signal))
-        else:
-            plain = {field.name: getattr(layer, field.name) for field in fields(Layer)}
-            layers.append(Workload(**plain, activations=signal))
-        signal = layer.forward(signal)
-    return replace(network, layers=tuple(layers))
 
 
 def loss_and_gradients(

@@ -8,9 +8,9 @@ import pytest
 from tests import naive_workloads as naive
 from workloads.errors import BadInput
 from workloads.prune import prune
-from workloads.records import Layer, Network
+from workloads.records import Layer, Network, with_activations
 from workloads.share import share
-from workloads.train import Recipe, initialise, loss_and_gradients, train, tune_centroids, with_activations
+from workloads.train import Recipe, initialise, loss_and_gradients, train, tune_centroids
 
 RECIPE = Recipe(n_epochs=12, learning_rate=1e-2, batch=50, seed=3)
 
