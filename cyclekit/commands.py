@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -34,6 +35,9 @@ def list(options: Namespace) -> int:
         ]
     columns = [column for column in rows[0] if column != "spec"]
     out.table(options.what, columns, [[row[column] for column in columns] for row in rows])
+    if options.what == "presets":
+        for found in _machines():
+            _show_fields(out, found)
     out.result(rows)
     return 0
 
@@ -133,6 +137,16 @@ def show_validation(out: Output, validation: Validation) -> None:
     for number, note in enumerate(validation.footnotes, 1):
         out.line(f"  [{number}] {note}")
     out.line()
+
+
+def _show_fields(out: Output, chosen: machine.Machine) -> None:
+    """Print what can be set on a machine: every field with its value in each preset, its meaning and its source."""
+    out.line()
+    rows = []
+    for field in fields(chosen.spec):
+        values = (str(getattr(spec, field.name)) for spec in chosen.presets.values())
+        rows.append([field.name, *values, field.metadata["meaning"], field.metadata["source"]])
+    out.table(f"{chosen.name}: fields for --set", ["field", *chosen.presets, "meaning", "source"], rows)
 
 
 def _machines() -> Sequence[machine.Machine]:

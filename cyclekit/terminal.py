@@ -32,12 +32,13 @@ class Output:
         if self._text.isatty():
             from rich.console import Console
             from rich.table import Table
+            from rich.text import Text  # plain text: rich would take "[us]" in a string for a style
 
-            table = Table(title=title, title_justify="left", header_style="bold")
+            table = Table(title=Text(title), title_justify="left", header_style="bold")
             for column, flush_right in zip(columns, right, strict=True):
-                table.add_column(column, justify="right" if flush_right else "left")
+                table.add_column(Text(column), justify="right" if flush_right else "left")
             for row in rows:
-                table.add_row(*row)
+                table.add_row(*map(Text, row))
             Console(file=self._text).print(table)
             return
         widths = [max(len(cell) for cell in cells) for cells in zip(columns, *rows, strict=True)]

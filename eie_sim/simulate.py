@@ -103,8 +103,8 @@ def estimate(image: Image, activations: np.ndarray, spec: Spec, engine: str) -> 
     """Return about how many seconds and bytes one run of each row of activations f32[batch, in] takes."""
     n_broadcasts = np.count_nonzero(activations, axis=-1) + 1
     pairs = n_broadcasts * spec.n_pes
-    # What benchmarks/bench_eie.py measures on two shared cores, rounded up.
-    seconds = pairs.sum() * (20e-6 if engine == "events" else 0.1e-6) + 2e-3 * len(pairs)
+    # What benchmarks/bench_eie.py measures on two shared cores.
+    seconds = pairs.sum() * (12e-6 if engine == "events" else 0.1e-6) + 2e-3 * len(pairs)
     return float(seconds), int(pairs.max() * 8) + image.nbytes + image.workload.weights.nbytes
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from cyclekit.spec import Spec as BaseSpec
 from cyclekit.spec import choice, number, switch
 
-PAPER = "Han et al., ISCA 2016 (arXiv 1602.01528)"
-ASSUMED = "not in the paper: assumed, see docs/eie.md"
+# Han et al., EIE: Efficient Inference Engine on Compressed Deep Neural Network, ISCA 2016 (arXiv 1602.01528)
+PAPER = "ISCA 2016"
+ASSUMED = "assumed, docs/eie.md"
 
 CODE_BITS = 4  # weight code and zero run share an 8-bit entry, half each (section IV)
 RUN_BITS = 4
@@ -21,29 +22,29 @@ class Spec(BaseSpec):
     """One EIE design. The defaults are the paper's own simulator (preset isca2016)."""
 
     n_pes: int = number(
-        64, "processing elements; row i belongs to PE i mod n_pes", source=f"{PAPER}, V", minimum=1, maximum=65536
+        64, "processing elements; row i belongs to PE i mod n_pes", source=f"{PAPER}, V", minimum=1, maximum=4096
     )
     queue_depth: int = number(
-        8, "places of an activation queue's ring; one fewer can be used", source=f"{PAPER}, VI-B", minimum=2
+        8, "places of an activation queue's ring; one fewer can be used", source=f"{PAPER}, VI-C", minimum=2
     )
     spmat_width_bits: int = number(
-        64, "bits of one Spmat SRAM row, 8 an entry", source=f"{PAPER}, VI-B", minimum=ENTRY_BITS, power_of_two=True
+        64, "bits of one Spmat SRAM row, 8 an entry", source=f"{PAPER}, VI-C", minimum=ENTRY_BITS, power_of_two=True
     )
     clock_mhz: float = number(800.0, "clock frequency", source=f"{PAPER}, Table II", minimum=1e-3)
     n_pointer_banks: int = number(
-        2, "pointer banks; with one, a pop's two reads take two cycles", source=f"{PAPER}, III-C", minimum=1, maximum=2
+        2, "pointer banks; with one, a pop's two reads take two cycles", source=f"{PAPER}, IV", minimum=1, maximum=2
     )
     broadcast_latency_cycles: int = number(0, "cycles of the broadcast tree beyond the queue's own one", source=ASSUMED)
     lnzd_latency_cycles: int = number(
         0, "cycles until the LNZD tree gives its first non-zero, at the start and after each pause", source=ASSUMED
     )
 
-    spmat_bytes: int = number(131072, "sparse-matrix SRAM of one PE", source=f"{PAPER}, V", minimum=1)
-    pointer_bytes: int = number(32768, "pointer SRAM of one PE, all banks", source=f"{PAPER}, V", minimum=4)
-    pointer_bits: int = number(16, "width of one pointer", source=f"{PAPER}, III-C", minimum=1, maximum=31)
-    act_sram_bytes: int = number(2048, "activation SRAM of one PE", source=f"{PAPER}, V", minimum=2)
+    spmat_bytes: int = number(131072, "sparse-matrix SRAM of one PE", source=f"{PAPER}, IV", minimum=1)
+    pointer_bytes: int = number(32768, "pointer SRAM of one PE, all banks", source=f"{PAPER}, IV", minimum=4)
+    pointer_bits: int = number(16, "width of one pointer", source=f"{PAPER}, IV", minimum=1, maximum=31)
+    act_sram_bytes: int = number(2048, "activation SRAM of one PE", source=f"{PAPER}, IV", minimum=2)
     register_file_entries: int = number(
-        64, "activations in each of a PE's two register files", source=f"{PAPER}, III-C", minimum=1
+        64, "activations in each of a PE's two register files", source=f"{PAPER}, IV", minimum=1
     )
     capacity: str = choice(
         "report",
@@ -54,11 +55,11 @@ class Spec(BaseSpec):
     batches: bool = switch(
         False,
         "run more inputs than the register files hold in batches, charged",
-        source=f"{PAPER}, III-C; cost assumed",
+        source=f"{PAPER}, IV; cost assumed",
     )
     refills: bool = switch(False, "refill Spmat and pointer SRAM in mid-layer, charged", source=ASSUMED)
     load_phase: bool = switch(
-        False, "charge the first load of weights, pointers and activations", source=f"{PAPER}, III-C"
+        False, "charge the first load of weights, pointers and activations", source=f"{PAPER}, IV"
     )
     dma_width_bits: int = number(64, "bits a cycle that the DMA brings into the whole array", source=ASSUMED, minimum=1)
     act_sram_width_bits: int = number(

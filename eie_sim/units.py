@@ -1,4 +1,4 @@
-"""The hardware units of EIE as SimPy processes, named as in the paper (section III-C, Figure 4).
+"""The hardware units of EIE as SimPy processes, named as in the paper (section IV, Figure 4).
 
 Units decide when; they record cycle numbers and compute no values (arithmetic.py does, in the order of broadcasts).
 """
@@ -13,7 +13,7 @@ import simpy
 from cyclekit.parts import Fifo, Pipeline, at_edge
 from eie_sim.capacity import Pauses
 
-FAN_IN = 4  # children of an LNZD node, and PEs that share one (section III-C)
+FAN_IN = 4  # children of an LNZD node, and PEs that share one (section IV)
 
 
 class LeadingNonZeroDetector:
