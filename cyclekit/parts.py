@@ -77,7 +77,7 @@ class Fifo:
         return self._items.popleft()
 
     def _register_wait(self, _edge: Event) -> None:
-        self._consumer_waits = self._popper is not None and not self._popper.triggered
+        self._consumer_waits = True
         self._wake_watcher()
 
     def _free_slot(self, _edge: Event) -> None:

@@ -134,7 +134,7 @@ def pointer_reach(spec: Spec) -> int:
 class Pauses:
     """Where the broadcaster pauses (R8): on entering which rows of N activations, for how long.
 
-    cycles: i32[n_rows], the length of the transfer, 0 for no pause; refill: bool[n_rows], whether it refills the Spmat
+    cycles: i64[n_rows], the length of the transfer, 0 for no pause; refill: bool[n_rows], whether it refills the Spmat
     SRAM; dma_bits: bits moved from outside the machine.
     """
 
@@ -175,7 +175,7 @@ def pauses(image: Image, spec: Spec) -> Pauses:
     cycles[(cycles > 0)] += spec.lnzd_latency_cycles
     if not cycles[0]:
         cycles[0] = spec.lnzd_latency_cycles
-    return Pauses(cycles.astype(np.int32), refill, dma_bits)
+    return Pauses(cycles, refill, dma_bits)
 
 
 def _segments(image: Image, spec: Spec, edges: np.ndarray) -> list[int]:

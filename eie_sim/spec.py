@@ -34,9 +34,14 @@ class Spec(BaseSpec):
     n_pointer_banks: int = number(
         2, "pointer banks; with one, a pop's two reads take two cycles", source=f"{PAPER}, IV", minimum=1, maximum=2
     )
-    broadcast_latency_cycles: int = number(0, "cycles of the broadcast tree beyond the queue's own one", source=ASSUMED)
+    broadcast_latency_cycles: int = number(
+        0, "cycles of the broadcast tree beyond the queue's own one", source=ASSUMED, maximum=10**6
+    )
     lnzd_latency_cycles: int = number(
-        0, "cycles until the LNZD tree gives its first non-zero, at the start and after each pause", source=ASSUMED
+        0,
+        "cycles until the LNZD tree gives its first non-zero, at the start and after each pause",
+        source=ASSUMED,
+        maximum=10**6,
     )
 
     spmat_bytes: int = number(131072, "sparse-matrix SRAM of one PE", source=f"{PAPER}, IV", minimum=1)

@@ -14,7 +14,7 @@ def checked_array(name: str, value, ndim: tuple[int, ...]) -> np.ndarray:
 
     Raises BadInput naming the array, what was found and what would do.
     """
-    array = np.asarray(value)
+    array = given = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise BadInput(f"{name} must be real numbers (f32), got dtype {array.dtype}")
     if array.ndim not in ndim:
@@ -29,7 +29,7 @@ def checked_array(name: str, value, ndim: tuple[int, ...]) -> np.ndarray:
         suspect = not np.isfinite(array.sum(dtype=np.float64))
     if suspect and not (finite := np.isfinite(array)).all():
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise BadInput(f"{name} must be finite f32, got {array[where]} at index {where}")
+        raise BadInput(f"{name} must be finite f32, got {given[where]} at index {where}")
     return array
 
 

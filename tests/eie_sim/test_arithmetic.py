@@ -61,7 +61,7 @@ def test_what_vanishes_or_is_cut_on_the_way_in_is_said():
     assert "codebook" in one_output([1e-5], [1.0]).notes[0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     eie_cases.workloads(),
     st.integers(1, 5),

@@ -10,7 +10,7 @@ from tests import eie_cases
 from tests.eie_cases import layer, play
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(eie_cases.workloads(), eie_cases.specs())
 def test_no_timeline_beats_the_bounds(workload, spec):
     try:
@@ -40,7 +40,7 @@ BETTER = {
 }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(eie_cases.workloads(), st.data(), st.sampled_from(sorted(BETTER)))
 def test_a_better_design_never_runs_longer(workload, data, field):
     values = sorted({data.draw(BETTER[field]) for _ in range(2)})
@@ -50,7 +50,7 @@ def test_a_better_design_never_runs_longer(workload, data, field):
     assert cycles == sorted(cycles, reverse=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(eie_cases.workloads(), st.integers(1, 5))
 def test_a_wider_spmat_row_never_costs_a_read_nor_a_cycle(workload, n_pes):
     timelines = [

@@ -99,6 +99,6 @@ def test_an_image_serves_only_its_own_number_of_pes():
 
 
 def test_a_run_too_long_for_the_timeline_is_refused():
-    spec = Spec(n_pes=1, broadcast_latency_cycles=2**30)
+    spec = Spec(n_pes=1, broadcast_latency_cycles=10**6)  # 2,200 times a million cycles are more than 2**31
     with pytest.raises(BadInput, match="the model ends at"):
-        simulate(encode(layer([[1, 1]]), spec), np.ones(2), spec)
+        simulate(encode(layer([[1] * 2200]), spec), np.ones(2200), spec)

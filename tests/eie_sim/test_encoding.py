@@ -61,7 +61,7 @@ def test_the_bias_is_the_column_after_the_inputs():
     assert image.pointers.ravel().tolist() == [0, 1, 2]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(eie_cases.workloads(max_out=90), st.integers(1, 9))
 def test_encode_is_lossless_and_entry_for_entry_the_naive_one(workload, n_pes):
     image = encode(workload, Spec(n_pes=n_pes))

@@ -18,7 +18,7 @@ def twin(workload, spec: Spec) -> dict:
     return naive_eie.tick(n, workload.activations[0] != 0, spec, by_row, bias=workload.bias is not None)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(eie_cases.workloads(), eie_cases.specs())
 def test_events_schedule_and_the_twin_are_one(workload, spec):
     try:
@@ -34,7 +34,7 @@ def test_events_schedule_and_the_twin_are_one(workload, spec):
     assert scheduled.cycles == expected["cycles"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(eie_cases.workloads(), eie_cases.specs(), st.integers(0, 2**32 - 1))
 def test_the_order_of_events_inside_a_cycle_never_matters(workload, spec, seed):
     try:

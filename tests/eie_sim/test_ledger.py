@@ -44,7 +44,7 @@ def test_paddings_and_bubbles_have_states_of_their_own():
     assert states[2:6] == ["padding", "weight", "bubble", "weight"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(eie_cases.workloads(), eie_cases.specs())
 def test_counted_states_are_the_painted_ones_and_actions_are_conserved(workload, spec):
     try:

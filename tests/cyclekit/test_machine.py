@@ -1,0 +1,100 @@
+"""Can a user add a machine as a package of their own, without any change in cyclekit?"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cyclekit
+from cyclekit import cli
+from cyclekit.machine import installed, layers_and_inputs
+from workloads import Layer, Network, Workload
+
+
+@pytest.fixture
+def with_toy(toy_site, installed_zeroskip):
+    """Return a function that runs the command where the toy machine is installed beside the others; its JSON."""
+
+    def command(*argv):
+        ended = installed_zeroskip(*argv, "--json", "-", environment={"PYTHONPATH": str(toy_site)}, cwd=toy_site)
+        assert ended.code == 0, ended.err
+        return json.loads(ended.out)
+
+    return command
+
+
+def test_an_installed_package_is_listed_beside_the_others(with_toy):
+    listed = [row["name"] for row in with_toy("list", "machines")]
+    assert listed == sorted([*installed(), "toy"])
+
+
+def test_an_installed_package_runs(with_toy, layer, layer_npz):
+    run = with_toy("run", "toy", layer_npz, "--preset", "fast", "--set", "clock_mhz=50")
+    assert (run["machine"], run["engine"]) == ("toy", "only")
+    assert run["cycles"] == layer["weights"].size
+    assert run["time_us"] == layer["weights"].size / 50
+
+
+@pytest.mark.usefixtures("toy")
+def test_an_installed_package_lists_its_presets(zeroskip):
+    rows = [row for row in json.loads(zeroskip("list", "presets", "--json", "-").out) if row["machine"] == "toy"]
+    assert [(row["name"], row["spec"]["clock_mhz"]) for row in rows] == [("slow", 100), ("fast", 200)]
+
+
+@pytest.mark.usefixtures("toy")
+def test_an_installed_package_is_validated(zeroskip, tmp_path):
+    ended = zeroskip("validate", "toy", "--json", tmp_path / "toy.json", "--out", tmp_path / "figures")
+    assert ended.code == 0
+    assert re.search(r"one +time \[us\] +2 +3.00 +\+50.0%", ended.out)
+    assert "[1] a footnote" in ended.out
+    assert json.loads((tmp_path / "toy.json").read_text())["comparisons"][0]["error"] == 50
+    assert (tmp_path / "figures" / "toy.txt").read_text() == "toy"
+
+
+def test_a_package_that_cannot_be_imported_is_an_error_that_names_it(toy_site, monkeypatch, zeroskip, layer_npz):
+    monkeypatch.syspath_prepend(toy_site)
+    entry_points = next(toy_site.glob("*.dist-info")) / "entry_points.txt"
+    entry_points.write_text("[zeroskip.machines]\ngone = nowhere_sim:MACHINE\n")
+    ended = zeroskip("run", "gone", layer_npz)
+    assert ended.code == 2
+    assert ended.err.startswith("zeroskip: error: machine 'gone' is announced as nowhere_sim:MACHINE but ")
+
+
+def test_the_kit_names_no_machine_but_in_the_examples_of_its_help():
+    names = "|".join(word for name, found in installed().items() for word in (rf"\b{name}\b", found.module))
+    for path in Path(cyclekit.__file__).parent.glob("*.py"):
+        source = path.read_text(encoding="utf-8").replace(cli.EPILOG, "")
+        assert not re.search(names, source, re.IGNORECASE), path.name
+
+
+def test_the_kit_imports_no_machine():
+    code = "import sys; from cyclekit import cli, commands, plots; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {found.module for found in installed().values()} & set(loaded)
+
+
+# What the kit does for every machine: a network becomes layers with the activations that reach them
+
+
+def test_each_layer_of_a_network_gets_what_leaves_the_one_before():
+    first = Layer(name="a", weights=[[1, -1], [2, 0], [0, 3]], bias=[0, -5, 0])
+    second = Workload(name="b", weights=[[1, 1, 1]], activations=[[9, 9, 9]], relu=False, provenance="its own")
+    network = Network(name="net", layers=(first, second), inputs=[[1, 2], [3, 1], [0, 0]], provenance="the network's")
+    layers, inputs = layers_and_inputs(network, 2)
+    assert inputs.tolist() == [[1, 2], [3, 1]]
+    assert [layer.name for layer in layers] == ["net/a", "net/b"]
+    assert [layer.provenance for layer in layers] == ["the network's", "its own"]
+    assert layers[0].activations.tolist() == [[1, 2], [3, 1]]
+    # relu([1 - 2, 2 - 5, 6]) and relu([3 - 1, 6 - 5, 3])
+    assert layers[1].activations.tolist() == [[0, 0, 6], [2, 1, 3]]
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, 3), (1, 1), (2, 2), (9, 3)])
+def test_a_workload_runs_the_asked_number_of_its_inputs(asked, expected):
+    work = Workload(name="w", weights=np.ones((2, 2)), activations=np.arange(6).reshape(3, 2))
+    (layer,), inputs = layers_and_inputs(work, asked)
+    assert inputs.tolist() == layer.activations.tolist() == [[0, 1], [2, 3], [4, 5]][:expected]
