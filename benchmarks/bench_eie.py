@@ -123,6 +123,8 @@ def main() -> None:
         names = ("name", "value", "unit", "ratio", "target", "meaning")
         with open(sys.argv[1], "w", encoding="utf-8") as stream:
             json.dump([dict(zip(names, row, strict=True)) for row in rows], stream, indent=1)
+    if missed := [name for name, _, _, ratio, target, _ in rows if target is not None and ratio > target]:
+        sys.exit(f"targets missed: {', '.join(missed)}")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parser().parse_args(argv)
         from cyclekit import commands
 
-        return getattr(commands, options.verb)(options)
+        return commands.VERBS[options.verb](options)
     except KeyboardInterrupt:
         print("zeroskip: interrupted", file=sys.stderr)
         return 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
@@ -18,7 +19,7 @@ from workloads.errors import BadInput
 LONG_S = 2.0  # a run expected to take longer says so first
 
 
-def list(options: Namespace) -> int:
+def show_list(options: Namespace) -> int:
     """Say what there is."""
     out = Output(options.json)
     if options.what == "workloads":
@@ -26,15 +27,15 @@ def list(options: Namespace) -> int:
 
         rows = [{"name": name, "description": text} for name, text in describe().items()]
     elif options.what == "machines":
-        rows = [{"name": m.name, "description": m.title, "engines": ", ".join(m.engines)} for m in _machines()]
+        rows = [{"name": m.name, "description": m.title, "engines": list(m.engines)} for m in _machines()]
     else:
         rows = [
             {"machine": m.name, "name": name, "description": m.preset_notes[name], "spec": spec.as_dict()}
             for m in _machines()
             for name, spec in m.presets.items()
         ]
-    columns = [column for column in rows[0] if column != "spec"]
-    out.table(options.what, columns, [[row[column] for column in columns] for row in rows])
+    columns = [column for column in ("machine", "name", "description", "engines") if any(column in row for row in rows)]
+    out.table(options.what, columns, [[_cell(row[column]) for column in columns] for row in rows])
     if options.what == "presets":
         for found in _machines():
             _show_fields(out, found)
@@ -52,14 +53,12 @@ def run(options: Namespace) -> int:
     engine = chosen.engine(options.engine)
     work = workloads.load(options.workload)
     layers, inputs = machine.layers_and_inputs(work, options.inputs)
+    _announce(*chosen.estimate(layers, spec, engine=engine, check=options.check))
     images = chosen.encode(layers, spec)
-    _announce(chosen, images, layers, spec, engine)
-    runs = []
-    total = len(inputs) * len(images)
+    how = {"engine": engine, "check": options.check}
     with progress(f"{chosen.name} {engine}") as step:
-        for found in machine.run_through(chosen, images, inputs, spec, engine=engine, check=options.check):
-            runs.append(found.without_arrays())
-            step(found.workload, len(runs), total)
+        found = machine.run_through(chosen.simulate, images, inputs, spec, **how, progress=step)
+        runs = [run.without_arrays() for run in found]
     preset = options.preset or next(iter(chosen.presets))
     out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
     _show(out, runs)
@@ -74,6 +73,7 @@ def validate(options: Namespace) -> int:
     chosen = machine.load(options.machine)
     if options.out is not None:
         make_folder(Path(options.out))
+    _announce(*chosen.costs["validate"])
     with progress(f"validate {chosen.name}") as step:
         validation = chosen.validate(step)
     show_validation(out, validation)
@@ -91,10 +91,11 @@ def demo(options: Namespace) -> int:
     make_folder(folder)
     results = {}
     for chosen in _machines():
+        _announce(*chosen.costs["demo --short" if options.short else "demo"])
         with progress(f"demo {chosen.name}") as step:
             results[chosen.name] = found = chosen.demo(folder, short=options.short, progress=step)
         for title, rows in found.tables.items():
-            out.table(title, [*rows[0]], [[*row.values()] for row in rows])
+            out.table(title, list(rows[0]), [list(row.values()) for row in rows])
             out.line()
         if found.validation is not None:
             show_validation(out, found.validation)
@@ -106,7 +107,7 @@ def demo(options: Namespace) -> int:
 
 def show_validation(out: Output, validation: Validation) -> None:
     """Print a validation: times layer by layer, figures by their mean and largest error, footnotes."""
-    kinds = [*dict.fromkeys(row.kind for row in validation.comparisons)]
+    kinds = list(dict.fromkeys(row.kind for row in validation.comparisons))
     for source in dict.fromkeys(row.source for row in validation.comparisons if not row.setting):
         rows = []
         for quantity in dict.fromkeys(row.quantity for row in validation.select(source=source)):
@@ -139,6 +140,10 @@ def show_validation(out: Output, validation: Validation) -> None:
     out.line()
 
 
+def _cell(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
 def _show_fields(out: Output, chosen: machine.Machine) -> None:
     """Print what can be set on a machine: every field with its value in each preset, its meaning and its source."""
     out.line()
@@ -164,13 +169,8 @@ def _changes(settings: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _announce(chosen: machine.Machine, images: Any, layers: Any, spec: Any, engine: str) -> None:
-    import sys
-
-    pairs = [
-        chosen.estimate(image, layer.activations, spec, engine) for image, layer in zip(images, layers, strict=True)
-    ]
-    seconds, n_bytes = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
+def _announce(seconds: float, n_bytes: float) -> None:
+    """Say what a long piece of work is expected to take, before it starts."""
     if seconds > LONG_S:
         print(f"zeroskip: expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB", file=sys.stderr)
 
@@ -210,3 +210,6 @@ def _mean_and_range(values: Sequence[float], style: str) -> Sequence[str]:
     if len(values) == 1:
         return [format(values[0], style)]
     return [format(number, style) for number in (fmean(values), min(values), max(values))]
+
+
+VERBS = {"list": show_list, "run": run, "validate": validate, "demo": demo}

@@ -18,16 +18,24 @@ from workloads.records import Network, Workload, with_activations
 
 GROUP = "zeroskip.machines"  # the entry-point group in which a package announces its Machine
 
+Progress = Callable[[str, float, float], None]  # called with (what is being done, done, total) as work goes on
+
+
+def quiet(what: str, done: float, total: float) -> None:
+    """Report no progress."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """A machine's face.
 
     encode(workloads, spec) -> images: layers that stay in the machine together, as they lie in it before cycle 0.
-    simulate(image, activations, spec, *, engine, check) -> Run: one input through one layer; activations f32[in], or a
-    former run's outputs. estimate(image, activations, spec, engine) -> (seconds, bytes) that simulate will take.
+    simulate(image, activations, spec, *, engine, check, index, progress) -> Run: one input through one layer;
+    activations f32[in], or the former layer's Run, whose outputs enter as they are; progress(share done).
+    estimate(workloads, spec, *, engine, check) -> (seconds, bytes) that encoding and running their batch will take.
     validate(progress) -> Validation: the machine against published figures.
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
+    costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
 
     name: str
@@ -38,10 +46,11 @@ class Machine:
     engines: tuple[str, ...]  # the first is the default
     encode: Callable[[Sequence[Workload], Any], Sequence[Any]]
     simulate: Callable[..., Run]
-    estimate: Callable[[Any, np.ndarray, Any, str], tuple[float, int]]
+    estimate: Callable[..., tuple[float, int]]
     validate: Callable[..., Validation]
     draw_validation: Callable[[Validation, Path], Sequence[Path]]
     demo: Callable[..., Demo]
+    costs: Mapping[str, tuple[float, int]]
 
     def design(self, preset: str | None, changes: Mapping[str, Any]) -> Any:
         """Return a preset's Spec (None: the default preset) with some fields changed."""
@@ -109,11 +118,25 @@ def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> 
 
 
 def run_through(
-    machine: Machine, images: Sequence[Any], inputs: np.ndarray, spec: Any, *, engine: str, check: bool = False
+    simulate: Callable[..., Run],
+    images: Sequence[Any],
+    inputs: np.ndarray,
+    spec: Any,
+    *,
+    engine: str,
+    check: bool = False,
+    progress: Progress = quiet,
 ) -> Iterator[Run]:
-    """Yield every layer's run of each input, f32[batch, in],; what leaves a layer enters the next as it is."""
+    """Yield every layer's run of each input, inputs f32[batch, in]; what leaves a layer enters the next as it is."""
+    done, total = 0, len(inputs) * len(images)
     for index, signal in enumerate(inputs):
         for image in images:
-            run = machine.simulate(image, signal, spec, engine=engine, check=check, index=index)
-            signal = run.outputs
-            yield run
+            what = f"input {index + 1} of {len(inputs)}"
+
+            def within(share: float, what: str = what, done: int = done) -> None:
+                progress(what, done + share, total)
+
+            signal = simulate(image, signal, spec, engine=engine, check=check, index=index, progress=within)
+            done += 1
+            progress(what, done, total)
+            yield signal

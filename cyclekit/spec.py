@@ -34,7 +34,8 @@ def choice(default: str, meaning: str, *, source: str, options: tuple[str, ...])
 class Spec:
     """Base of every machine's Spec: checks each field against its declaration.
 
-    Raises BadInput: "queue_depth must be at least 2, got 1"; "unknown field 'n_pe', did you mean 'n_pes'?".
+    Raises BadInput: "queue_depth must be at least 2, got 1"; from `replace`: "unknown field 'n_pe', did you mean
+    'n_pes'?".
     """
 
     def __post_init__(self):

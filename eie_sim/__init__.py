@@ -34,4 +34,5 @@ MACHINE = Machine(
     validate=validate,
     draw_validation=_draw_validation,
     demo=_demo,
+    costs={"validate": (15, 1.0e9), "demo": (60, 1.2e9), "demo --short": (8, 0.3e9)},
 )

@@ -29,7 +29,7 @@ GAP_STATES = (ARRIVAL, MOVE, LOAD, MOVE, BLOCKED, ARRIVAL)
 def account(timeline: Timeline, image: Image, pauses: Pauses, spec: Spec) -> Ledger:
     """Return the books of one run."""
     spent = _count(*_arguments(timeline, image, spec), image.paddings)
-    broadcaster = _count_broadcaster(*_arguments(timeline, image, spec)[1:5], timeline.cycles)
+    broadcaster = _count_broadcaster(timeline.paused, timeline.resumed, timeline.ready, timeline.sent, timeline.cycles)
     n_broadcasts = len(timeline.column)
     macs, paddings = int(spent[:, PeState.WEIGHT].sum()), int(spent[:, PeState.PADDING].sum())
     actions = {
@@ -88,7 +88,8 @@ def _count(column, paused, resumed, ready, sent, popped, cycles, pointers, delay
     """Count the cycles of every PE in every state, i64[P, states]; what comes after the run's last entry is cut off."""
     n_pes = pointers.shape[1]
     spent = np.zeros((N_STATES, n_pes), np.int32)
-    n_entries, n_paddings, n_bubbles, n_blocked = spent[WEIGHT], spent[PADDING], spent[BUBBLE], spent[BLOCKED]
+    n_entries, n_paddings, n_bubbles = spent[WEIGHT], spent[PADDING], spent[BUBBLE]
+    n_blocked, n_arriving = spent[BLOCKED], spent[ARRIVAL]
     busy = np.zeros(n_pes, np.int32)  # the last cycle of the PE's latest column
     for k in range(len(column)):
         begin, end, pads, pops = pointers[column[k]], pointers[column[k] + 1], paddings[column[k]], popped[k]
@@ -102,6 +103,8 @@ def _count(column, paused, resumed, ready, sent, popped, cycles, pointers, delay
             n_bubbles[pe] += (begin[pe] == end[pe]) & (pops[pe] + extra < cycles)
         for pe in range(n_pes):
             n_blocked[pe] += max(0, edge4 - max(edge3, busy[pe]))
+        for pe in range(n_pes):
+            n_arriving[pe] += max(0, edge0 - busy[pe]) + max(0, min(pops[pe], cycles) - max(edge4, busy[pe]))
         if edge1 > edge0 or edge3 > edge2:
             for pe in range(n_pes):
                 spent[MOVE, pe] += max(0, edge1 - max(edge0, busy[pe])) + max(0, edge3 - max(edge2, busy[pe]))
@@ -118,7 +121,6 @@ def _count(column, paused, resumed, ready, sent, popped, cycles, pointers, delay
         rest = max(0, cycles - busy[pe])
         spent[DRAIN, pe] = min(rest, DRAIN_CYCLES)
         spent[DONE, pe] = rest - spent[DRAIN, pe]
-        spent[ARRIVAL, pe] = cycles - spent[:, pe].sum()  # the wait that no other reason covers
     return np.ascontiguousarray(spent.T).astype(np.int64)
 
 

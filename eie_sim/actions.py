@@ -41,6 +41,3 @@ class BroadcasterState(IntEnum):
     BLOCKED = 2  # a queue is full
     LOAD = 3  # pauses: waits for the PEs, then for the transfer
     DONE = 4  # everything is sent
-
-
-STATES = {"pe": PeState, "broadcaster": BroadcasterState}

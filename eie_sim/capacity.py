@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from eie_sim.image import Image
-from eie_sim.spec import ENTRY_BITS, VALUE_BITS, Spec
+from eie_sim.spec import ENTRY_BITS, MAX_PES, VALUE_BITS, Spec
 from workloads.errors import BadInput
 
 
@@ -22,10 +22,14 @@ class Need:
     size: int
     unit: str
     way_out: str
-    charged: bool  # the Spec lets it be worked around, at a cost
+    remedy: str = ""  # the field of the Spec that lets it be worked around, at a cost
+
+    @property
+    def fits(self) -> bool:
+        return self.need <= self.size
 
     def __str__(self) -> str:
-        return f"{self.structure} needs {self.need:,} {self.unit} a PE, has {self.size:,}: {self.way_out}"
+        return f"{self.structure} needs {self.need:,} {self.unit} a PE, has {self.size:,}"
 
 
 def needs(images: Sequence[Image], spec: Spec) -> list[Need]:
@@ -36,85 +40,74 @@ def needs(images: Sequence[Image], spec: Spec) -> list[Need]:
     longest = int(max(image.pointers[-1].max() for image in images))
     n_pointers = sum(image.n_columns + 1 for image in images)
     inputs, outputs = ceil(n_in / spec.n_pes), ceil(n_out / spec.n_pes)
+    most, files, act_sram = max(inputs, outputs), spec.register_file_entries, spec.act_sram_bytes * 8 // VALUE_BITS
 
-    def with_pes(width: int, entries: int) -> str:
-        return f"set n_pes={ceil(width / entries)} or more"
+    def more_pes(width: int, room: int) -> str:
+        enough = ceil(width / room)
+        return f"set n_pes={enough} or more, or " if enough <= MAX_PES else ""
 
-    refill = "or set refills=true"
-    act_sram = spec.act_sram_bytes * 8 // VALUE_BITS
-    files = spec.register_file_entries
-    return [
-        Need(
-            "Spmat SRAM",
-            entries,
-            spmat_entries(spec),
-            "entries",
-            f"set spmat_bytes={entries}, more n_pes, {refill}",
-            spec.refills,
-        ),
-        Need(
+    structures = (
+        ("Spmat SRAM", entries, spmat_entries(spec), "entries", f"set spmat_bytes={entries}, more n_pes", "refills"),
+        (
             "pointer SRAM",
             n_pointers,
             pointer_places(spec),
             "pointers",
-            f"set pointer_bytes={ceil(n_pointers * spec.pointer_bits / 8)} {refill}",
-            spec.refills,
+            f"set pointer_bytes={ceil(n_pointers * spec.pointer_bits / 8)}",
+            "refills",
         ),
-        Need(
+        (
             f"{spec.pointer_bits}-bit pointer reach",
             longest,
             pointer_reach(spec),
             "entries",
-            f"set pointer_bits={max(longest.bit_length(), 1)}, more n_pes, {refill}",
-            spec.refills,
+            f"set pointer_bits={longest.bit_length()}, more n_pes",
+            "refills",
         ),
-        Need(
+        (
             "source register file",
             inputs,
             files,
             "activations",
-            f"{with_pes(n_in, files)}, register_file_entries={inputs}, or batches=true",
-            spec.batches,
+            f"{more_pes(n_in, files)}set register_file_entries={inputs}",
+            "batches",
         ),
-        Need(
+        (
             "destination register file",
             outputs,
             files,
             "accumulators",
-            f"{with_pes(n_out, files)}, register_file_entries={outputs}, or split the layer's rows",
-            False,
+            f"{more_pes(n_out, files)}set register_file_entries={outputs}, or split the layer's rows",
         ),
-        Need(
+        (
             "activation SRAM",
-            max(inputs, outputs),
+            most,
             act_sram,
             "activations",
-            f"{with_pes(max(n_in, n_out), act_sram)} or act_sram_bytes={max(inputs, outputs) * VALUE_BITS // 8}",
-            False,
+            f"{more_pes(max(n_in, n_out), act_sram)}set act_sram_bytes={most * VALUE_BITS // 8}",
         ),
-    ]
+    )
+    return [Need(*structure) for structure in structures]
 
 
 def check(images: Sequence[Image], spec: Spec) -> tuple[str, ...]:
     """Return a note for everything that does not fit; with capacity="enforce" raise BadInput unless it is charged."""
     notes = []
     for need in needs(images, spec):
-        if need.need <= need.size:
+        charged = bool(need.remedy) and getattr(spec, need.remedy)
+        if need.fits:
             continue
-        if not need.charged and spec.capacity == "enforce":
-            raise BadInput(f"{' + '.join(image.workload.name for image in images)} does not fit: {need}")
-        notes.append(
-            f"{need.structure} needs {need.need:,} {need.unit} a PE, has {need.size:,}: "
-            + ("charged" if need.charged else "not modelled by this preset")
-        )
+        if spec.capacity == "enforce" and not charged:
+            remedy = f", or set {need.remedy}=true" if need.remedy else ""
+            names = " + ".join(image.workload.name for image in images)
+            raise BadInput(f"{names} does not fit: {need}: {need.way_out}{remedy}")
+        notes.append(f"{need}: {'charged' if charged else 'not modelled by this design'}")
     return tuple(notes)
 
 
 def fits_together(images: Sequence[Image], spec: Spec) -> bool:
     """Tell whether the layers stay in the SRAMs side by side; else each is loaded again for every run."""
-    return all(
-        need.need <= need.size for need in needs(images, spec) if need.structure in ("Spmat SRAM", "pointer SRAM")
-    )
+    return all(need.fits for need in needs(images, spec) if need.remedy == "refills")
 
 
 def spmat_entries(spec: Spec) -> int:

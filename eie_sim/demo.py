@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 
 import workloads
-from cyclekit.machine import Demo, layers_and_inputs
+from cyclekit.machine import Demo, Progress, layers_and_inputs, run_through
 from cyclekit.run import Run
 from eie_sim.figures import draw_pe_counts, draw_utilisation, draw_validation
 from eie_sim.published import validate
@@ -19,8 +19,6 @@ from eie_sim.spec import PRESETS, Spec
 PE_COUNTS = (4, 16, 64)
 SHOWN_PES = 16  # the design whose utilisation is drawn
 
-Progress = Callable[[str, int, int], None]
-
 
 def demo(folder: Path, *, short: bool, progress: Progress) -> Demo:
     """Run LeNet-300-100 (Fashion-MNIST, pruned, 4-bit) over the shipped images; with `short`, over a few."""
@@ -29,13 +27,11 @@ def demo(folder: Path, *, short: bool, progress: Progress) -> Demo:
     network, dense = network.first(n_fast), dense.first(n_fast)
     layers, inputs = layers_and_inputs(network)
     rows, where, by_count, right, passed = [], [], {}, {}, True
-    for step, n_pes in enumerate(PE_COUNTS):
+    for n_pes in PE_COUNTS:
         spec = PRESETS["isca2016"].replace(n_pes=n_pes)
         images = encode(layers, spec)
-        progress(f"{n_pes} PEs, SimPy", 2 * step, 2 * len(PE_COUNTS) + 1)
-        events, _ = _through(images, inputs[:n_events], spec, "events")
-        progress(f"{n_pes} PEs, schedule", 2 * step + 1, 2 * len(PE_COUNTS) + 1)
-        by_count[n_pes], classes = _through(images, inputs, spec, "schedule")
+        events, _ = _through(images, inputs[:n_events], spec, "events", progress)
+        by_count[n_pes], classes = _through(images, inputs, spec, "schedule", progress)
         right[n_pes] = float((classes == network.labels).mean())
         equal = all(_same(a, b) for a, b in zip(events, by_count[n_pes], strict=False))
         passed &= equal and all(run.check["passed"] for run in (*events, *by_count[n_pes]))
@@ -77,15 +73,19 @@ def demo(folder: Path, *, short: bool, progress: Progress) -> Demo:
     )
 
 
-def _through(images: Sequence, inputs: np.ndarray, spec: Spec, engine: str) -> tuple[list[Run], np.ndarray]:
+def _through(
+    images: Sequence, inputs: np.ndarray, spec: Spec, engine: str, progress: Progress
+) -> tuple[list[Run], np.ndarray]:
     """Return the runs of all inputs through all layers, checked, and the class that each input was given."""
     runs, classes = [], []
-    for index, signal in enumerate(inputs):
-        for image in images:
-            run = simulate(image, signal, spec, engine=engine, check=True, index=index)
-            signal = run.outputs
-            runs.append(run.without_arrays())
-        classes.append(int(signal.argmax()))
+
+    def tell(what: str, done: float, total: float) -> None:
+        progress(f"{spec.n_pes} PEs, {engine}, {what}", done, total)
+
+    for run in run_through(simulate, images, inputs, spec, engine=engine, check=True, progress=tell):
+        if run.workload == images[-1].workload.name:
+            classes.append(int(run.outputs.argmax()))
+        runs.append(run.without_arrays())
     return runs, np.array(classes)
 
 

@@ -18,7 +18,7 @@ from cyclekit.run import identity
 from eie_sim.spec import CODE_BITS, RUN_BITS, Spec
 from workloads.errors import BadInput
 from workloads.records import Workload
-from workloads.share import share
+from workloads.share import bias_codes, share
 
 N_CODES = 1 << CODE_BITS
 MAX_RUN = (1 << RUN_BITS) - 1
@@ -97,20 +97,27 @@ def encode(workload: Workload, spec: Spec) -> Image:
 def compress(workload: Workload) -> NonZeros:
     """List and code the non-zeros of a layer.
 
-    Weights and bias of at most 15 distinct non-zero values are kept exactly, coded in ascending order; more are shared
-    by exact k-means, and a note says so.
+    A workload's own codes stay as they are. Weights and bias of at most 15 distinct non-zero values are kept exactly,
+    coded in ascending order; more are shared in 4 bits (workloads.share), and a note says so.
     """
-    notes: tuple[str, ...] = ()
-    row_start, columns, values = _list_non_zeros(workload)
+    if workload.codes is not None:
+        return _as_coded(workload, ())
+    row_start, columns, values = _list_non_zeros(workload.weights, workload.bias)
     coded = _code(values)
     if coded is None:
         shared = share(workload, bits=CODE_BITS)
-        notes = (_sharing_note(workload, shared),)
-        workload = shared
-        row_start, columns, values = _list_non_zeros(workload)
-        coded = _code(values)
+        return _as_coded(shared, (_sharing_note(workload, shared),))
     codes, book = coded
-    return NonZeros(workload, row_start, columns, codes, book, notes)
+    return NonZeros(workload, row_start, columns, codes, book, ())
+
+
+def _as_coded(workload: Workload, notes: tuple[str, ...]) -> NonZeros:
+    if len(workload.codebook) > N_CODES:
+        raise BadInput(f"codebook must have at most {N_CODES} entries for EIE, got {len(workload.codebook)}")
+    book = np.zeros(N_CODES, np.float32)
+    book[: len(workload.codebook)] = workload.codebook
+    codes = None if workload.bias is None else bias_codes(workload)
+    return NonZeros(workload, *_list_non_zeros(workload.codes, codes), book, notes)
 
 
 def interleave(non_zeros: NonZeros, n_pes: int) -> Image:
@@ -160,23 +167,29 @@ def decode(image: Image) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sharing_note(workload: Workload, shared: Workload) -> str:
-    kept = workload.weights != 0
-    rms = (
-        np.sqrt(np.square(shared.weights[kept] - workload.weights[kept], dtype=np.float64).mean()) if kept.any() else 0
+    limit = N_CODES - 1
+    text = (
+        f"{workload.name} has more than {limit} distinct non-zero values: shared by exact k-means in {limit}, "
+        f"rms error {_rms(workload.weights, shared.weights):.3g} a weight"
     )
-    return (
-        f"{workload.name}: weights and bias had more than {N_CODES - 1} distinct non-zero values, "
-        f"shared by k-means in {N_CODES - 1} (rms error of a weight {rms:.3g})"
-    )
+    if workload.bias is not None:
+        text += f", {_rms(workload.bias, shared.bias):.3g} a bias"
+    return text
 
 
-def _list_non_zeros(workload: Workload) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the non-zeros row by row, a row's bias last: row_start i64[out+1], columns i32[nnz], values f32[nnz]."""
-    bias = np.zeros(0, np.float32) if workload.bias is None else workload.bias
-    row_start = _count_rows(workload.weights, bias)
+def _rms(before: np.ndarray, after: np.ndarray) -> float:
+    """Return the root of the mean squared difference over what is not zero."""
+    kept = before != 0
+    return float(np.sqrt(np.square(after[kept] - before[kept], dtype=np.float64).mean())) if kept.any() else 0.0
+
+
+def _list_non_zeros(matrix: np.ndarray, column: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the non-zeros row by row, `column` last: row_start i64[out+1], columns i32[nnz], values [nnz]."""
+    last = np.zeros(0, matrix.dtype) if column is None else column
+    row_start = _count_rows(matrix, last)
     # One spare place: the kernel writes every element there and moves on only past the non-zeros.
-    columns, values = np.empty(row_start[-1] + 1, np.int32), np.empty(row_start[-1] + 1, np.float32)
-    _copy_non_zeros(workload.weights, bias, columns, values)
+    columns, values = np.empty(row_start[-1] + 1, np.int32), np.empty(row_start[-1] + 1, matrix.dtype)
+    _copy_non_zeros(matrix, last, columns, values)
     return row_start, columns[:-1], values[:-1]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from eie_sim.arithmetic import VALUE_MAX, VALUE_MIN, quantise, to_float
@@ -41,14 +39,13 @@ def fixed_point(
     """Return the outputs i16[out], added up column after column, and which accumulators saturated, bool[out]."""
     shift = spec.weight_fraction_bits
     half = (1 << shift) >> 1
-    columns = _quantised_columns(workload, shift)
     one = quantise(np.ones(1), spec.activation_fraction_bits)
     values = np.append(activations, one)
     order = np.flatnonzero(np.append(non_zero, workload.bias is not None))
     accumulators = np.zeros(workload.n_out, np.int32)
     saturated = np.zeros(workload.n_out, bool)
-    for j in order:
-        total = accumulators + ((columns[j] * np.int32(values[j]) + half) >> shift)
+    for value, column in zip(values[order], _quantised_columns(workload, order, shift), strict=True):
+        total = accumulators + ((column * np.int32(value) + half) >> shift)
         accumulators = np.minimum(np.maximum(total, VALUE_MIN), VALUE_MAX)  # np.clip takes four times as long
         saturated |= accumulators != total
     if workload.relu:
@@ -61,9 +58,9 @@ def float64(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the outputs in float64, f64[out], and by how much the machine's may differ, f64[out].
 
-    With w, x the real weight and input, v, a their 16-bit values and s the accumulator's step: a product is off by at
-    most |v| |a - x| + |v - w| |x|, its rounding by s/2, and ReLU enlarges no error. float64's own rounding adds at most
-    (terms + 2) eps times the sum of |w| |x|.
+    With w, x the (shared) weight and the input as reals, v, a their 16-bit values and s the accumulator's step: a
+    product is off by at most |v| |a - x| + |v - w| |x|, its rounding by s/2, and ReLU enlarges no error.
+    float64's own rounding adds at most (terms + 2) eps times the sum of |w| |x|.
     """
     active = np.flatnonzero(inputs)
     x, a = inputs[active], to_float(activations[active], spec.activation_fraction_bits)
@@ -89,13 +86,13 @@ def float64(
     return (np.maximum(exact, 0) if workload.relu else exact), bound
 
 
-@lru_cache(maxsize=4)
-def _quantised_columns(workload: Workload, fraction_bits: int) -> np.ndarray:
-    """Return the weights in fixed point, i16[in (+ 1 for the bias), out]: a column in one piece."""
-    columns = np.empty((workload.n_in + (workload.bias is not None), workload.n_out), np.int16)
+def _quantised_columns(workload: Workload, order: np.ndarray, fraction_bits: int) -> np.ndarray:
+    """Return the columns `order` (n_in for the bias) in fixed point, i16[K, out]: a column in one piece."""
+    columns = np.empty((len(order), workload.n_out), np.int16)
+    inputs = order[order < workload.n_in]
     for start in range(0, workload.n_out, N_CHUNK_ROWS):
         rows = slice(start, start + N_CHUNK_ROWS)
-        columns[: workload.n_in, rows] = quantise(workload.weights[rows], fraction_bits).T
-    if workload.bias is not None:
+        columns[: len(inputs), rows] = quantise(workload.weights[rows][:, inputs], fraction_bits).T
+    if len(inputs) < len(order):
         columns[-1] = quantise(workload.bias, fraction_bits)
     return columns

@@ -19,7 +19,7 @@ from eie_sim.timeline import DRAIN_CYCLES, Timeline
 NO_PAUSE = -1
 
 
-def timeline(image: Image, non_zero: np.ndarray, pauses: Pauses, spec: Spec) -> Timeline:
+def timeline(image: Image, non_zero: np.ndarray, pauses: Pauses, spec: Spec, progress=None) -> Timeline:
     """Return when everything happens in one run of the layer; non_zero: bool[in], the activations to broadcast."""
     column, row, moves = _walk(non_zero, spec.n_pes, image.n_columns > len(non_zero))
     if pauses.any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 
 import numpy as np
 
+from cyclekit.machine import layers_and_inputs, run_through
 from cyclekit.run import Run, identity
 from eie_sim import arithmetic, capacity, events, image, reference, schedule
 from eie_sim.account import account
@@ -15,55 +16,64 @@ from eie_sim.capacity import Pauses
 from eie_sim.image import Image
 from eie_sim.spec import Spec
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Workload, checked_array
+from workloads.records import Network, Workload, checked_array
 
 NAME = "eie"
 ENGINES = {"events": events.timeline, "schedule": schedule.timeline}
 MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
 
 
-def encode(work: Workload | Sequence[Workload], spec: Spec) -> Image | list[Image]:
-    """Encode a layer for the machine: an Image; of several layers that stay in it together, a list.
+def encode(work: Workload | Network | Sequence[Workload], spec: Spec) -> Image | list[Image]:
+    """Encode a layer for the machine: an Image; of a network, or of layers that stay in it together, a list.
 
     Raises BadInput where something does not fit and spec.capacity is "enforce", unless batches or refills are allowed
     and help.
     """
     if isinstance(work, Workload):
         return encode([work], spec)[0]
-    images = [image.encode(layer, spec) for layer in work]
+    layers = layers_and_inputs(work)[0] if isinstance(work, Network) else work
+    if not layers:
+        raise BadInput("workloads must hold at least one layer, got none")
+    images = [image.encode(layer, spec) for layer in layers]
     notes = capacity.check(images, spec)
     together = capacity.fits_together(images, spec)
     return [image.placed(made, notes, resident=together) for made in images]
 
 
 def simulate(
-    image: Image,
-    activations: np.ndarray,
+    image: Image | Sequence[Image],
+    activations: np.ndarray | Run,
     spec: Spec,
     *,
     engine: str = "events",
     check: bool = False,
     index: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Run | list[Run]:
     """Run a layer: activations f32[in] give a Run; f32[batch, in] a list of them, or the Run if the batch is of one.
 
-    activations: reals, brought to 16-bit fixed point on the way in, or i16, taken as they are (a former run's outputs).
-    A real that is not zero is broadcast even if its 16-bit value is. engine: "events" (SimPy) or "schedule" (jitted);
-    the results are the same. check: compare the values with the references. index: which of a batch this is, for the
-    record. Raises BadInput.
+    Reals are brought to 16-bit fixed point on the way in; a real that is not zero is broadcast even if its 16-bit value
+    is. A Run in place of activations: its outputs enter as they are. A list of images is a network: every input goes
+    through all layers, one Run each. engine: "events" (SimPy) or "schedule" (jitted); the results are the same. check:
+    compare the values with the references. index: which of a batch this is, for the record. progress: called with the
+    share done. Raises BadInput.
     """
     if engine not in ENGINES:
-        raise BadInput(f"unknown engine {engine!r}{did_you_mean(engine, ENGINES)}")
-    activations = np.asarray(activations)
-    if activations.ndim == 2:
-        runs = [simulate(image, row, spec, engine=engine, check=check, index=i) for i, row in enumerate(activations)]
+        raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
+    if not isinstance(image, Image):
+        inputs = checked_array("activations", activations, (1, 2))
+        return list(run_through(simulate, image, np.atleast_2d(inputs), spec, engine=engine, check=check))
+    if not isinstance(activations, Run) and np.ndim(activations) == 2:
+        runs = list(run_through(simulate, [image], activations, spec, engine=engine, check=check))
+        if not runs:
+            raise BadInput(f"activations must hold at least one input, got shape {np.shape(activations)}")
         return runs[0] if len(runs) == 1 else runs
     if image.n_pes != spec.n_pes:
         raise BadInput(f"n_pes must be {image.n_pes}, the number that the image was encoded for, got {spec.n_pes}")
     values, reals, notes = _enter(activations, image, spec)
     pauses = capacity.pauses(image, spec)
     _check_length(image, pauses, spec)
-    timeline = ENGINES[engine](image, reals != 0, pauses, spec)
+    timeline = ENGINES[engine](image, reals != 0, pauses, spec, progress)
     ledger = account(timeline, image, pauses, spec)
     product = arithmetic.multiply(image, timeline.column, values, spec)
     if product.n_saturations:
@@ -99,20 +109,37 @@ def theoretical_cycles(run: Run) -> float:
     return run.actions["entries"] / run.spec["n_pes"]
 
 
-def estimate(image: Image, activations: np.ndarray, spec: Spec, engine: str) -> tuple[float, int]:
-    """Return about how many seconds and bytes one run of each row of activations f32[batch, in] takes."""
-    n_broadcasts = np.count_nonzero(activations, axis=-1) + 1
-    pairs = n_broadcasts * spec.n_pes
-    # What benchmarks/bench_eie.py measures on two shared cores.
-    seconds = pairs.sum() * (12e-6 if engine == "events" else 0.1e-6) + 2e-3 * len(pairs)
-    return float(seconds), int(pairs.max() * 8) + image.nbytes + image.workload.weights.nbytes
+def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool) -> tuple[float, int]:
+    """Return about how many seconds and bytes encoding the layers and running their batch takes.
+
+    From what benchmarks/bench_eie.py measures on two shared cores, and 200 MB for Python with its libraries.
+    """
+    seconds, most_bytes = 0.0, 0.0
+    for layer in layers:
+        n_weights, n_active = layer.weights.size, np.count_nonzero(layer.activations, axis=1) + 1
+        pairs = n_active * spec.n_pes
+        seconds += 4e-9 * n_weights + 1e-3 * layer.batch + float(pairs.sum()) * (12e-6 if engine == "events" else 1e-7)
+        seconds += check * float(n_active.sum()) * layer.n_out * 2e-8
+        n_shared = _n_to_share(layer)
+        seconds += 7e-6 * n_shared
+        most_bytes = max(most_bytes, 1.6 * layer.weights.nbytes + 8.0 * pairs.max() + 350.0 * n_shared)
+    return seconds, int(200e6 + sum(layer.weights.nbytes for layer in layers) + most_bytes)
 
 
-def _enter(activations: np.ndarray, image: Image, spec: Spec) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _n_to_share(layer: Workload) -> int:
+    """Return how many weights k-means will cluster, judged by a sample."""
+    some = layer.weights.ravel()[: 1 << 16]
+    if layer.codes is not None or len(np.unique(some[some != 0])) < image.N_CODES:
+        return 0
+    return int(np.count_nonzero(layer.weights))
+
+
+def _enter(activations: np.ndarray | Run, image: Image, spec: Spec) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return what enters the machine: 16-bit values i16[in], the reals that they stand for f64[in], and notes."""
     n_in, bits = image.workload.n_in, spec.activation_fraction_bits
-    if activations.dtype == np.int16:
-        values, reals, notes = activations, arithmetic.to_float(activations, bits), ()
+    if isinstance(activations, Run):
+        values = activations.outputs
+        reals, notes = arithmetic.to_float(values, bits), ()
     else:
         reals = checked_array("activations", activations, (1,)).astype(np.float64)
         values = arithmetic.quantise(reals, bits)

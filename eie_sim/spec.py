@@ -16,13 +16,15 @@ RUN_BITS = 4
 ENTRY_BITS = CODE_BITS + RUN_BITS
 VALUE_BITS = 16  # activations, accumulators and codebook entries (section IV)
 
+MAX_PES = 4096  # of the model: with more, the pointers of all PEs outgrow a workstation before a layer is of use
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spec(BaseSpec):
     """One EIE design. The defaults are the paper's own simulator (preset isca2016)."""
 
     n_pes: int = number(
-        64, "processing elements; row i belongs to PE i mod n_pes", source=f"{PAPER}, V", minimum=1, maximum=4096
+        64, "processing elements; row i belongs to PE i mod n_pes", source=f"{PAPER}, V", minimum=1, maximum=MAX_PES
     )
     queue_depth: int = number(
         8, "places of an activation queue's ring; one fewer can be used", source=f"{PAPER}, VI-C", minimum=2
@@ -64,7 +66,7 @@ class Spec(BaseSpec):
     )
     refills: bool = switch(False, "refill Spmat and pointer SRAM in mid-layer, charged", source=ASSUMED)
     load_phase: bool = switch(
-        False, "charge the first load of weights, pointers and activations", source=f"{PAPER}, IV"
+        False, "charge a cold start of every run: weights, pointers, activations", source=f"{PAPER}, IV"
     )
     dma_width_bits: int = number(64, "bits a cycle that the DMA brings into the whole array", source=ASSUMED, minimum=1)
     act_sram_width_bits: int = number(

@@ -3,11 +3,11 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from eie_sim import Spec, capacity, encode, events, schedule
+from eie_sim import Spec, capacity, encode
+from eie_sim.simulate import ENGINES
 from workloads import BadInput, Workload
 
-__all__ = ["BadInput"]
-ENGINES = {"events": events.timeline, "schedule": schedule.timeline}
+__all__ = ["ENGINES", "BadInput"]
 
 
 def layer(n, *, bias=None, name="layer", activations=None) -> Workload:

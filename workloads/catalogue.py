@@ -87,13 +87,14 @@ def benchmarks() -> Mapping[str, Benchmark]:
 
 def load(name: str | Path) -> Workload | Network:
     """Return a workload or network of the catalogue, or the workload in an .npz file."""
+    name = str(name)
     if name in benchmarks():
         return draw(benchmarks()[name])
     if name in _networks():
         return _networks()[name][0]()
-    if str(name).endswith(".npz") or Path(name).exists():
+    if name.endswith(".npz") or Path(name).exists():
         return read_npz(Path(name))
-    raise BadInput(f"unknown workload {str(name)!r}{did_you_mean(str(name), describe())}; or name an .npz file")
+    raise BadInput(f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file")
 
 
 def draw(benchmark: Benchmark) -> Workload:

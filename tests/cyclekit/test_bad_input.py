@@ -127,7 +127,7 @@ def test_memory_that_runs_out(refused, layer_npz, monkeypatch):
     def exhaust(options):
         raise MemoryError
 
-    monkeypatch.setattr(commands, "run", exhaust)
+    monkeypatch.setitem(commands.VERBS, "run", exhaust)
     assert refused("run", "eie", layer_npz) == "not enough memory for this workload on this machine"
 
 

@@ -19,7 +19,8 @@ class Spec(BaseSpec):
     wrong: bool = switch(False, "compute something else than asked", source="made up")
 
 
-def simulate(layer, activations, spec, *, engine, check, index):
+def simulate(layer, activations, spec, *, engine, check, index, progress):
+    activations = getattr(activations, "outputs", activations)
     outputs = layer.weights @ activations + spec.wrong
     cycles = layer.weights.size
     return Run(
@@ -66,8 +67,9 @@ MACHINE = Machine(
     engines=("only",),
     encode=lambda layers, spec: layers,
     simulate=simulate,
-    estimate=lambda layer, activations, spec, engine: (spec.expected_s, 5_000_000),
+    estimate=lambda layers, spec, *, engine, check: (spec.expected_s, 5_000_000),
     validate=validate,
     draw_validation=draw_validation,
     demo=demo,
+    costs={"validate": (0.1, 1e6), "demo": (0.1, 1e6), "demo --short": (0.1, 1e6)},
 )

@@ -94,16 +94,17 @@ def test_sixteen_values_are_shared_and_the_image_says_so():
     # The two nearest values, 8 and 8.5, fall together; everything else stays: the exact k-means of 16 values in 15.
     values = np.array([*range(1, 9), 8.5, *range(10, 17)], np.float32)
     image = encode(Workload(name="16", weights=values[None], activations=np.ones(16)), Spec(n_pes=1))
-    assert "shared by k-means" in image.notes[0]
+    assert "shared by exact k-means" in image.notes[0]
     assert image.workload.weights[0].tolist() == [*range(1, 8), 8.25, 8.25, *range(10, 17)]
 
 
 def test_a_codebook_given_with_the_workload_is_kept():
-    book = np.array([0, -0.5, 0.25] + [0] * 13, np.float32)
+    book = np.array([0, 0.5, -0.25, 3] + [0] * 12, np.float32)
     codes = np.array([[1, 0, 2]], np.uint8)
-    workload = Workload(name="c", weights=book[codes], codes=codes, codebook=book, activations=np.ones(3))
-    found, _ = decode(image := encode(workload, Spec(n_pes=1)))
-    np.testing.assert_array_equal(image.codebook[found], workload.weights)
+    workload = Workload(name="c", weights=book[codes], codes=codes, codebook=book, activations=np.ones(3), bias=[3])
+    found, bias = decode(image := encode(workload, Spec(n_pes=1)))
+    assert image.codebook.tolist() == book.tolist()
+    assert (found.tolist(), bias.tolist()) == (codes.tolist(), [3])
 
 
 @pytest.mark.parametrize(

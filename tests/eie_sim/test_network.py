@@ -5,7 +5,7 @@ import pytest
 
 import workloads
 from cyclekit.machine import layers_and_inputs, run_through
-from eie_sim import MACHINE, PRESETS, Spec, encode, simulate
+from eie_sim import PRESETS, Spec, encode, simulate
 from workloads import BadInput, Layer, Network, Workload
 
 
@@ -16,7 +16,7 @@ def test_what_leaves_a_layer_enters_the_next_bit_for_bit():
     network = Network(name="n", layers=(first, second), inputs=np.array([[0.3]]))
     spec = Spec(n_pes=1)
     layers, inputs = layers_and_inputs(network)
-    one, two = run_through(MACHINE, encode(layers, spec), inputs, spec, engine="events", check=True)
+    one, two = run_through(simulate, encode(layers, spec), inputs, spec, engine="events", check=True)
     assert one.outputs.tolist() == [39, 0]
     assert two.actions["broadcasts"] == 1  # the negative output became zero and is skipped
     assert two.outputs.tolist() == [39]
@@ -35,10 +35,10 @@ def test_dense_layers_of_a_network_become_workloads():
     spec = Spec(n_pes=2)
     layers, inputs = layers_and_inputs(network)
     np.testing.assert_array_equal(layers[1].activations, network.forward()[0])
-    runs = list(run_through(MACHINE, encode(layers, spec), inputs, spec, engine="schedule", check=True))
+    runs = list(run_through(simulate, encode(layers, spec), inputs, spec, engine="schedule", check=True))
     assert [run.input for run in runs] == [0, 0, 1, 1]
     assert all(run.check["passed"] for run in runs)
-    assert "shared by k-means" in runs[0].notes[0]
+    assert "shared by exact k-means" in runs[0].notes[0]
 
 
 def test_a_batch_runs_one_by_one(engine):
@@ -90,7 +90,7 @@ def test_the_trained_network_keeps_its_accuracy_in_fixed_point():
     network = workloads.load("lenet-300-100")
     spec = PRESETS["isca2016"].replace(n_pes=16)
     layers, inputs = layers_and_inputs(network)
-    runs = run_through(MACHINE, encode(layers, spec), inputs, spec, engine="schedule")
+    runs = run_through(simulate, encode(layers, spec), inputs, spec, engine="schedule")
     classes = [int(run.outputs.argmax()) for run in runs if run.workload == layers[-1].name]
     accuracy = float(np.mean(np.array(classes) == network.labels))
     assert len(classes) == 1000

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.naive_workloads import least_squared_error, squared_error
-from workloads import share as share_module
 from workloads.errors import BadInput
 from workloads.records import Workload
 from workloads.share import assign, bias_codes, cluster, share
@@ -93,11 +92,26 @@ def test_centroids_are_few_ascending_inside_the_range_and_never_zero(method, val
     assert ((centroids >= values.min()) & (centroids <= values.max())).all()
 
 
-def test_groups_of_neighbours_cost_next_to_nothing(monkeypatch):
-    values = np.random.default_rng(5).normal(size=5000).astype(np.float32)
-    whole = squared_error(values.tolist(), cluster(values, 7).tolist())
-    monkeypatch.setattr(share_module, "MOST_CLUSTERED", 700)
-    assert whole <= squared_error(values.tolist(), cluster(values, 7).tolist()) <= whole * 1.001
+def test_a_few_large_values_keep_centroids_of_their_own_among_very_many_small_ones():
+    # 300,000 small values and ten large ones: each large one alone, so that the squared error is that of the small ones
+    # around their five means at most.
+    small = np.random.default_rng(5).normal(scale=1e-3, size=300_000).astype(np.float32)
+    large = np.arange(100, 1100, 100, dtype=np.float32)
+    assert cluster(np.append(small, large), 15)[-10:].tolist() == large.tolist()
+
+
+def test_weights_of_few_values_are_kept_and_the_bias_takes_the_free_places():
+    # 2 bits: three values. The weights take two; the bias' 5 and 7 share the third, at 6, its 1 is the weights'.
+    shared = share(workload([[1, 2], [2, 1], [1, 1]], bias=[1, 5, 7]), bits=2)
+    assert shared.codebook.tolist() == [0, 1, 2, 6]
+    assert shared.weights.tolist() == [[1, 2], [2, 1], [1, 1]]
+    assert shared.bias.tolist() == [1, 6, 6]
+
+
+def test_a_bias_takes_the_nearest_weight_where_no_place_is_free():
+    shared = share(workload([[1, 2], [3, 1], [1, 1]], bias=[1.4, 9, 0]), bits=2)
+    assert shared.codebook.tolist() == [0, 1, 2, 3]
+    assert shared.bias.tolist() == [1, 3, 0]
 
 
 @given(arrays((4, 6)))
