@@ -105,9 +105,10 @@ def check(images: Sequence[Image], spec: Spec) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def fits_together(images: Sequence[Image], spec: Spec) -> bool:
-    """Tell whether the layers stay in the SRAMs side by side; else each is loaded again for every run."""
-    return all(need.fits for need in needs(images, spec) if need.remedy == "refills")
+def what_stays(images: Sequence[Image], spec: Spec) -> dict[str, bool]:
+    """Tell whether the weights and the pointers of all layers stay in the SRAMs side by side, from run to run."""
+    weights, *pointers = (need.fits for need in needs(images, spec) if need.remedy == "refills")
+    return {"weights_stay": weights, "pointers_stay": all(pointers)}
 
 
 def spmat_entries(spec: Spec) -> int:
@@ -128,7 +129,7 @@ class Pauses:
     """Where the broadcaster pauses (R8): on entering which rows of N activations, for how long.
 
     cycles: i64[n_rows], the length of the transfer, 0 for no pause; refill: bool[n_rows], whether it refills the Spmat
-    SRAM; dma_bits: bits moved from outside the machine.
+    SRAM and so empties the latches; dma_bits: bits moved from outside the machine.
     """
 
     cycles: np.ndarray
@@ -154,16 +155,19 @@ def pauses(image: Image, spec: Spec) -> Pauses:
             cycles[row] += ceil(n_loaded * VALUE_BITS / spec.act_sram_width_bits)
     if spec.refills or spec.load_phase:
         edges = np.append(np.minimum(np.arange(n_input_rows) * n_pes, n_in), np.arange(n_in, image.n_columns + 1))
-        starts = _segments(image, spec, edges) if spec.refills else [0]
+        starts = _parts(image, spec, edges) if spec.refills else [0]
         for start, stop in zip(starts, [*starts[1:], n_rows], strict=True):
-            if start == 0 and image.resident and not spec.load_phase:
-                continue
-            held = image.pointers[edges[stop]].astype(np.int64) - image.pointers[edges[start]]
-            bits = int(held.sum()) * ENTRY_BITS + n_pes * int(edges[stop] - edges[start] + 1) * spec.pointer_bits
-            if start == 0 and spec.load_phase:
-                bits += n_in * VALUE_BITS
+            cold = spec.load_phase and start == 0
+            bits = cold * n_in * VALUE_BITS
+            if cold or not image.weights_stay:
+                bits += (
+                    int((image.pointers[edges[stop]].astype(np.int64) - image.pointers[edges[start]]).sum())
+                    * ENTRY_BITS
+                )
+                refill[start] = True
+            if cold or not image.pointers_stay:
+                bits += n_pes * int(edges[stop] - edges[start] + 1) * spec.pointer_bits
             cycles[start] += ceil(bits / spec.dma_width_bits)
-            refill[start] = True
             dma_bits += bits
     cycles[(cycles > 0)] += spec.lnzd_latency_cycles
     if not cycles[0]:
@@ -171,12 +175,14 @@ def pauses(image: Image, spec: Spec) -> Pauses:
     return Pauses(cycles, refill, dma_bits)
 
 
-def _segments(image: Image, spec: Spec, edges: np.ndarray) -> list[int]:
-    """Return the first row of each part of the layer that the SRAMs can hold at once, filled greedily.
+def _parts(image: Image, spec: Spec, edges: np.ndarray) -> list[int]:
+    """Return the first row of each part of the layer that the SRAMs hold at once, filled greedily.
 
-    edges: i64[n_rows + 1], the column at which each row of activations begins.
+    What stays is no limit. edges: i64[n_rows + 1], the column at which each row of activations begins.
     """
-    room = min(spmat_entries(spec), pointer_reach(spec))
+    if image.weights_stay and image.pointers_stay:
+        return [0]
+    room = pointer_reach(spec) if image.weights_stay else min(spmat_entries(spec), pointer_reach(spec))
     starts = [0]
     for row in range(len(edges) - 1):
         for start in (starts[-1], row):

@@ -33,7 +33,8 @@ class Image:
     workload: the layer, its weights shared. entries: u8[n], code << 4 | run, PE after PE. pe_start: i64[P+1], where a
     PE's entries begin. pointers: i32[C+1, P], where a column begins among its PE's entries (the logical address; a
     pointer's width is a matter of capacity). paddings: u16[C, P], padding entries of a column. codebook: f32[16].
-    resident: whether it stays in the SRAMs beside the other layers of its network. notes: what the user should know.
+    weights_stay, pointers_stay: whether they stay in the SRAMs, beside the network's other layers, from run to run.
+    notes: what the user should know.
     """
 
     workload: Workload
@@ -44,7 +45,8 @@ class Image:
     paddings: np.ndarray
     codebook: np.ndarray
     notes: tuple[str, ...] = ()
-    resident: bool = True
+    weights_stay: bool = True
+    pointers_stay: bool = True
 
     @property
     def n_columns(self) -> int:
@@ -66,12 +68,13 @@ class Image:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in the image that a result can depend on."""
-        return identity(self.entries, self.pointers, self.codebook, self.workload.n_out, self.workload.relu)
+        layer, stays = self.workload, [self.weights_stay, self.pointers_stay]
+        return identity(self.entries, self.pointers, self.codebook, layer.n_out, layer.relu, stays)
 
 
-def placed(image: Image, notes: tuple[str, ...], *, resident: bool) -> Image:
+def placed(image: Image, notes: tuple[str, ...], *, weights_stay: bool, pointers_stay: bool) -> Image:
     """Return the image as it lies beside the other layers of its network."""
-    return replace(image, notes=image.notes + notes, resident=resident)
+    return replace(image, notes=image.notes + notes, weights_stay=weights_stay, pointers_stay=pointers_stay)
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,8 +36,8 @@ def encode(work: Workload | Network | Sequence[Workload], spec: Spec) -> Image |
         raise BadInput("workloads must hold at least one layer, got none")
     images = [image.encode(layer, spec) for layer in layers]
     notes = capacity.check(images, spec)
-    together = capacity.fits_together(images, spec)
-    return [image.placed(made, notes, resident=together) for made in images]
+    stays = capacity.what_stays(images, spec)
+    return [image.placed(made, notes, **stays) for made in images]
 
 
 def simulate(
@@ -89,7 +89,7 @@ def simulate(
         input=index,
         engine=engine,
         spec=spec.as_dict(),
-        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, image.resident, values, reals != 0),
+        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, values, reals != 0),
         cycles=timeline.cycles,
         time_us=timeline.cycles / spec.clock_mhz,
         load_balance=handled / (spec.n_pes * timeline.cycles),

@@ -50,6 +50,7 @@ def specs(draw) -> Spec:
         refills=draw(st.booleans()),
         load_phase=draw(st.booleans()),
         spmat_bytes=draw(st.sampled_from((64, 131072))),
+        pointer_bytes=draw(st.sampled_from((24, 32768))),
         dma_width_bits=draw(st.sampled_from((16, 64))),
     )
 

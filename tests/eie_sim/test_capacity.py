@@ -74,13 +74,29 @@ def test_layers_of_a_network_share_the_srams():
     # each layer alone fits 4 entries, both together do not; then the second run of either must be loaded again
     layers = [layer([[1] * 3]), layer([[1] * 3])]
     spec = Spec(n_pes=1, spmat_bytes=4, capacity="enforce")
-    assert encode(layers[0], spec).resident
+    assert encode(layers[0], spec).weights_stay
     with pytest.raises(BadInput, match="Spmat SRAM needs 6 entries"):
         encode(layers, spec)
     images = encode(layers, spec.replace(refills=True))
-    assert not any(image.resident for image in images)
-    # 3 entries x 8 + 4 pointers x 16 = 88 bits at 64 a cycle
-    assert capacity.pauses(images[0], spec.replace(refills=True)).cycles.tolist() == [2, 0, 0]
+    assert [(image.weights_stay, image.pointers_stay) for image in images] == [(False, True)] * 2
+    # 3 entries x 8 bits at 64 a cycle; the pointers of both layers fit side by side and stay
+    assert capacity.pauses(images[0], spec.replace(refills=True)).cycles.tolist() == [1, 0, 0]
+
+
+def test_only_what_does_not_fit_is_moved():
+    # 4 columns of one entry, N = 1: room for 3 pointers is two columns a part, 3 x 16 bits each, 6 cycles at 8 a cycle;
+    # the 4 entries stay, so that the latch stays, too
+    spec = Spec(n_pes=1, pointer_bytes=6, refills=True, dma_width_bits=8)
+    pauses = capacity.pauses(encode(layer([[1, 1, 1, 1]]), spec), spec)
+    assert pauses.cycles.tolist() == [6, 0, 6, 0]
+    assert not pauses.refill.any()
+    assert pauses.dma_bits == 2 * 48
+
+
+def test_short_pointers_split_a_layer_like_a_small_sram():
+    # 2-bit pointers reach 3 entries: parts of columns 0-2 and 3, 4 and 2 pointers of 2 bits, at 2 bits a cycle
+    spec = Spec(n_pes=1, pointer_bits=2, refills=True, dma_width_bits=2)
+    assert capacity.pauses(encode(layer([[1, 1, 1, 1]]), spec), spec).cycles.tolist() == [4, 0, 0, 2]
 
 
 def test_the_paper_s_contradictions_are_there():

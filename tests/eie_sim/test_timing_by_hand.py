@@ -154,10 +154,10 @@ def test_a_batch_without_non_zeros_is_loaded_all_the_same(engine):
     assert (timeline.paused.tolist(), timeline.resumed.tolist()) == ([0, 1], [0, 6])
 
 
-def test_a_refill_moves_entries_and_pointers_and_empties_the_latch(engine):
-    # room for two entries: two parts of two columns, each 2 x 8 + 3 x 16 = 64 bits, 8 cycles at 8 bits a cycle.
+def test_a_refill_moves_entries_and_empties_the_latch(engine):
+    # room for two entries: two parts of two columns, each 2 x 8 bits (the pointers stay), 8 cycles at 2 bits a cycle.
     # 1-8 transfer | 9 send0 | 10 send1, pop0 | 11 entry, pop1 | 12 entry | 13-20 transfer | 21 send2 | ... | 24 entry
-    spec = Spec(n_pes=1, spmat_bytes=2, refills=True, dma_width_bits=8)
+    spec = Spec(n_pes=1, spmat_bytes=2, refills=True, dma_width_bits=2)
     timeline = play(engine, layer([[1, 1, 1, 1]]), spec)
     assert timeline.sent.tolist() == [9, 10, 21, 22]
     assert timeline.row_reads.tolist() == [1 + 0 + 1 + 0]
