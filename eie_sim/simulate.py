@@ -122,7 +122,7 @@ def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool
         seconds += check * float(n_active.sum()) * layer.n_out * 2e-8
         n_shared = _n_to_share(layer)
         seconds += 7e-6 * n_shared
-        most_bytes = max(most_bytes, 1.6 * layer.weights.nbytes + 8.0 * pairs.max() + 350.0 * n_shared)
+        most_bytes = max(most_bytes, 0.6 * layer.weights.nbytes + 8.0 * pairs.max() + 350.0 * n_shared)
     return seconds, int(200e6 + sum(layer.weights.nbytes for layer in layers) + most_bytes)
 
 

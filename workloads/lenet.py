@@ -20,22 +20,24 @@ from workloads.train import Recipe, initialise, train, tune_centroids
 
 FILE = "lenet_300_100_fashion_mnist.npz"
 DATASET = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist installs
-N_SHIPPED = 1000  # the first images of the test set
+N_SHIPPED_OF_A_CLASS = 100  # the first test images of each class
 
 WIDTHS = (784, 300, 100, 10)
 # Deep Compression, table 2: the share of weights that ip1, ip2 and ip3 keep.
 DENSITIES = (0.08, 0.09, 0.26)
 # The way there: in each pruning step every layer keeps at least this share.
 STEPS = (0.5, 0.3, 0.2, 0.14, 0.1, 0.0)
-# Chosen on the last 5,000 training images, then run on all 60,000; the penalty is what keeps hidden activations sparse.
+N_HELD_OUT = 5000  # the last training images: settings, and which of SEEDS, were chosen on them
+SEEDS = (2, 3, 4, 5, 6)
+# The penalty is what keeps hidden activations sparse.
 DENSE = Recipe(n_epochs=20, learning_rate=1e-3, batch=128, l2=5e-5, activation_l1=3e-4, seed=1)
-STEP = Recipe(n_epochs=5, learning_rate=1e-3, l2=5e-5, activation_l1=3e-4, seed=2)
+STEP = Recipe(n_epochs=5, learning_rate=1e-3, l2=5e-5, activation_l1=3e-4)
 LAST_STEP = replace(STEP, n_epochs=15)
-CENTROIDS = Recipe(n_epochs=3, learning_rate=1e-4, activation_l1=3e-4, seed=3)
+CENTROIDS = Recipe(n_epochs=3, learning_rate=1e-4, activation_l1=3e-4)
 
 
 def dense() -> Network:
-    """Return the trained dense network: Layers ip1, ip2, ip3 and the first 1,000 test images as f32[1000, 784]."""
+    """Return the trained dense network: Layers ip1, ip2, ip3, and 100 test images of each class as f32[1000, 784]."""
     stored = _stored()
     layers = tuple(
         Layer(name=name, weights=stored[f"{name}_weights"], bias=stored[f"{name}_bias"], relu=name != "ip3")
@@ -78,24 +80,45 @@ def fashion_mnist(split: str, directory: Path = DATASET) -> tuple[np.ndarray, np
 
 
 def learn(images: np.ndarray, labels: np.ndarray) -> tuple[Network, Network, Network]:
-    """Return the dense, pruned and shared networks that the recipe makes of images u8[n, 784] and labels u8[n]."""
-    start = initialise("lenet-300-100", WIDTHS, as_inputs(images), labels, DENSE.seed)
+    """Return the dense, pruned and shared networks that the recipe makes of images u8[n, 784] and labels u8[n].
+
+    The last 5,000 are held out; of the networks pruned with each of SEEDS the one that is right most often on them is
+    kept.
+    """
+    seen, held = slice(None, -N_HELD_OUT), slice(-N_HELD_OUT, None)
+    start = initialise("lenet-300-100", WIDTHS, as_inputs(images[seen]), labels[seen], DENSE.seed)
     trained = train(start, DENSE)
     # What ships as f16 is also what is pruned and measured.
     rounded = [replace(layer, weights=layer.weights.astype(np.float16)) for layer in trained.layers]
-    net = trained = replace(trained, layers=tuple(rounded))
+    trained = replace(trained, layers=tuple(rounded))
+    compressed = [prune_and_share(trained, seed) for seed in SEEDS]
+
+    def right(networks: tuple[Network, Network]) -> float:
+        return replace(networks[1], inputs=as_inputs(images[held]), labels=labels[held]).accuracy()
+
+    return trained, *max(compressed, key=right)
+
+
+def prune_and_share(trained: Network, seed: int) -> tuple[Network, Network]:
+    """Return the network pruned step by step to DENSITIES, and that network shared at 4 bits with tuned centroids."""
+    net = trained
     for least in STEPS:
         goals = [max(density, least) for density in DENSITIES]
         net = replace(net, layers=tuple(prune(layer, goal) for layer, goal in zip(net.layers, goals, strict=True)))
-        net = train(net, STEP if least else LAST_STEP)
+        net = train(net, replace(STEP if least else LAST_STEP, seed=seed))
     shared = with_activations(net)
     shared = replace(shared, layers=tuple(share(layer, bits=4) for layer in shared.layers))
-    return trained, net, tune_centroids(shared, CENTROIDS)
+    return net, tune_centroids(shared, replace(CENTROIDS, seed=seed))
 
 
 def as_inputs(images: np.ndarray) -> np.ndarray:
     """Return f32[n, 784] in 0 to 1 for images u8[n, 784]."""
     return images.astype(np.float32) / np.float32(255)
+
+
+def first_of_each_class(labels: np.ndarray, n: int) -> np.ndarray:
+    """Return where the first n of each label stand, ascending, i64[n * classes]."""
+    return np.sort(np.concatenate([np.flatnonzero(labels == label)[:n] for label in np.unique(labels)]))
 
 
 def pack_nibbles(codes: np.ndarray) -> np.ndarray:
@@ -129,14 +152,17 @@ def main(argv: Iterable[str] | None = None) -> int:
     kinds = zip(("dense", "pruned", "shared"), test, strict=True)
     accuracies = ", ".join(f"{kind} {100 * network.accuracy():.2f}%" for kind, network in kinds)
     provenance = (
-        f"LeNet-300-100 on Fashion-MNIST (Zalando SE, MIT), all 60,000 training images, inputs = pixels / 255, "
-        f"settings chosen on the last 5,000 training images; dense {_words(DENSE)}; pruned by magnitude in "
-        f"{len(STEPS)} steps to {DENSITIES}, each tuned with {_words(STEP)}, the last for {LAST_STEP.n_epochs} epochs; "
+        f"LeNet-300-100 on Fashion-MNIST (Zalando SE, MIT), the first 55,000 training images, inputs = pixels / 255; "
+        f"settings and the best of {len(SEEDS)} prunings (seeds {SEEDS[0]} to {SEEDS[-1]}) chosen on the other 5,000; "
+        f"dense {_words(DENSE)}, seed {DENSE.seed}; pruned by magnitude in {len(STEPS)} steps to {DENSITIES}, "
+        f"each tuned with {_words(STEP)}, the last for {LAST_STEP.n_epochs} epochs; "
         f"4-bit exact k-means over weights and bias; centroids tuned with {_words(CENTROIDS)}; "
-        f"accuracy on the 10,000 test images: {accuracies}; images: the first {N_SHIPPED:,} of the test set; "
+        f"accuracy on the 10,000 test images: {accuracies}; "
+        f"images: the first {N_SHIPPED_OF_A_CLASS} of each class in the test set; "
         f"numpy {np.__version__}"
     )
-    _write(out, networks[0], networks[2], test_images[:N_SHIPPED], test_labels[:N_SHIPPED], provenance)
+    shipped = first_of_each_class(test_labels, N_SHIPPED_OF_A_CLASS)
+    _write(out, networks[0], networks[2], test_images[shipped], test_labels[shipped], provenance)
     print(f"{out}: {out.stat().st_size} bytes; {accuracies}")
     return 0
 
@@ -182,7 +208,7 @@ def _network(name: str, layers: tuple[Layer, ...]) -> Network:
 def _words(recipe: Recipe) -> str:
     return (
         f"Adam {recipe.learning_rate:g} cosine, {recipe.n_epochs} epochs, batch {recipe.batch}, l2 {recipe.l2:g}, "
-        f"activation l1 {recipe.activation_l1:g}, seed {recipe.seed}"
+        f"activation l1 {recipe.activation_l1:g}"
     )
 
 

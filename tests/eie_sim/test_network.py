@@ -95,4 +95,4 @@ def test_the_trained_network_keeps_its_accuracy_in_fixed_point():
     accuracy = float(np.mean(np.array(classes) == network.labels))
     assert len(classes) == 1000
     assert abs(accuracy - network.accuracy()) <= 0.003
-    assert network.accuracy() >= workloads.load("lenet-300-100-dense").accuracy() - 0.005 - 1e-9
+    assert network.accuracy() >= workloads.load("lenet-300-100-dense").accuracy() - 0.005

@@ -102,6 +102,14 @@ def test_nibbles_come_back(codes):
     assert np.array_equal(lenet.unpack_nibbles(packed)[: len(codes)], codes)
 
 
+def test_the_first_of_each_class_are_taken_in_order():
+    assert lenet.first_of_each_class(np.array([1, 0, 1, 1, 0, 0]), 2).tolist() == [0, 1, 2, 4]
+
+
+def test_the_shipped_images_are_a_hundred_of_each_class(dense):
+    assert np.bincount(dense.labels).tolist() == [100] * 10
+
+
 def test_the_earlier_of_two_codes_lies_in_the_low_half():
     assert lenet.pack_nibbles(np.array([1, 2, 15], np.uint8)).tolist() == [0x21, 0x0F]
 
