@@ -28,14 +28,16 @@ class Product(NamedTuple):
 
 
 def quantise(values: np.ndarray, fraction_bits: int) -> np.ndarray:
-    """Return reals as 16-bit fixed point, i16, rounded to nearest (ties to even), saturated at the ends."""
-    scaled = np.rint(np.ldexp(np.asarray(values, np.float64), fraction_bits))
-    return np.clip(scaled, VALUE_MIN, VALUE_MAX).astype(np.int16)
+    """Return reals, f32 or f64, as 16-bit fixed point, i16: rounded to nearest (ties to even), saturated at the ends."""
+    with np.errstate(over="ignore"):  # scaling by a power of two is exact, or infinite and then cut
+        scaled = values * values.dtype.type(2**fraction_bits)
+    np.rint(scaled, out=scaled)
+    return np.minimum(np.maximum(scaled, VALUE_MIN), VALUE_MAX).astype(np.int16)
 
 
 def to_float(values: np.ndarray, fraction_bits: int) -> np.ndarray:
     """Return what 16-bit fixed-point values stand for, f64."""
-    return np.ldexp(values.astype(np.float64), -fraction_bits)
+    return values.astype(np.float64) * 2.0**-fraction_bits
 
 
 def multiply(image: Image, column: np.ndarray, activations: np.ndarray, spec: Spec) -> Product:
