@@ -28,7 +28,7 @@ class Product(NamedTuple):
 
 
 def quantise(values: np.ndarray, fraction_bits: int) -> np.ndarray:
-    """Return reals, f32 or f64, as 16-bit fixed point, i16: rounded to nearest (ties to even), saturated at the ends."""
+    """Return reals, f32 or f64, as 16-bit fixed point, i16: to nearest (ties to even), saturated at the ends."""
     with np.errstate(over="ignore"):  # scaling by a power of two is exact, or infinite and then cut
         scaled = values * values.dtype.type(2**fraction_bits)
     np.rint(scaled, out=scaled)
