@@ -95,12 +95,39 @@ def test_the_largest_exponent_is_at_least_minus_132():
     assert add("h100", "bf16", "f32", "mma.m16n8k8", terms) == np.float32(2.0**-149)
 
 
-@pytest.mark.parametrize(("card", "expected"), [("a100", 0), ("h100", 0)])
-def test_the_largest_exponent_is_at_least_minus_20_or_21_to_f16(card, expected):
-    # 2**-25 is a tie between 0 and the smallest f16; 2**-48 would break it, but lies below 2**-44 (2**-46)
-    terms = {0: (2.0**-11, 2.0**-14), 1: (2.0**-24, 2.0**-24)}
-    assert add(card, "f16", "f16", "mma.m16n8k8", terms) == expected
-    assert add(card, "f16", "f16", "mma.m16n8k8", {**terms, 1: (2.0**-22, 2.0**-22)}) == np.float16(2.0**-24)
+@pytest.mark.parametrize(
+    ("card", "in_dtype", "below", "kept"),
+    # below * 2**-g + 2**-g = 2**-149, the smallest f32; g = 132 + 24 or 133 + 25 is the last bit kept
+    [
+        ("a100", "bf16", (127, 1), 156),
+        ("l40s", "tf32", (127, 1), 156),
+        ("h100", "bf16", (73, 7), 158),
+        ("h200", "tf32", (73, 7), 158),
+    ],
+)
+def test_the_last_bit_kept_of_tiny_products(card, in_dtype, below, kept):
+    one_lower = {127: (15, 17), 73: (93, 11)}[below[0]]  # below * 2 + 1, in two factors
+    for factors, g, expected in ((below, kept, np.float32(2.0**-149)), (one_lower, kept + 1, 0)):
+        left, right = 2.0**-78, 2.0 ** (78 - g)
+        terms = {0: (factors[0] * left, factors[1] * right), 1: (left, right)}
+        assert add(card, in_dtype, "f32", "mma.m16n8k8", terms) == expected
+
+
+@pytest.mark.parametrize(
+    ("card", "instruction", "kept"),
+    # E is at least -20, on Hopper -21: the last bit kept is 20 + 23, 20 + 24 or 21 + 25 below 1
+    [
+        ("v100", "mma.m8n8k4", 43),
+        ("a100", "mma.m16n8k8", 44),
+        ("l40s", "mma.m16n8k16", 44),
+        ("h100", "mma.m16n8k8", 46),
+    ],
+)
+def test_the_last_bit_kept_of_tiny_products_to_f16(card, instruction, kept):
+    # 2**-25 is a tie between 0 and the smallest f16, which any bit kept beside it decides
+    tie = (2.0**-11, 2.0**-14)
+    for g, expected in ((kept, np.float16(2.0**-24)), (kept + 1, 0)):
+        assert add(card, "f16", "f16", instruction, {0: tie, 1: (2.0**-23, 2.0 ** (23 - g))}) == expected
 
 
 def test_f32_is_rounded_toward_zero_and_f16_to_nearest_even():
@@ -146,6 +173,9 @@ def test_hopper_mma_takes_fp8_in_two_interleaved_halves_and_adds_c_last():
     assert add(*fp8, {0: (1, 1), 2: (1, 1)}, 2048) == 2050
     assert add(*fp8, {0: (1, 1)}, 2048) == 2048
     assert add(*fp8, {0: (256, 240), 1: (256, 32)}, -65504) == INF  # 69632 is past f16 before C can bring it back
+    # -2**-26 is rounded to -0, and -0 - 0 stays -0
+    tiny = add("h100", "e5m2", "f16", "mma.m16n8k32", {2: (-(2.0**-16), 2.0**-10)}, -0.0)
+    assert int(tiny.view(np.uint16)) == 0x8000
 
 
 @pytest.mark.parametrize(
