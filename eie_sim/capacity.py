@@ -154,18 +154,22 @@ def pauses(image: Image, spec: Spec) -> Pauses:
             n_loaded = min(spec.register_file_entries, n_input_rows - int(row))
             cycles[row] += ceil(n_loaded * VALUE_BITS / spec.act_sram_width_bits)
     if spec.refills or spec.load_phase:
+        # Beside its neighbours, as encoded; and on its own, should the design have changed since.
+        alone = what_stays([image], spec)
+        weights_stay = image.weights_stay and alone["weights_stay"]
+        pointers_stay = image.pointers_stay and alone["pointers_stay"]
         edges = np.append(np.minimum(np.arange(n_input_rows) * n_pes, n_in), np.arange(n_in, image.n_columns + 1))
-        starts = _parts(image, spec, edges) if spec.refills else [0]
+        starts = [0]
+        if spec.refills and not (weights_stay and pointers_stay):
+            starts = _parts(image, spec, edges, weights_stay)
         for start, stop in zip(starts, [*starts[1:], n_rows], strict=True):
             cold = spec.load_phase and start == 0
             bits = cold * n_in * VALUE_BITS
-            if cold or not image.weights_stay:
-                bits += (
-                    int((image.pointers[edges[stop]].astype(np.int64) - image.pointers[edges[start]]).sum())
-                    * ENTRY_BITS
-                )
+            if cold or not weights_stay:
+                held = image.pointers[edges[stop]] - image.pointers[edges[start]]
+                bits += int(held.sum(dtype=np.int64)) * ENTRY_BITS
                 refill[start] = True
-            if cold or not image.pointers_stay:
+            if cold or not pointers_stay:
                 bits += n_pes * int(edges[stop] - edges[start] + 1) * spec.pointer_bits
             cycles[start] += ceil(bits / spec.dma_width_bits)
             dma_bits += bits
@@ -175,14 +179,12 @@ def pauses(image: Image, spec: Spec) -> Pauses:
     return Pauses(cycles, refill, dma_bits)
 
 
-def _parts(image: Image, spec: Spec, edges: np.ndarray) -> list[int]:
+def _parts(image: Image, spec: Spec, edges: np.ndarray, weights_stay: bool) -> list[int]:
     """Return the first row of each part of the layer that the SRAMs hold at once, filled greedily.
 
-    What stays is no limit. edges: i64[n_rows + 1], the column at which each row of activations begins.
+    edges: i64[n_rows + 1], the column at which each row of activations begins. Weights that stay are no limit.
     """
-    if image.weights_stay and image.pointers_stay:
-        return [0]
-    room = pointer_reach(spec) if image.weights_stay else min(spmat_entries(spec), pointer_reach(spec))
+    room = pointer_reach(spec) if weights_stay else min(spmat_entries(spec), pointer_reach(spec))
     starts = [0]
     for row in range(len(edges) - 1):
         for start in (starts[-1], row):

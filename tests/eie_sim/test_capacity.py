@@ -93,6 +93,12 @@ def test_only_what_does_not_fit_is_moved():
     assert pauses.dma_bits == 2 * 48
 
 
+def test_a_design_that_shrank_since_the_encoding_is_charged_all_the_same():
+    image = encode(layer([[1, 1, 1, 1]]), Spec(n_pes=1))
+    small = Spec(n_pes=1, spmat_bytes=2, refills=True, dma_width_bits=8)
+    assert capacity.pauses(image, small).cycles.tolist() == [2, 0, 2, 0]
+
+
 def test_short_pointers_split_a_layer_like_a_small_sram():
     # 2-bit pointers reach 3 entries: parts of columns 0-2 and 3, 4 and 2 pointers of 2 bits, at 2 bits a cycle
     spec = Spec(n_pes=1, pointer_bits=2, refills=True, dma_width_bits=2)
