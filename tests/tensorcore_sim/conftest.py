@@ -1,0 +1,10 @@
+"""Both engines answer every question of timing."""
+
+import pytest
+
+from tensorcore_sim.microbenchmark import ENGINES
+
+
+@pytest.fixture(params=tuple(ENGINES))
+def engine(request) -> str:
+    return request.param

@@ -1,0 +1,56 @@
+"""Do both engines give the same Timeline on every program, and never mind the order of events inside a tick?"""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensorcore_sim import events, schedule
+from tensorcore_sim import program as p
+from tensorcore_sim.microbenchmark import loop
+from tensorcore_sim.spec import PRESETS
+from tensorcore_sim.timeline import Timeline
+from tests.shuffled import ShuffledEnvironment
+
+A100 = PRESETS["a100-sxm-80gb"]
+
+
+@st.composite
+def operations(draw, index: int) -> p.Operation:
+    kind = draw(st.sampled_from(p.Kind))
+    hold = draw(st.integers(1, 60))
+    latency = {p.Kind.MMA: st.integers(21, 120), p.Kind.CLOSE: st.just(hold)}.get(kind, st.integers(1, 120))
+    needs = draw(st.integers(p.NOTHING, index - 1))
+    return p.Operation(kind=kind, hold=hold, port=draw(st.integers(1, 40)), latency=draw(latency), needs=needs)
+
+
+@st.composite
+def programs(draw) -> p.Program:
+    warps = [
+        [draw(operations(index)) for index in range(draw(st.integers(0, 6)))] for _ in range(draw(st.integers(1, 8)))
+    ]
+    return p.program(warps, A100.replace(n_subcores=draw(st.integers(1, 4))))
+
+
+@settings(max_examples=150, deadline=None)
+@given(programs())
+def test_events_and_schedule_are_one(program):
+    assert events.timeline(program).differences(schedule.timeline(program)) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs(), st.integers(0, 2**32 - 1))
+def test_the_order_of_events_inside_a_tick_never_matters(program, seed):
+    assert events.play(ShuffledEnvironment(seed), program).differences(schedule.timeline(program)) == []
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(["mma.m16n8k8", "mma.sp.m16n8k16", "ldmatrix.x4"]), st.integers(1, 12), st.integers(1, 4))
+def test_they_are_one_on_the_benchmarks_own_loops(name, n_warps, ilp):
+    operation = p.load(name, A100) if name.startswith("ld") else p.mma(name, "f16", A100)
+    program = loop(operation, n_warps, ilp, 6, A100)
+    assert events.timeline(program).differences(schedule.timeline(program)) == []
+
+
+def test_a_difference_would_be_seen():
+    timeline = schedule.timeline(loop(p.mma("mma.m16n8k8", "f16", A100), 4, 2, 3, A100))
+    fields = {name: getattr(timeline, name) for name in Timeline.__dataclass_fields__}
+    assert timeline.differences(Timeline(**fields | {"served": timeline.served + 1})) == ["served"]
