@@ -38,13 +38,14 @@ class Kind(IntEnum):
 class Operation:
     """One instruction in ticks.
 
-    hold: on the tensor core; port: on the shared-memory port; latency: from being served to completion. fma: multiply-
-    adds, the skipped ones of a sparse A among them. n_bytes: that a load brings. needs: index, in its own warp, of the
-    earlier operation whose result it waits for.
+    hold: on the tensor core; floor: the part of it in which nothing is multiplied; port: on the shared-memory port;
+    latency: from being served to completion. fma: multiply-adds, the skipped ones of a sparse A among them. n_bytes:
+    that a load brings. needs: index, in its own warp, of the earlier operation whose result it waits for.
     """
 
     kind: Kind
     hold: int = 0
+    floor: int = 0
     port: int = 0
     latency: int
     fma: int = 0
@@ -60,6 +61,7 @@ class Program:
     length: np.ndarray
     kind: np.ndarray
     hold: np.ndarray
+    floor: np.ndarray
     port: np.ndarray
     latency: np.ndarray
     needs: np.ndarray
@@ -70,7 +72,7 @@ def program(warps: Sequence[Sequence[Operation]], spec: Spec) -> Program:
     length = np.array([len(operations) for operations in warps], np.int64)
     arrays = {
         name: np.zeros((len(warps), int(length.max(initial=0))), np.int64)
-        for name in ("kind", "hold", "port", "latency", "needs")
+        for name in ("kind", "hold", "floor", "port", "latency", "needs")
     }
     for w, operations in enumerate(warps):
         for i, operation in enumerate(operations):
@@ -84,13 +86,12 @@ def program(warps: Sequence[Sequence[Operation]], spec: Spec) -> Program:
 def mma(name: str, in_dtype: str, spec: Spec) -> Operation:
     """Return an mma or mma.sp (S5); raises BadInput for one that the card lacks."""
     found, rate = _checked(name, in_dtype, spec)
-    compute = Fraction(found.m * found.n * found.n_products * spec.n_subcores, rate)
-    n_passes = max(1, ceil(compute / Fraction(str(spec.pass_cycles))))
-    hold = n_passes * ticks(spec, "pass_cycles")
-    if found.sparse:
-        hold = max(hold, ticks(spec, "sparse_floor_cycles"))
+    needed = Fraction(found.m * found.n * found.n_products * spec.n_subcores, rate)
+    n_passes = max(1, ceil(needed / Fraction(str(spec.pass_cycles))))
+    compute = n_passes * ticks(spec, "pass_cycles")
+    hold = max(compute, ticks(spec, "sparse_floor_cycles")) if found.sparse else compute
     latency = ticks(spec, "first_pass_latency_cycles") + (n_passes - 1) * ticks(spec, "further_pass_latency_cycles")
-    return Operation(kind=Kind.MMA, hold=hold, latency=latency, fma=found.m * found.n * found.k)
+    return Operation(kind=Kind.MMA, hold=hold, floor=hold - compute, latency=latency, fma=found.m * found.n * found.k)
 
 
 def wgmma(name: str, in_dtype: str, spec: Spec, a_from: str = "shared") -> Operation:
@@ -98,14 +99,21 @@ def wgmma(name: str, in_dtype: str, spec: Spec, a_from: str = "shared") -> Opera
     found, rate = _checked(name, in_dtype, spec)
     if a_from not in ("shared", "registers"):
         raise BadInput(f"a_from must be shared or registers, got {a_from!r}")
-    hold = ceil(TICKS * Fraction(found.m * found.n * found.n_products, rate))
+    hold = compute = ceil(TICKS * Fraction(found.m * found.n * found.n_products, rate))
     elements = found.k * found.n
     if a_from == "shared":
         elements += found.m * found.n_products
     else:
         hold = max(hold, ticks(spec, "wgmma_rs_floor_cycles"))
     port = ceil(Fraction(TICKS * elements * _BITS[in_dtype], 8 * spec.port_bytes_per_cycle))
-    return Operation(kind=Kind.WGMMA, hold=hold, port=port, latency=max(hold, port), fma=found.m * found.n * found.k)
+    return Operation(
+        kind=Kind.WGMMA,
+        hold=hold,
+        floor=hold - compute,
+        port=port,
+        latency=max(hold, port),
+        fma=found.m * found.n * found.k,
+    )
 
 
 def load(name: str, spec: Spec, n_ways: int = 1) -> Operation:

@@ -9,25 +9,9 @@ from tensorcore_sim.microbenchmark import loop
 from tensorcore_sim.spec import PRESETS
 from tensorcore_sim.timeline import Timeline
 from tests.shuffled import ShuffledEnvironment
+from tests.tensorcore_programs import programs
 
 A100 = PRESETS["a100-sxm-80gb"]
-
-
-@st.composite
-def operations(draw, index: int) -> p.Operation:
-    kind = draw(st.sampled_from(p.Kind))
-    hold = draw(st.integers(1, 60))
-    latency = {p.Kind.MMA: st.integers(21, 120), p.Kind.CLOSE: st.just(hold)}.get(kind, st.integers(1, 120))
-    needs = draw(st.integers(p.NOTHING, index - 1))
-    return p.Operation(kind=kind, hold=hold, port=draw(st.integers(1, 40)), latency=draw(latency), needs=needs)
-
-
-@st.composite
-def programs(draw) -> p.Program:
-    warps = [
-        [draw(operations(index)) for index in range(draw(st.integers(0, 6)))] for _ in range(draw(st.integers(1, 8)))
-    ]
-    return p.program(warps, A100.replace(n_subcores=draw(st.integers(1, 4))))
 
 
 @settings(max_examples=150, deadline=None)

@@ -41,7 +41,7 @@ def test_without_closing_two_warps_issue_exactly_an_interval_apart(engine):
 
 @pytest.mark.parametrize("name", ["mma.m16n8k16", "mma.m16n8k8", "mma.sp.m16n8k16", "ldmatrix.x1"])
 def test_more_warps_or_chains_never_lower_the_throughput(name):
-    counts, chains = (1, 2, 3, 4, 5, 7, 8, 12), (1, 2, 3, 4, 6)
+    counts, chains = (1, 3, 4, 5, 7, 8, 12), (1, 2, 3, 5)
     reached = {}
     for n_warps in counts:
         for ilp in chains:
