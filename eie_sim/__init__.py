@@ -34,5 +34,6 @@ MACHINE = Machine(
     validate=validate,
     draw_validation=_draw_validation,
     demo=_demo,
+    # Measured on two shared cores, rounded up.
     costs={"validate": (15, 1.0e9), "demo": (60, 1.2e9), "demo --short": (8, 0.3e9)},
 )

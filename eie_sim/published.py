@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
-from importlib.resources import files
 
 from cyclekit.machine import Progress, quiet
 from cyclekit.run import Run
@@ -13,6 +11,7 @@ from eie_sim.image import compress, interleave
 from eie_sim.simulate import NAME, simulate, theoretical_cycles
 from eie_sim.spec import PRESETS
 from workloads.catalogue import CALIBRATED, Benchmark, benchmarks, draw
+from workloads.files import read_table
 
 FOOTNOTES = (
     'Two kinds of workload, never mixed: "as published" is uniformly random at the densities of Table III and so '
@@ -99,10 +98,8 @@ def _run(image, workload, spec) -> Run:
 
 def table(name: str, label: str = "layer") -> dict[str, dict[str, float]]:
     """Return a published table as {layer: {column: number}}, keyed by the given label column; empty places left out."""
-    text = files("eie_sim").joinpath(f"data/{name}.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     labels = ("layer", "printed_label")
     return {
         row[label]: {column: float(value) for column, value in row.items() if column not in labels and value}
-        for row in rows
+        for row in read_table("eie_sim", name)
     }

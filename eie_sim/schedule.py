@@ -20,7 +20,10 @@ NO_PAUSE = -1
 
 
 def timeline(image: Image, non_zero: np.ndarray, pauses: Pauses, spec: Spec, progress=None) -> Timeline:
-    """Return when everything happens in one run of the layer; non_zero: bool[in], the activations to broadcast."""
+    """Return when everything happens in one run of the layer; non_zero: bool[in], the activations to broadcast.
+
+    progress, which every engine takes, is not called: this one is over at once.
+    """
     column, row, moves = _walk(non_zero, spec.n_pes, image.n_columns > len(non_zero))
     if pauses.any:
         before, transfer, after, refill = _split_moves(row, moves, pauses)

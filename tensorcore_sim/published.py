@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
-from importlib.resources import files
 
 from cyclekit.validation import Comparison, Validation
 from tensorcore_sim.microbenchmark import latency, throughput
 from tensorcore_sim.spec import PRESETS
+from workloads.files import read_table
 
 SUN, LUO = "Sun et al.", "Luo et al."
 # (instruction, input, output) of the rows whose latencies the Spec's two constants are
@@ -42,7 +41,7 @@ def validate() -> Validation:
 
 def _mma() -> Iterator[Comparison]:
     spec = PRESETS["a100-sxm-80gb"]
-    for row in table("sun_a100_mma"):
+    for row in read_table("tensorcore_sim", "sun_a100_mma"):
         name, in_dtype, out_dtype = row["instruction"], row["in_dtype"], row["out_dtype"]
         layer = f"{name} {in_dtype} to {out_dtype}"
         fitted = (name, in_dtype, out_dtype) in DEFINING_LATENCIES
@@ -57,7 +56,7 @@ def _mma() -> Iterator[Comparison]:
 
 def _loads() -> Iterator[Comparison]:
     spec = PRESETS["a100-sxm-80gb"]
-    for row in table("sun_a100_loads"):
+    for row in read_table("tensorcore_sim", "sun_a100_loads"):
         name, n_ways = row["instruction"], int(row["n_ways"])
         layer = name if n_ways == 1 else f"{name}, {n_ways}-way conflict"
         yield _row(SUN, "load latency", "cycles", layer, "", True, row["latency"], latency(name, spec, n_ways=n_ways))
@@ -70,7 +69,7 @@ def _loads() -> Iterator[Comparison]:
 
 def _wgmma() -> Iterator[Comparison]:
     spec = PRESETS["h800-pcie"]
-    for row in table("luo_h800_wgmma"):
+    for row in read_table("tensorcore_sim", "luo_h800_wgmma"):
         name, in_dtype, a_from = row["instruction"], row["in_dtype"], row["a_from"]
         layer = f"{name} {in_dtype} {'SS' if a_from == 'shared' else 'RS'}"
         found = throughput(name, spec, in_dtype=in_dtype, a_from=a_from, n_warps=1)
@@ -94,9 +93,3 @@ def _row(source, quantity, unit, layer, setting, fitted: bool, published: str, s
         published=float(published),
         simulated=simulated,
     )
-
-
-def table(name: str) -> list[dict[str, str]]:
-    """Return the rows of a published table as {column: text}."""
-    text = files("tensorcore_sim").joinpath(f"data/{name}.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))

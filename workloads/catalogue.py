@@ -7,17 +7,15 @@ figures agree with the paper's. The two never mix, and the name says which one i
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
-from workloads.files import read_npz
+from workloads.files import read_npz, read_table
 from workloads.records import Network, Workload
 
 CALIBRATED = "-calibrated"
@@ -54,8 +52,7 @@ def describe() -> dict[str, str]:
 @cache
 def benchmarks() -> Mapping[str, Benchmark]:
     """Return the paper's nine benchmarks in both kinds, as published first."""
-    text = files("workloads").joinpath("data/eie_benchmarks.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    rows = read_table("workloads", "eie_benchmarks")
     published = [
         Benchmark(
             name=row["layer"],

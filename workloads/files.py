@@ -1,8 +1,10 @@
-"""Reading a workload from an .npz file: weights f32[out, in], activations f32[in] or f32[batch, in], bias f32[out]."""
+"""Reading files: a workload from an .npz archive, and the CSV tables that come with a package."""
 
 from __future__ import annotations
 
+import csv
 import zipfile
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,17 @@ from workloads.records import Workload
 REQUIRED, OPTIONAL = ("weights", "activations"), ("bias",)
 
 
+def read_table(package: str, name: str) -> list[dict[str, str]]:
+    """Return the rows of data/NAME.csv of a package as {column: text}; lines that begin with # are comments."""
+    text = files(package).joinpath(f"data/{name}.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+
+
 def read_npz(path: Path) -> Workload:
-    """Return the workload in a file; raises BadInput where it is missing, damaged or holds something else."""
+    """Return the workload in a file: weights f32[out, in], activations f32[in] or f32[batch, in], bias f32[out].
+
+    Raises BadInput where it is missing, damaged or holds something else.
+    """
     if not path.is_file():
         raise BadInput(f"workload file {str(path)!r} {'is not a file' if path.exists() else 'does not exist'}")
     try:

@@ -3,16 +3,15 @@
 import numpy as np
 from hypothesis import given, settings
 
-from eie_sim import Spec, account, capacity, encode, schedule, simulate
+from eie_sim import Spec, account, encode, schedule, simulate
 from eie_sim.actions import BroadcasterState, PeState
 from tests import eie_cases
 
 
 def by_hand(workload, spec) -> tuple[list[str], dict]:
     """Return PE 0's states, cycle by cycle, and the broadcaster's cycles by state."""
-    image = encode(workload, spec)
-    pauses = capacity.pauses(image, spec)
-    timeline = schedule.timeline(image, workload.activations[0] != 0, pauses, spec)
+    image, non_zero, pauses = eie_cases.lay_out(workload, spec)
+    timeline = schedule.timeline(image, non_zero, pauses, spec)
     painted = account.states_by_cycle(timeline, image, spec)
     spent = account.account(timeline, image, pauses, spec).totals()["broadcaster"]
     return [PeState(s).name.lower() for s in painted[0]], {name: n for name, n in spent.items() if n}
@@ -47,12 +46,7 @@ def test_paddings_and_bubbles_have_states_of_their_own():
 @settings(max_examples=150)
 @given(eie_cases.workloads(), eie_cases.specs())
 def test_counted_states_are_the_painted_ones_and_actions_are_conserved(workload, spec):
-    try:
-        image = encode(workload, spec)
-        pauses = capacity.pauses(image, spec)
-    except eie_cases.BadInput:
-        return
-    non_zero = workload.activations[0] != 0
+    image, non_zero, pauses = eie_cases.lay_out(workload, spec)
     timeline = schedule.timeline(image, non_zero, pauses, spec)
     ledger = account.account(timeline, image, pauses, spec)
     painted = account.states_by_cycle(timeline, image, spec)

@@ -9,6 +9,7 @@ import pytest
 from cyclekit.validation import mean_error, worst
 from tensorcore_sim import published
 from tensorcore_sim.spec import PRESETS
+from workloads.files import read_table
 
 A100 = PRESETS["a100-sxm-80gb"]
 
@@ -39,7 +40,7 @@ def test_the_three_points_beyond_five_percent_are_the_known_ones(validation):
 def test_each_throughput_is_the_closed_forms():
     # w, ILP, interval and latency (one or two passes) by hand from the row; 4 sub-cores
     small = {"mma.m16n8k8 f16", "mma.sp.m16n8k16 f16", "mma.sp.m16n8k8 tf32", "mma.sp.m16n8k32 int8"}
-    for row in published.table("sun_a100_mma"):
+    for row in read_table("tensorcore_sim", "sun_a100_mma"):
         name = f"{row['instruction']} {row['in_dtype']}"
         sparse = ".sp." in name
         interval, latency = (max(4.0, 6.2 * sparse), 17.7) if name in small else (8.0, 24.7)
@@ -91,6 +92,6 @@ def test_what_a_constant_was_fitted_on_is_marked_so(validation):
 
 
 def test_no_published_rate_is_above_the_cards_own():
-    for row in published.table("sun_a100_mma"):
+    for row in read_table("tensorcore_sim", "sun_a100_mma"):
         peak = A100.fma_per_cycle(row["in_dtype"]) * (2 if ".sp." in row["instruction"] else 1)
         assert 0.5 * peak < float(row["fma_4warp"]) < float(row["fma_8warp"]) <= peak
