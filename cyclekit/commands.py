@@ -14,7 +14,8 @@ from cyclekit import machine
 from cyclekit.run import Run
 from cyclekit.terminal import Output, make_folder, progress
 from cyclekit.validation import Validation, mean_error, worst
-from workloads.errors import BadInput
+from workloads.errors import BadInput, did_you_mean
+from workloads.records import Workload
 
 LONG_S = 2.0  # a run expected to take longer says so first
 
@@ -67,6 +68,22 @@ def run(options: Namespace) -> int:
     return 0 if all(found.check is None or found.check["passed"] for found in runs) else 1
 
 
+def explain(options: Namespace) -> int:
+    """Show how a piece of the weights lies in a machine."""
+    import workloads
+
+    out = Output(options.json)
+    chosen = machine.load(options.machine)
+    spec = chosen.design(options.preset, _changes(options.set))
+    layers, _ = machine.layers_and_inputs(workloads.load(options.workload), 1)
+    found = chosen.explain(_layer(layers, options.layer), spec, options.row, options.column)
+    _show_tables(out, found)
+    for line in found.remarks:
+        out.line(line)
+    out.result(found.as_dict())
+    return 0
+
+
 def validate(options: Namespace) -> int:
     """Hold a machine against published figures."""
     out = Output(options.json)
@@ -94,9 +111,7 @@ def demo(options: Namespace) -> int:
         _announce(*chosen.costs["demo --short" if options.short else "demo"])
         with progress(f"demo {chosen.name}") as step:
             results[chosen.name] = found = chosen.demo(folder, short=options.short, progress=step)
-        for title, rows in found.tables.items():
-            out.table(title, list(rows[0]), [list(row.values()) for row in rows])
-            out.line()
+        _show_tables(out, found)
         if found.validation is not None:
             show_validation(out, found.validation)
         for line in (*found.remarks, *(f"wrote {path}" for path in found.figures)):
@@ -169,10 +184,30 @@ def _changes(settings: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
+def _layer(layers: Sequence[Workload], name: str | None) -> Workload:
+    """Return the layer of that name, with or without its network's before it (None: the first)."""
+    if name is None:
+        return layers[0]
+    by_name = {_short(layer.name): layer for layer in layers}
+    if _short(name) not in by_name:
+        raise BadInput(f"unknown layer {name!r}{did_you_mean(name, by_name)}")
+    return by_name[_short(name)]
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
 def _announce(seconds: float, n_bytes: float) -> None:
     """Say what a long piece of work is expected to take, before it starts."""
     if seconds > LONG_S:
         print(f"zeroskip: expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB", file=sys.stderr)
+
+
+def _show_tables(out: Output, found: machine.Explanation) -> None:
+    for title, rows in found.tables.items():
+        out.table(title, list(rows[0]), [list(row.values()) for row in rows])
+        out.line()
 
 
 def _show(out: Output, runs: Sequence[Run]) -> None:
@@ -212,4 +247,4 @@ def _mean_and_range(values: Sequence[float], style: str) -> Sequence[str]:
     return [format(number, style) for number in (fmean(values), min(values), max(values))]
 
 
-VERBS = {"list": show_list, "run": run, "validate": validate, "demo": demo}
+VERBS = {"list": show_list, "run": run, "explain": explain, "validate": validate, "demo": demo}

@@ -35,6 +35,7 @@ class Machine:
     estimate(workloads, spec, *, engine, check) -> (seconds, bytes) that encoding and running their batch will take.
     validate(progress) -> Validation: the machine against published figures.
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
+    explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
 
@@ -50,6 +51,7 @@ class Machine:
     validate: Callable[..., Validation]
     draw_validation: Callable[[Validation, Path], Sequence[Path]]
     demo: Callable[..., Demo]
+    explain: Callable[[Workload, Any, int, int], Explanation]
     costs: Mapping[str, tuple[float, int]]
 
     def design(self, preset: str | None, changes: Mapping[str, Any]) -> Any:
@@ -67,20 +69,31 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo:
-    """What a machine's demo found: tables of text cells by title, remarks, figures drawn, whether all checks passed."""
+class Explanation:
+    """What a machine has to show: tables of text cells by title, none empty, and remarks."""
 
     tables: Mapping[str, Sequence[Mapping[str, str]]]
     remarks: Sequence[str]
-    figures: Sequence[Path]
-    validation: Validation | None
-    passed: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
             "tables": {title: list(rows) for title, rows in self.tables.items()},
             "remarks": list(self.remarks),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Explanation):
+    """What a machine's demo found; also figures drawn, and whether all checks passed."""
+
+    figures: Sequence[Path]
+    validation: Validation | None
+    passed: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return super().as_dict() | {
             "figures": [str(path) for path in self.figures],
             "validation": self.validation.as_dict() if self.validation else None,
             "passed": self.passed,
@@ -115,6 +128,13 @@ def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> 
         return [work], work.activations
     network = with_activations(work.first(n_inputs))
     return [replace(layer, name=f"{work.name}/{layer.name}") for layer in network.layers], network.inputs
+
+
+def check_place(layer: Workload, row: int, column: int) -> None:
+    """Raise BadInput unless the layer's weights have that row and column."""
+    for name, place, size in (("row", row, layer.n_out), ("column", column, layer.n_in)):
+        if not 0 <= place < size:
+            raise BadInput(f"{name} must be from 0 to {size - 1} in {layer.name}, got {place}")
 
 
 def run_through(
