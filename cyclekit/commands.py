@@ -53,7 +53,7 @@ def run(options: Namespace) -> int:
     spec = chosen.design(options.preset, _changes(options.set))
     engine = chosen.engine(options.engine)
     work = workloads.load(options.workload)
-    layers, inputs = machine.layers_and_inputs(work, options.inputs)
+    layers, inputs = chosen.layers_and_inputs(work, options.inputs)
     _announce(*chosen.estimate(layers, spec, engine=engine, check=options.check))
     images = chosen.encode(layers, spec)
     how = {"engine": engine, "check": options.check}
@@ -220,6 +220,12 @@ def _show(out: Output, runs: Sequence[Run]) -> None:
             ["time [us]", *_mean_and_range([found.time_us for found in of_layer], ",.3f")],
             ["load balance [%]", *_mean_and_range([100 * found.load_balance for found in of_layer], ".1f")],
         ]
+        for name_of, value in of_layer[0].measures.items():
+            label = name_of.replace("_", " ")
+            if isinstance(value, str):
+                rows.append([label, *([value] if len(of_layer) == 1 else [value, "", ""])])
+            else:
+                rows.append([label, *_mean_and_range([found.measures[name_of] for found in of_layer], ",.3f")])
         for action in first.actions:
             label = action.replace("_", " ")
             rows.append([label, *_mean_and_range([found.actions[action] for found in of_layer], ",.0f")])
