@@ -21,8 +21,8 @@ NOTHING = -1  # needs no result
 _BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8}
 _CARD = {"ampere": "a100", "hopper": "h100"}
 _UNIT = {"ampere": "mma", "hopper": "wgmma"}
-# Dense shapes that are timed but have no arithmetic here (PTX ISA)
-_TIMED_ONLY = {"int4": ("mma.m16n8k32", "mma.m16n8k64"), "b1": ("mma.m16n8k128", "mma.m16n8k256")}
+# Shapes that are timed but have no arithmetic here (PTX ISA)
+_TIMED_ONLY = {"b1": ("mma.m16n8k128", "mma.m16n8k256")}
 
 
 class Kind(IntEnum):
