@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorcore_sim import kernels
+from tensorcore_sim import kernels, what_if
 from tensorcore_sim.formats import FORMATS, Format, like, signed, to_bits
 from tensorcore_sim.image import compress
 from tensorcore_sim.instructions import FusedAdd, Instruction, look_up
@@ -45,13 +45,14 @@ def fused_dot_add(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=F
     return like(result, c, out)
 
 
-def gemm(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=False) -> np.ndarray:
+def gemm(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=False, pattern=None) -> np.ndarray:
     """Return a b + c, each output element computed by a chain of instructions along k.
 
     a: [m, k], b: [k, n], c: [m, n], in the kinds that fused_dot_add takes; the result is of the same kind as c. A k
     that is no multiple of the instruction's is padded with zeros. With a sparse instruction a must have the pattern
     (2:4; 1:2 for tf32; 4:8 in pairs for int4), is compressed and multiplied with the elements of b that its metadata
-    select, as fused_dot_add assumes. Raises BadInput.
+    select, as fused_dot_add assumes. pattern: (N, M), a what-if that no card has (what_if.py): a dense instruction gets
+    only the N elements that a keeps of every M, and those of b that meet them. Raises BadInput.
     """
     parsed, rule = look_up(card, in_dtype, out_dtype, instruction)
     kind, out = FORMATS[in_dtype], FORMATS[out_dtype]
@@ -62,10 +63,16 @@ def gemm(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=False) -> 
         )
     if c_bits.shape != (a_bits.shape[0], b_bits.shape[1]):
         raise BadInput(f"c must be [{a_bits.shape[0]}, {b_bits.shape[1]}], got shape {list(c_bits.shape)}")
-    a_bits = _padded(a_bits, parsed.k)
-    b_bits = np.ascontiguousarray(_padded(b_bits.T, parsed.k))
+    if pattern is not None and parsed.sparse:
+        raise BadInput(f"instruction must be a dense one with pattern {pattern}, got {instruction!r}")
+    k = parsed.k if pattern is None else what_if.columns_of_instructions(*pattern, parsed.k)
+    a_bits = _padded(a_bits, k)
+    b_bits = np.ascontiguousarray(_padded(b_bits.T, k))
     columns = np.zeros((0, 0), np.int32)
-    if parsed.sparse:
+    if pattern is not None:
+        kept, columns = what_if.compress(a_bits.view(kind.value) if kind.is_float else signed(a_bits, kind), *pattern)
+        a_bits = kept.view(kind.bits)
+    elif parsed.sparse:
         compressed = compress(a_bits, in_dtype)
         a_bits, columns = compressed.values, compressed.columns()
     result = np.empty_like(c_bits)
@@ -75,7 +82,7 @@ def gemm(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=False) -> 
     else:
         _no_saturation(saturate, out_dtype)
         order = _gemm_order(a_bits.shape[1], parsed, rule)
-        if parsed.sparse:
+        if columns.size:
             columns = columns[:, order]
         else:
             b_bits = b_bits[:, order]
