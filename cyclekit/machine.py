@@ -66,7 +66,9 @@ class Machine:
         """
         if isinstance(work, Shape):
             if self.needs_values:
-                raise BadInput(f"workload {work.name!r} is a shape without values, which {self.name} needs: name a layer")
+                raise BadInput(
+                    f"workload {work.name!r} is a shape without values, which {self.name} needs: name a layer"
+                )
             return [replace(work, batch=min(work.batch, n_inputs or work.batch))], [None]
         layers, inputs = layers_and_inputs(work, n_inputs)
         return layers, [inputs] if self.batched else inputs
@@ -166,7 +168,7 @@ def run_through(
 ) -> Iterator[Run]:
     """Yield every layer's run of each input; what leaves a layer enters the next as it is.
 
-    inputs: what simulate takes at a time: f32[in], so that f32[batch, in] are several, or for a batched machine batches.
+    inputs: what simulate takes at a time, one after the other: f32[in] each, or a batch for a batched machine.
     """
     done, total = 0, len(inputs) * len(images)
     for index, signal in enumerate(inputs):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
+from tensorcore_sim.program import rate
 from tensorcore_sim.spec import Spec
 from tensorcore_sim.tiling import Problem, a_bits, b_bits, kept_share
 
@@ -11,7 +12,7 @@ from tensorcore_sim.tiling import Problem, a_bits, b_bits, kept_share
 def compute_cycles(problem: Problem, spec: Spec) -> float:
     """Return the cycles of the kept multiply-adds if every tensor core multiplied in every cycle."""
     macs = problem.m * problem.n * problem.k * float(kept_share(spec))
-    return macs / (spec.fma_per_cycle(spec.in_dtype) * spec.n_sms)
+    return macs / (rate(spec.in_dtype, spec) * spec.n_sms)
 
 
 def hbm_bytes(problem: Problem, spec: Spec) -> int:

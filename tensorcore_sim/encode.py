@@ -1,4 +1,4 @@
-"""A layer as the tensor core takes it: weights rounded to the format, checked against the pattern; or its sizes alone."""
+"""A layer as the tensor core takes it: weights rounded to the format and checked against the pattern, or sizes alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from cyclekit.machine import layers_and_inputs
 from cyclekit.run import identity
 from tensorcore_sim.image import compress
-from tensorcore_sim.operand import to_format
+from tensorcore_sim.operand import to_format, to_reals
 from tensorcore_sim.spec import Spec
 from tensorcore_sim.tiling import n_of_m
 from tensorcore_sim.what_if import compress as compress_n_of_m
@@ -39,7 +39,7 @@ class Image:
 def encode(work: Workload | Shape | Network | Sequence[Workload | Shape], spec: Spec) -> Image | list[Image]:
     """Encode a layer or a Shape: an Image; of a network or several layers, a list.
 
-    Reals are rounded to spec.in_dtype, scaled where it lacks their range; int4_weights are rounded to nearest in groups.
+    Reals are rounded to spec.in_dtype, scaled where it lacks their range; int4_weights in groups on their own grids.
     Raises BadInput where a group holds more non-zeros than spec.sparsity allows, with its place.
     """
     if isinstance(work, Workload | Shape):
@@ -88,7 +88,7 @@ def _check_pattern(bits: np.ndarray, spec: Spec) -> None:
     if spec.sparsity == "2:4":
         compress(padded, spec.in_dtype)
     elif spec.sparse:
-        compress_n_of_m(padded, n, m)
+        compress_n_of_m(to_reals(padded, spec.in_dtype), n, m)
 
 
 def _int4_groups(weights: np.ndarray, group: int) -> np.ndarray:

@@ -84,6 +84,12 @@ def to_bits(name: str, array, kind: Format) -> np.ndarray:
     )
 
 
+def signed(bits: np.ndarray, kind: Format) -> np.ndarray:
+    """Return the patterns u8[...] of int8 or int4 as numbers i8[...]; of int4 only the low four bits count."""
+    unused = 4 * (kind.name == "int4")
+    return (bits << np.uint8(unused)).view(np.int8) >> np.int8(unused)
+
+
 def like(bits: np.ndarray, model, kind: Format) -> np.ndarray:
     """Return patterns as what `model` is: patterns, or values of the format."""
     return bits if np.asarray(model).dtype == kind.bits else bits.view(kind.value)

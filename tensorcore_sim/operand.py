@@ -5,7 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 
-from tensorcore_sim.formats import FORMATS, Format
+from tensorcore_sim.formats import FORMATS, Format, signed
 from workloads.errors import BadInput
 
 # Formats without the range of reals are scaled, the whole array alike, so that its largest magnitude becomes this one.
@@ -46,9 +46,8 @@ def to_format(array: np.ndarray, in_dtype: str) -> tuple[np.ndarray, float]:
 
 def to_reals(bits: np.ndarray, in_dtype: str) -> np.ndarray:
     """Return the values f64[...] of bit patterns, without their scale."""
-    if in_dtype == "int4":
-        return ((bits & 15).astype(np.int8) ^ 8).astype(np.float64) - 8
-    return bits.view(FORMATS[in_dtype].value).astype(np.float64)
+    kind = FORMATS[in_dtype]
+    return (bits.view(kind.value) if kind.is_float else signed(bits, kind)).astype(np.float64)
 
 
 def _round_float(reals: np.ndarray, kind: Format) -> np.ndarray:

@@ -21,8 +21,8 @@ NOTHING = -1  # needs no result
 BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8, "int4": 4}
 _CARD = {"ampere": "a100", "hopper": "h100"}
 _UNIT = {"ampere": "mma", "hopper": "wgmma"}
-# Dense shapes that are timed but have no arithmetic here (PTX ISA)
-_TIMED_ONLY = {"int4": ("mma.m16n8k32", "mma.m16n8k64"), "b1": ("mma.m16n8k128", "mma.m16n8k256")}
+# Shapes that are timed but have no arithmetic here (PTX ISA)
+_TIMED_ONLY = {"b1": ("mma.m16n8k128", "mma.m16n8k256")}
 
 
 class Kind(IntEnum):
@@ -95,7 +95,7 @@ def mma(name: str, in_dtype: str, spec: Spec) -> Operation:
 
 def mma_of(m: int, n: int, k: int, n_products: int, in_dtype: str, spec: Spec) -> Operation:
     """Return an mma that keeps n_products of each k products (S5); sparse when that is not all."""
-    needed = Fraction(m * n * n_products * spec.n_subcores, _rate(in_dtype, spec))
+    needed = Fraction(m * n * n_products * spec.n_subcores, rate(in_dtype, spec))
     n_passes = max(1, ceil(needed / Fraction(str(spec.pass_cycles))))
     compute = n_passes * ticks(spec, "pass_cycles")
     hold = max(compute, ticks(spec, "sparse_floor_cycles")) if n_products < k else compute
@@ -113,7 +113,7 @@ def wgmma(name: str, in_dtype: str, spec: Spec, a_from: str = "shared") -> Opera
 
 def wgmma_of(m: int, n: int, k: int, n_products: int, in_dtype: str, spec: Spec, a_from: str) -> Operation:
     """Return a wgmma that keeps n_products of each k products (S8)."""
-    hold = compute = ceil(TICKS * Fraction(m * n * n_products, _rate(in_dtype, spec)))
+    hold = compute = ceil(TICKS * Fraction(m * n * n_products, rate(in_dtype, spec)))
     elements = k * n
     if a_from == "shared":
         elements += m * n_products
@@ -166,7 +166,8 @@ def _checked(name: str, in_dtype: str, spec: Spec) -> Instruction:
     return found
 
 
-def _rate(in_dtype: str, spec: Spec) -> int:
-    if not (rate := spec.fma_per_cycle(in_dtype)):
+def rate(in_dtype: str, spec: Spec) -> int:
+    """Return the dense multiply-adds of the SM in a cycle; raises BadInput where the card lacks the format."""
+    if not (found := spec.fma_per_cycle(in_dtype)):
         raise BadInput(f"in_dtype {in_dtype!r} is not one of the tensor core's on {spec.architecture}")
-    return rate
+    return found

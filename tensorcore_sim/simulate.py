@@ -19,9 +19,8 @@ from tensorcore_sim.instructions import look_up
 from tensorcore_sim.mainloop import step
 from tensorcore_sim.operand import to_format
 from tensorcore_sim.plan import plan
-from tensorcore_sim.spec import TICKS, Spec
+from tensorcore_sim.spec import Spec
 from tensorcore_sim.tiling import Problem, kept_share, n_of_m, tiling
-from tensorcore_sim.what_if import gemm as gemm_n_of_m
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Shape, checked_array
 
@@ -86,8 +85,8 @@ def simulate(
     )
 
 
-def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule"):
-    """Return (CardTimeline, Ledger, measures) of a GEMM; of a sparse or int4 one beside the same card's dense one.
+def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baseline: bool = True):
+    """Return (CardTimeline, Ledger, measures) of a GEMM; with baseline, a sparse or int4 one beside the dense one.
 
     What keeps it from the ideal speed-up, lost_to_REASON_us, is the mean over the SMs of the time spent for a reason
     beyond an ideal share of the dense one's; with the speed-up's own definition these sum to what is lost.
@@ -104,13 +103,13 @@ def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule"):
         "dense_tflops": operations / time_us / 1e6,
         "least_time_us": bounds.time_us(problem, spec),
     }
-    if spec.sparse or spec.int4_weights:
-        own_tile = {name: 0 for name in ("tile_m", "tile_n", "tile_k", "n_stages")}
+    if baseline and (spec.sparse or spec.int4_weights):
+        own_tile = dict.fromkeys(("tile_m", "tile_n", "tile_k", "n_stages"), 0)
         dense = spec.replace(sparsity="dense", int4_weights=False, setup_us=0.0, **own_tile)
         _, dense_books, dense_tiling = _play(problem, dense, engine)
         dense_us = dense_books.cycles / spec.clock_mhz
         measures |= {"time_dense_us": dense_us, "tile_dense": str(dense_tiling), "speed_up": dense_us / time_us}
-    if spec.sparse:
+    if baseline and spec.sparse:
         ideal = float(kept_share(spec))
         measures["ideal_speed_up"] = 1 / ideal
         for state in SmState:
@@ -171,11 +170,9 @@ def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: 
     out = "s32" if integer else "f32"
     columns = np.ascontiguousarray(operand.T)
     start = np.zeros((len(image.bits), len(operand)), np.int32 if integer else np.float32)
-    how = {"card": card, "in_dtype": spec.in_dtype, "out_dtype": out, "instruction": name}
-    if spec.sparsity in ("dense", "2:4"):
-        sums = gemm(image.bits, columns, start, **how)
-    else:
-        sums = gemm_n_of_m(image.bits, columns, start, n_of_m(spec), **how)
+    pattern = None if spec.sparsity in ("dense", "2:4") else n_of_m(spec)
+    how = {"card": card, "in_dtype": spec.in_dtype, "out_dtype": out, "instruction": name, "pattern": pattern}
+    sums = gemm(image.bits, columns, start, **how)
     _, rule = look_up(card, spec.in_dtype, out, name)
     checked = reference.check(image.bits, columns, sums, spec.in_dtype, rule) if check else None
     outputs = (sums.T * np.float64(image.scale * scale)).astype(np.float32)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import ceil
 
-from tensorcore_sim.program import BITS, ROW_BYTES
+from tensorcore_sim.program import BITS, ROW_BYTES, rate
 from tensorcore_sim.spec import Spec
 from workloads.errors import BadInput
 
@@ -16,6 +16,7 @@ TILES = (
     (256, 128), (128, 256), (128, 128), (256, 64), (64, 256), (128, 64), (64, 128), (64, 64), (128, 32), (64, 32),
     (128, 16), (64, 16), (128, 8), (64, 8),
 )  # fmt: skip
+HOPPER_TILES = ((128, 192), *TILES)  # N of wgmma is free in eights; 192 lies between those of TILES
 K_STEP_BYTES = (64, 128, 256)  # of a dense row of B in a k-step, to choose from: k32, k64 and k128 of f16
 MOST_STAGES = 6
 ACCUMULATORS_BYTES = 128 * 1024  # of a block: half of the SM's registers (A100 and H100 whitepapers)
@@ -111,7 +112,7 @@ def _candidates(problem: Problem, spec: Spec):
     group_k = OPERAND_BYTES * 8 // BITS[spec.in_dtype]
     group_k = int(group_k / kept_share(spec))
     least_m, least_n = (64, 8) if hopper else (16, 8)
-    shapes = [(m, n) for m, n in TILES if spec.tile_m in (0, m) and spec.tile_n in (0, n)]
+    shapes = [(m, n) for m, n in (HOPPER_TILES if hopper else TILES) if spec.tile_m in (0, m) and spec.tile_n in (0, n)]
     if not shapes:
         shapes = [(spec.tile_m or 128, spec.tile_n or 128)]
     for tile_m, tile_n in shapes:

@@ -98,7 +98,9 @@ def load(name: str | Path) -> Workload | Network | Shape:
     if re.fullmatch(r"\d+x\d+x\d+", name):
         n_out, batch, n_in = map(int, name.split("x"))
         return Shape(name=name, n_out=n_out, n_in=n_in, batch=batch)
-    raise BadInput(f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK")
+    raise BadInput(
+        f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK"
+    )
 
 
 def draw(benchmark: Benchmark) -> Workload:
