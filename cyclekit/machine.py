@@ -14,7 +14,7 @@ from cyclekit.run import Run
 from cyclekit.spec import Spec
 from cyclekit.validation import Validation
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Network, Workload, with_activations
+from workloads.records import Network, Shape, Workload, with_activations
 
 GROUP = "zeroskip.machines"  # the entry-point group in which a package announces its Machine
 
@@ -31,7 +31,8 @@ class Machine:
 
     encode(workloads, spec) -> images: layers that stay in the machine together, as they lie in it before cycle 0.
     simulate(image, activations, spec, *, engine, check, index, progress) -> Run: one input through one layer;
-    activations f32[in], or the former layer's Run, whose outputs enter as they are; progress(share done).
+    activations f32[in], or the former layer's Run, whose outputs enter as they are; progress(share done). A batched
+    machine takes f32[batch, in] at a time; one that needs no values takes a Shape for a workload, activations None.
     estimate(workloads, spec, *, engine, check) -> (seconds, bytes) that encoding and running their batch will take.
     validate(progress) -> Validation: the machine against published figures.
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
@@ -53,6 +54,24 @@ class Machine:
     demo: Callable[..., Demo]
     explain: Callable[[Workload, Any, int, int], Explanation]
     costs: Mapping[str, tuple[float, int]]
+    batched: bool = False
+    needs_values: bool = True
+
+    def layers_and_inputs(
+        self, work: Workload | Network | Shape, n_inputs: int | None = None
+    ) -> tuple[list[Workload | Shape], Sequence[Any]]:
+        """Return the layers of a workload, and what enters the first of them, one after the other.
+
+        n_inputs: take only so many of the batch. A layer's own activations are those of the real network.
+        """
+        if isinstance(work, Shape):
+            if self.needs_values:
+                raise BadInput(
+                    f"workload {work.name!r} is a shape without values, which {self.name} needs: name a layer"
+                )
+            return [replace(work, batch=min(work.batch, n_inputs or work.batch))], [None]
+        layers, inputs = layers_and_inputs(work, n_inputs)
+        return layers, [inputs] if self.batched else inputs
 
     def design(self, preset: str | None, changes: Mapping[str, Any]) -> Any:
         """Return a preset's Spec (None: the default preset) with some fields changed."""
@@ -140,14 +159,17 @@ def check_place(layer: Workload, row: int, column: int) -> None:
 def run_through(
     simulate: Callable[..., Run],
     images: Sequence[Any],
-    inputs: np.ndarray,
+    inputs: Sequence[Any],
     spec: Any,
     *,
     engine: str,
     check: bool = False,
     progress: Progress = quiet,
 ) -> Iterator[Run]:
-    """Yield every layer's run of each input, inputs f32[batch, in]; what leaves a layer enters the next as it is."""
+    """Yield every layer's run of each input; what leaves a layer enters the next as it is.
+
+    inputs: what simulate takes at a time, one after the other: f32[in] each, or a batch for a batched machine.
+    """
     done, total = 0, len(inputs) * len(images)
     for index, signal in enumerate(inputs):
         for image in images:

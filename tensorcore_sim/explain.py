@@ -8,12 +8,14 @@ import numpy as np
 
 from cyclekit.machine import Explanation, check_place
 from tensorcore_sim import what_if
+from tensorcore_sim.encode import Image, encode
 from tensorcore_sim.formats import FORMATS, numbers
 from tensorcore_sim.image import PATTERNS, Compressed, compress
 from tensorcore_sim.instructions import SHAPES, parse
 from tensorcore_sim.metadata import GROUP_COLUMNS, SM90_ROWS, contributors, suppliers, thread_words, to_sm90
-from tensorcore_sim.operand import to_format
+from tensorcore_sim.operand import to_reals
 from tensorcore_sim.spec import Spec
+from tensorcore_sim.tiling import n_of_m
 from workloads.errors import BadInput
 from workloads.records import Workload
 
@@ -52,7 +54,7 @@ class _Tile:
 def explain(workload: Workload, spec: Spec, row: int, column: int) -> Explanation:
     """Show the tile that holds the weight at (row, column) as A of the format's largest sparse instruction.
 
-    The weights are rounded to spec.in_dtype and padded with zeros at their edges. With sparsity "dense" the tile is
+    The weights are rounded as encode does it and padded with zeros at their edges. With sparsity "dense" the tile is
     shown as it would be compressed, or where it does not fit; with an N:M that is not the card's own, without metadata.
     Raises BadInput for a place outside the weights, weights that are not in the pattern, and a format that the card has
     no sparse instruction for.
@@ -61,35 +63,31 @@ def explain(workload: Workload, spec: Spec, row: int, column: int) -> Explanatio
     unit, n = _UNIT[spec.architecture]
     if spec.in_dtype not in SHAPES[unit, True] or not spec.fma_per_cycle(spec.in_dtype):
         raise BadInput(f"in_dtype {spec.in_dtype!r} has no {unit}.sp on this {spec.architecture} design")
-    bits, scale = to_format(workload.weights, spec.in_dtype)
-    remarks = _remarks_on_values(workload, bits, spec, scale)
+    image = encode(workload, spec)
     if spec.sparsity in ("dense", "2:4"):
         m, k = SHAPES[unit, True][spec.in_dtype][-1]
-        if spec.sparsity == "2:4":
-            compress(_padded(bits, 1, GROUP_COLUMNS[spec.in_dtype]), spec.in_dtype)  # not the tile alone must fit
-        tables, more = _own_pattern(_tile(workload, bits, spec, row, column, m, k), f"{unit}.sp.m{m}{n}k{k}", spec)
+        tables, remarks = _own_pattern(_tile(image, spec, row, column, m, k), f"{unit}.sp.m{m}{n}k{k}", spec)
     else:
-        n_kept, group = (int(count) for count in spec.sparsity.split(":"))
+        n_kept, group = n_of_m(spec)
         m, n_products = SHAPES[unit, False][spec.in_dtype][-1]
         k = what_if.columns_of_instructions(n_kept, group, n_products)
-        what_if.check(numbers(_padded(bits, 1, group), FORMATS[spec.in_dtype]), n_kept, group)
-        tables, more = _other_pattern(_tile(workload, bits, spec, row, column, m, k), n_kept, group)
-    return Explanation(tables=tables, remarks=[*remarks, *more])
+        tables, remarks = _other_pattern(_tile(image, spec, row, column, m, k), n_kept, group)
+    return Explanation(tables=tables, remarks=[*_remarks_on_values(image, spec), *remarks, *image.notes])
 
 
 def _own_pattern(tile: _Tile, instruction: str, spec: Spec) -> tuple[dict[str, Rows], list[str]]:
     """Return tables and remarks on the pattern that the card has for the format."""
     pattern, group = PATTERNS[spec.in_dtype], GROUP_COLUMNS[spec.in_dtype]
     try:
-        image = compress(tile.bits, spec.in_dtype)
+        kept = compress(tile.bits, spec.in_dtype)
     except BadInput as misfit:
         nothing = np.zeros((len(tile.bits), 0), np.int32)
         remark = f"the design stores the weights dense; this tile would not fit, as counted from its corner: {misfit}"
         return {f"{tile.title}, non-zeros": _picture(tile, group, nothing)}, [remark]
-    unit, columns = parse(instruction).unit, image.columns()
+    unit, columns = parse(instruction).unit, kept.columns()
     tables = {
-        f"{tile.layer}: row {tile.row}, {tile.columns}, {pattern}": _groups(tile, group, columns, _codes(image, tile)),
-        f"{tile.title}: A of {instruction}": _picture(tile, group, columns, image.metadata()),
+        f"{tile.layer}: row {tile.row}, {tile.columns}, {pattern}": _groups(tile, group, columns, _codes(kept, tile)),
+        f"{tile.title}: A of {instruction}": _picture(tile, group, columns, kept.metadata()),
     }
     n_selectors = 4 // len(contributors(instruction, spec.in_dtype))
     threads = (contributors(instruction, spec.in_dtype, selector) for selector in range(n_selectors))
@@ -99,11 +97,11 @@ def _own_pattern(tile: _Tile, instruction: str, spec: Spec) -> tuple[dict[str, R
         + "; ".join(", ".join(map(str, of_selector)) for of_selector in threads),
     ]
     if unit == "mma":
-        tables[f"{tile.title}: metadata by thread, selector 0"] = _threads(tile, image, instruction)
+        tables[f"{tile.title}: metadata by thread, selector 0"] = _threads(tile, kept, instruction)
     else:
         remarks += [
             "the sources do not settle which rows a thread's word describes in wgmma.sp, so threads are not shown",
-            f"SM90 byte: where a group lies in the tile's metadata, for CUTLASS kernels with {image.shape[1]} k a tile",
+            f"SM90 byte: where a group lies in the tile's metadata, for CUTLASS kernels with {kept.shape[1]} k a tile",
         ]
     if spec.sparsity == "dense":
         remarks.append(f"the design stores the weights dense; this tile would fit {pattern}")
@@ -119,35 +117,33 @@ def _other_pattern(tile: _Tile, n: int, m: int) -> tuple[dict[str, Rows], list[s
         f"{tile.layer}: row {tile.row}, {tile.columns}, {n}:{m}": _groups(tile, m, columns, codes),
         tile.title: _picture(tile, m, columns),
     }
-    what = f"{n}:{m} is a what-if that no card has: {what_if.index_bits(m)} bits an index, no words, no threads"
-    return tables, [_SIGNS, what]
+    return tables, [_SIGNS, f"an index takes {what_if.index_bits(m)} bits; there are no words and no threads"]
 
 
-def _tile(workload: Workload, bits: np.ndarray, spec: Spec, row: int, column: int, m: int, k: int) -> _Tile:
+def _tile(image: Image, spec: Spec, row: int, column: int, m: int, k: int) -> _Tile:
     top, left = row // m * m, column // k * k
-    piece = bits[top : top + m, left : left + k]
-    padded = _padded(piece, m, k)
+    piece = image.bits[top : top + m, left : left + k]
+    padded = np.pad(piece, ((0, m - piece.shape[0]), (0, k - piece.shape[1])))
     return _Tile(
-        layer=workload.name,
+        layer=image.layer.name,
         row=row,
         column=column,
         top=top,
         left=left,
         n_rows=len(piece),
         bits=padded,
-        cells=numbers(padded, FORMATS[spec.in_dtype]).astype(np.float64),
+        cells=to_reals(padded, spec.in_dtype),
     )
 
 
-def _remarks_on_values(workload: Workload, bits: np.ndarray, spec: Spec, scale: float) -> list[str]:
+def _remarks_on_values(image: Image, spec: Spec) -> list[str]:
     """Say how the numbers shown come from the weights."""
-    divided = f", divided by {scale:g}" if scale != 1 else ""
-    remarks = [f"numbers are the weights{divided}, rounded to {spec.in_dtype}; beyond their edges zeros"]
-    n_lost = np.count_nonzero(workload.weights) - np.count_nonzero(numbers(bits, FORMATS[spec.in_dtype]))
+    divided = f", divided by {image.scale:g}" if image.scale != 1 else ""
+    int4 = "int4 and then " if spec.int4_weights else ""
+    remarks = [f"numbers are the weights{divided}, rounded to {int4}{spec.in_dtype}; beyond their edges zeros"]
+    n_lost = np.count_nonzero(image.layer.weights) - np.count_nonzero(numbers(image.bits, FORMATS[spec.in_dtype]))
     if n_lost:
-        remarks.append(f"non-zeros of {workload.name} that round to zero: {n_lost:,}")
-    if spec.int4_weights:
-        remarks.append("int4_weights: their rounding to int4, scale by scale, is not shown")
+        remarks.append(f"non-zeros of {image.layer.name} that round to zero: {n_lost:,}")
     return remarks
 
 
@@ -172,15 +168,15 @@ def _groups(tile: _Tile, group: int, columns: np.ndarray, codes: list[dict[str, 
     return rows
 
 
-def _codes(image: Compressed, tile: _Tile) -> list[dict[str, str]]:
+def _codes(kept: Compressed, tile: _Tile) -> list[dict[str, str]]:
     """Return the indices of each group of the row asked for: of cells, which are pairs of int4 and halves of tf32."""
     row, codes = tile.row - tile.top, []
-    for group, nibble in enumerate(image.nibbles[row].tolist()):
+    for group, nibble in enumerate(kept.nibbles[row].tolist()):
         codes.append({"indices": f"{nibble & 3} {nibble >> 2}", "nibble": f"{nibble:04b}"})
-        if len(image.nibbles) == SM90_ROWS:
-            lone = np.zeros_like(image.nibbles)
+        if len(kept.nibbles) == SM90_ROWS:
+            lone = np.zeros_like(kept.nibbles)
             lone[row, group] = 15
-            layout = to_sm90(lone, image.in_dtype, image.shape[1])
+            layout = to_sm90(lone, kept.in_dtype, kept.shape[1])
             (byte,) = np.flatnonzero(layout)
             codes[-1]["SM90 byte"] = f"{byte}, {'low' if layout[byte] == 15 else 'high'} half"
     return codes
@@ -200,12 +196,12 @@ def _picture(tile: _Tile, group: int, columns: np.ndarray, words: np.ndarray | N
     return rows
 
 
-def _threads(tile: _Tile, image: Compressed, instruction: str) -> Rows:
+def _threads(tile: _Tile, kept: Compressed, instruction: str) -> Rows:
     """Return a table row for each thread of the warp that supplies a word of an mma.sp tile."""
-    words, group = thread_words(image.nibbles, instruction, image.in_dtype), GROUP_COLUMNS[image.in_dtype]
-    threads = contributors(instruction, image.in_dtype)
+    words, group = thread_words(kept.nibbles, instruction, kept.in_dtype), GROUP_COLUMNS[kept.in_dtype]
+    threads = contributors(instruction, kept.in_dtype)
     rows = []
-    for quad, place, of_rows, groups in suppliers(instruction, image.in_dtype):
+    for quad, place, of_rows, groups in suppliers(instruction, kept.in_dtype):
         first, last = tile.left + groups.start * group, tile.left + groups.stop * group - 1
         asked = tile.row - tile.top in of_rows and first <= tile.column <= last
         rows.append(
@@ -218,11 +214,6 @@ def _threads(tile: _Tile, image: Compressed, instruction: str) -> Rows:
             }
         )
     return rows
-
-
-def _padded(bits: np.ndarray, m: int, k: int) -> np.ndarray:
-    """Return the array with zeros up to the next multiples of m rows and k columns."""
-    return np.pad(bits, [(0, -size % step) for size, step in zip(bits.shape, (m, k), strict=True)])
 
 
 def _text(values: np.ndarray) -> str:

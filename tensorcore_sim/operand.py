@@ -5,7 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 
-from tensorcore_sim.formats import FORMATS, Format
+from tensorcore_sim.formats import FORMATS, Format, numbers
 from workloads.errors import BadInput
 
 # Formats without the range of reals are scaled, the whole array alike, so that its largest magnitude becomes this one.
@@ -42,6 +42,11 @@ def to_format(array: np.ndarray, in_dtype: str) -> tuple[np.ndarray, float]:
             (_round_float(scaled, kind) if kind.is_float else np.rint(scaled)).astype(kind.value).view(np.uint8)
         )
     return (bits & np.uint8(15) if in_dtype == "int4" else bits).reshape(array.shape), scale
+
+
+def to_reals(bits: np.ndarray, in_dtype: str) -> np.ndarray:
+    """Return the values f64[...] of bit patterns, without their scale."""
+    return numbers(bits, FORMATS[in_dtype]).astype(np.float64)
 
 
 def _round_float(reals: np.ndarray, kind: Format) -> np.ndarray:

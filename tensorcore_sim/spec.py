@@ -100,7 +100,7 @@ class Spec(BaseSpec):
         0.0, "of the host, in every call: 460 where cuSPARSELt's descriptors are not kept", source="PyTorch PR 177866"
     )
     k_step_overhead_cycles: float = number(
-        100.0, "what a k-step of a tile takes beyond its instructions: barrier, pointers", source=LADDER
+        130.0, "what a k-step of a tile takes beyond its instructions: barrier, pointers", source=LADDER
     )
 
     in_dtype: str = choice("f16", "format of the operands", source=CHOICE, options=IN_DTYPES)

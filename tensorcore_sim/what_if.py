@@ -18,14 +18,6 @@ def compress(matrix: np.ndarray, n: int, m: int) -> tuple[np.ndarray, np.ndarray
     A group with fewer than n non-zeros keeps zeros beside them, those of its lowest columns. Raises BadInput for an n
     or m that makes no pattern, a k that is no multiple of m, and a group with more non-zeros, with its place.
     """
-    groups = check(matrix, n, m)
-    places = np.sort(np.argsort(~groups, axis=2, kind="stable")[:, :, :n], axis=2)
-    columns = (places + np.arange(0, matrix.shape[1], m)[:, None]).reshape(len(matrix), -1).astype(np.int32)
-    return np.take_along_axis(matrix, columns, axis=1), columns
-
-
-def check(matrix: np.ndarray, n: int, m: int) -> np.ndarray:
-    """Return which elements of each group are not zero, bool[rows, groups, m]. Raises BadInput as compress does."""
     _check_pattern(n, m)
     if matrix.ndim != 2 or not matrix.size or matrix.shape[1] % m:
         raise BadInput(f"matrix must be [rows, k] with k a multiple of {m} for {n}:{m}, got shape {list(matrix.shape)}")
@@ -37,7 +29,9 @@ def check(matrix: np.ndarray, n: int, m: int) -> np.ndarray:
             f"matrix must be {n}:{m}: the group at row {row}, columns {group * m} to {group * m + m - 1} has "
             f"{counts[row, group]} non-zeros"
         )
-    return groups
+    places = np.sort(np.argsort(~groups, axis=2, kind="stable")[:, :, :n], axis=2)
+    columns = (places + np.arange(0, matrix.shape[1], m)[:, None]).reshape(len(matrix), -1).astype(np.int32)
+    return np.take_along_axis(matrix, columns, axis=1), columns
 
 
 def index_bits(m: int) -> int:

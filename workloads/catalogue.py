@@ -7,6 +7,7 @@ figures agree with the paper's. The two never mix, and the name says which one i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import read_npz, read_table
-from workloads.records import Network, Workload
+from workloads.records import Network, Shape, Workload
 
 CALIBRATED = "-calibrated"
 N_CHUNK_ROWS = 256  # rows drawn at a time, so that the largest layer needs little more than its own memory
@@ -82,8 +83,11 @@ def benchmarks() -> Mapping[str, Benchmark]:
     return {benchmark.name: benchmark for benchmark in (*published, *calibrated)}
 
 
-def load(name: str | Path) -> Workload | Network:
-    """Return a workload or network of the catalogue, or the workload in an .npz file."""
+def load(name: str | Path) -> Workload | Network | Shape:
+    """Return a workload or network of the catalogue, the workload in an .npz file, or the Shape that MxNxK names.
+
+    M outputs, N inputs of the batch, K inputs of the layer: a GEMM of [M, K] by [K, N].
+    """
     name = str(name)
     if name in benchmarks():
         return draw(benchmarks()[name])
@@ -91,7 +95,12 @@ def load(name: str | Path) -> Workload | Network:
         return _networks()[name][0]()
     if name.endswith(".npz") or Path(name).exists():
         return read_npz(Path(name))
-    raise BadInput(f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file")
+    if re.fullmatch(r"\d+x\d+x\d+", name):
+        n_out, batch, n_in = map(int, name.split("x"))
+        return Shape(name=name, n_out=n_out, n_in=n_in, batch=batch)
+    raise BadInput(
+        f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK"
+    )
 
 
 def draw(benchmark: Benchmark) -> Workload:

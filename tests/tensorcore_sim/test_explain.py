@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from tensorcore_sim import PRESETS, compress
 from tensorcore_sim.explain import explain
-from tensorcore_sim.formats import FORMATS, numbers
 from tensorcore_sim.metadata import thread_words, to_sm90
-from tensorcore_sim.operand import to_format
+from tensorcore_sim.operand import to_format, to_reals
 from workloads import BadInput, Workload
 
 AMPERE, HOPPER = PRESETS["a100-sxm-40gb"], PRESETS["h100-sxm"]
@@ -85,7 +84,7 @@ def test_what_is_shown_is_what_compress_makes(case, seed, data):
     piece = bits[top : top + m, left : left + k]
     tile[: piece.shape[0], : piece.shape[1]] = piece
     image = compress(tile, spec.in_dtype)
-    values = numbers(tile, FORMATS[spec.in_dtype]).astype(float)
+    values = to_reals(tile, spec.in_dtype)
 
     groups = table(found, ["indices", "nibble"])
     assert [int(row["nibble"], 2) for row in groups] == image.nibbles[row - top].tolist()
@@ -160,7 +159,10 @@ def test_another_pattern_is_shown_without_metadata(seed, data):
         assert "nibble" not in shown
     assert picture[row % 16]["row"] == str(row)
     bits = {4: 2, 8: 3, 16: 4}[m]
-    assert f"{n}:{m} is a what-if that no card has: {bits} bits an index, no words, no threads" in found.remarks
+    assert found.remarks[-2:] == [
+        f"an index takes {bits} bits; there are no words and no threads",
+        f"{n}:{m} is a what-if: no card has it",
+    ]
 
 
 def test_remarks_say_what_rounding_did():

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorcore_sim.formats import FORMATS, numbers
-from tensorcore_sim.operand import to_format
+from tensorcore_sim.operand import to_format, to_reals
 from tests.naive_tensorcore import FIELDS, decode, encode
 from workloads import BadInput
 
@@ -68,7 +67,7 @@ def test_integers_are_the_nearest_steps(in_dtype, largest, data):
     bits, scale = to_format(reals, in_dtype)
     top = float(np.abs(reals).max())
     assert scale == (top / largest if top else 1)
-    values = numbers(bits, FORMATS[in_dtype]).tolist()
+    values = to_reals(bits, in_dtype).tolist()
     assert values == [round(Fraction(float(real) / scale)) for real in reals]
     assert max(map(abs, values)) == (largest if top else 0)
 
@@ -103,6 +102,6 @@ def test_nothing_but_zeros_has_scale_1(in_dtype):
 )
 def test_a_real_beyond_the_format_is_an_error(in_dtype, last, first, told):
     bits, _ = to_format(np.float32([[0], [last]]), in_dtype)
-    assert np.isfinite(numbers(bits, FORMATS[in_dtype]).astype(float)).all()
+    assert np.isfinite(to_reals(bits, in_dtype)).all()
     with pytest.raises(BadInput, match=told):
         to_format(np.float32([[0], [first]]), in_dtype)
