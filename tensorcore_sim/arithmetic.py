@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tensorcore_sim import kernels, what_if
-from tensorcore_sim.formats import FORMATS, Format, like, signed, to_bits
+from tensorcore_sim.formats import FORMATS, Format, like, numbers, to_bits
 from tensorcore_sim.image import compress
 from tensorcore_sim.instructions import FusedAdd, Instruction, look_up
 from tensorcore_sim.kernels import FINITE, INFINITE, NAN, NO_EXPONENT, Operand, Widths
@@ -36,7 +36,7 @@ def fused_dot_add(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=F
         raise BadInput(f"c must be [{a_bits.shape[0]}], one for each row of a, got shape {list(c_bits.shape)}")
     result = np.empty_like(c_bits)
     if not out.is_float:
-        kernels.integer_rows(signed(a_bits, kind), signed(b_bits, kind), c_bits.view(np.int32), saturate, result)
+        kernels.integer_rows(numbers(a_bits, kind), numbers(b_bits, kind), c_bits.view(np.int32), saturate, result)
     else:
         _no_saturation(saturate, out_dtype)
         order = _order(parsed.n_products, rule)
@@ -70,14 +70,14 @@ def gemm(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=False, pat
     b_bits = np.ascontiguousarray(_padded(b_bits.T, k))
     columns = np.zeros((0, 0), np.int32)
     if pattern is not None:
-        kept, columns = what_if.compress(a_bits.view(kind.value) if kind.is_float else signed(a_bits, kind), *pattern)
+        kept, columns = what_if.compress(numbers(a_bits, kind), *pattern)
         a_bits = kept.view(kind.bits)
     elif parsed.sparse:
         compressed = compress(a_bits, in_dtype)
         a_bits, columns = compressed.values, compressed.columns()
     result = np.empty_like(c_bits)
     if not out.is_float:
-        operands = (signed(a_bits, kind), signed(b_bits, kind), columns, c_bits.view(np.int32))
+        operands = (numbers(a_bits, kind), numbers(b_bits, kind), columns, c_bits.view(np.int32))
         kernels.integer_gemm(*operands, parsed.n_products, saturate, result)
     else:
         _no_saturation(saturate, out_dtype)

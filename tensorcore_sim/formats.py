@@ -84,8 +84,10 @@ def to_bits(name: str, array, kind: Format) -> np.ndarray:
     )
 
 
-def signed(bits: np.ndarray, kind: Format) -> np.ndarray:
-    """Return the patterns u8[...] of int8 or int4 as numbers i8[...]; of int4 only the low four bits count."""
+def numbers(bits: np.ndarray, kind: Format) -> np.ndarray:
+    """Return patterns as numbers: of a float in its own dtype, of int8 and int4 (its low four bits) as i8."""
+    if kind.is_float:
+        return bits.view(kind.value)
     unused = 4 * (kind.name == "int4")
     return (bits << np.uint8(unused)).view(np.int8) >> np.int8(unused)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 
-from tensorcore_sim.formats import FORMATS, Format, signed
+from tensorcore_sim.formats import FORMATS, Format, numbers
 from workloads.errors import BadInput
 
 # Formats without the range of reals are scaled, the whole array alike, so that its largest magnitude becomes this one.
@@ -46,8 +46,7 @@ def to_format(array: np.ndarray, in_dtype: str) -> tuple[np.ndarray, float]:
 
 def to_reals(bits: np.ndarray, in_dtype: str) -> np.ndarray:
     """Return the values f64[...] of bit patterns, without their scale."""
-    kind = FORMATS[in_dtype]
-    return (bits.view(kind.value) if kind.is_float else signed(bits, kind)).astype(np.float64)
+    return numbers(bits, FORMATS[in_dtype]).astype(np.float64)
 
 
 def _round_float(reals: np.ndarray, kind: Format) -> np.ndarray:

@@ -138,8 +138,9 @@ def test_weights_of_many_values_are_shared_and_the_run_says_so(zeroskip, tmp_pat
 # zeroskip explain
 
 
-def test_explain_shows_the_tables_that_its_json_holds(zeroskip, layer_npz):
-    asked = ("explain", "eie", layer_npz, "--set", "n_pes=2", "--row", "3", "--column", "4")
+@pytest.mark.parametrize("name", ["eie", "tensorcore"])
+def test_explain_shows_the_tables_that_its_json_holds(zeroskip, layer_npz, name):
+    asked = ("explain", name, layer_npz, "--row", "3", "--column", "4")
     found = as_json(zeroskip(*asked, "--json", "-"))
     lines = zeroskip(*asked).out.splitlines()
     for title, rows in found["tables"].items():
