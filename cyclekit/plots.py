@@ -241,13 +241,19 @@ def states_by_design(
 
 
 def stacked_losses(
-    bars: Mapping[str, Mapping[str, float]], base: tuple[str, float], names: type[IntEnum], path: Path, *, title: str
+    bars: Mapping[str, Mapping[str, float]],
+    base: tuple[str, float],
+    names: type[IntEnum],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
 ) -> None:
     """Draw bars that begin with what is ideal, `base` (label, %), and add what each state costs, {state: %}."""
     with mpl.rc_context(STYLE):
         figure, panel = plt.subplots(figsize=(8, 4.2))
         labels = list(bars)
-        panel.bar(labels, base[1], color="#d4d4d4", width=0.6, label=base[0])
+        panel.bar(labels, base[1], color="white", edgecolor=PAPER, linewidth=0.8, width=0.6, label=base[0])
         below = np.full(len(labels), base[1])
         present = [state for state in names if any(lost[state.name.lower()] > 0.1 for lost in bars.values())]
         for state in present:
@@ -255,7 +261,7 @@ def stacked_losses(
             panel.bar(labels, heights, bottom=below, color=STATE_COLOURS[state], width=0.6, label=state.name.lower())
             below += heights
         panel.axhline(100, color=PAPER, linestyle="--", linewidth=0.9, label="dense")
-        panel.set_ylabel("time [% of dense]")
+        panel.set(xlabel=x_label, ylabel="time [% of dense]")
         panel.set_title(title, loc="left")
         handles, texts = panel.get_legend_handles_labels()
         figure.legend(handles[::-1], texts[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))

@@ -39,7 +39,7 @@ def demo(folder: Path, *, short: bool = False, progress: Progress = quiet) -> De
     drawn = [
         figures.draw_speed_ups(sizes, speed_ups, folder / "tensorcore_speed_up.png"),
         figures.draw_losses(
-            sparse, folder / "tensorcore_losses.png", title=f"{card}, f16, m = n = k: time of 2:4 and what is in it"
+            sparse, folder / "tensorcore_losses.png", title=f"{card}, f16: time of 2:4 and what is in it"
         ),
         _draw_roofline(card, {size: (runs[card, size, "dense"], runs[card, size, "2:4"]) for size in sizes}, folder),
     ]

@@ -72,5 +72,5 @@ def draw_losses(runs: Mapping[str, Run], path: Path, *, title: str) -> Path:
             state.name.lower(): 100 * run.measures[f"lost_to_{state.name.lower()}_us"] / dense_us for state in SmState
         }
     ideal = 100 / next(iter(runs.values())).measures["ideal_speed_up"]
-    plots.stacked_losses(bars, ("ideal", ideal), SmState, path, title=title)
+    plots.stacked_losses(bars, ("ideal", ideal), SmState, path, title=title, x_label="m = n = k")
     return path
