@@ -112,10 +112,8 @@ def _candidates(problem: Problem, spec: Spec):
     group_k = OPERAND_BYTES * 8 // BITS[spec.in_dtype]
     group_k = int(group_k / kept_share(spec))
     least_m, least_n = (64, 8) if hopper else (16, 8)
-    shapes = [(m, n) for m, n in (HOPPER_TILES if hopper else TILES) if spec.tile_m in (0, m) and spec.tile_n in (0, n)]
-    if not shapes:
-        shapes = [(spec.tile_m or 128, spec.tile_n or 128)]
-    for tile_m, tile_n in shapes:
+    shapes = ((spec.tile_m or m, spec.tile_n or n) for m, n in (HOPPER_TILES if hopper else TILES))
+    for tile_m, tile_n in dict.fromkeys(shapes):
         if (
             tile_m % least_m
             or tile_n % least_n
