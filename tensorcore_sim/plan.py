@@ -50,9 +50,7 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
         b_hbm=_times(b_bytes, hbm),
     )
     if _latest(made) > LATEST:
-        raise BadInput(
-            "the times of this GEMM must fit 64 bits: its clock, latencies, overheads or sizes are too large"
-        )
+        raise BadInput("times must fit 64 bits: the clock, a latency, an overhead or the GEMM is too large")
     return made
 
 
