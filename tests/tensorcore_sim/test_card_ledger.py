@@ -211,5 +211,5 @@ def test_a_wait_is_charged_to_what_it_waits_for(changes, waited, never):
     spec = A100.replace(n_sms=4, tile_m=64, tile_n=64, tile_k=64, **changes)
     _, ledger, _ = time_gemm(Problem(m=512, n=256, k=2048), spec)
     spent = ledger.states["sm"][1].sum(axis=0)
-    assert spent[waited] > ledger.cycles
+    assert spent[waited] > ledger.cycles // 2  # of four SMs
     assert spent[never] == 0
