@@ -177,6 +177,13 @@ def test_remarks_say_what_rounding_did():
     assert "non-zeros of layer that round to zero: 1" in found.remarks
 
 
+def test_int4_weights_are_shown_on_their_grid():
+    # The largest, 7, makes the grid 1: 2.4 becomes 2 and 0.4 becomes 0
+    found = explain(layer([[7, 2.4, 0.4, 0]]), AMPERE.replace(int4_weights=True), 0, 0)
+    assert table(found, ["kept"])[0]["cells"] == "7 2 0 0"
+    assert "numbers are the weights, rounded to int4 and then f16; beyond their edges zeros" in found.remarks
+
+
 @pytest.mark.parametrize(
     ("spec", "row", "column", "told"),
     [
