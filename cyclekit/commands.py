@@ -141,6 +141,8 @@ def show_validation(out: Output, validation: Validation) -> None:
                 point = next(points[layer] for points in by_kind if layer in points)
                 label = f"{quantity} [{point.unit}]"
                 rows.append([layer, label, f"{point.published:g}", *cells, point.mark])
+            if not any(by_kind):
+                continue
             means = [("", f"{mean_error(points.values()):.1f}%" if points else "") for points in by_kind]
             rows.append(["mean size of error", quantity, "", *(part for mean in means for part in mean), ""])
         heads = [part for kind in kinds for part in (kind, "error")]

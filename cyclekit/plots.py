@@ -117,8 +117,8 @@ def errors_by_row(rows: Sequence[Comparison], path: Path, *, title: str, band: f
         panel.set_yticks(range(len(rows)), labels, fontsize=6.5)
         panel.set_ylim(len(rows) - 0.4, -0.6)
         panel.set_xlabel(f"simulated against published [%]; shaded: within {band:g}%")
-        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(kinds))
-        figure.suptitle(title, x=0.02, ha="left", y=0.995 + 0.4 / len(rows))
+        panel.set_title(title, loc="left")
+        panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         _save(figure, path)
 
 
@@ -133,7 +133,7 @@ def lines(
     limit: tuple[str, float] | None = None,
     log_y: bool = False,
 ) -> None:
-    """Draw lines over a logarithmic axis, measured points beside them in the colours of the lines; limit: a dashed line."""
+    """Draw lines over a logarithmic axis, measured points in the lines' colours; limit: a dashed line."""
     with mpl.rc_context({**STYLE, "axes.grid.axis": "both"}):
         figure, panel = plt.subplots(figsize=(8, 4.2))
         for (label, (xs, ys)), colour in zip(series.items(), SERIES_COLOURS, strict=False):
@@ -160,21 +160,27 @@ def roofline(
     path: Path,
     *,
     title: str,
+    x_label: str,
 ) -> None:
     """Draw roofs {name: (TFLOPS, GB/s)} and points {name: (operations a byte, TFLOPS, label)} in the roofs' colours."""
     least = min(x for of_name in points.values() for x, *_ in of_name)
     most = max(x for of_name in points.values() for x, *_ in of_name)
     xs = np.geomspace(least / 2, most * 2, 200)
+    plain = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}")
     with mpl.rc_context({**STYLE, "axes.grid.axis": "both"}):
         figure, panel = plt.subplots(figsize=(8, 4.6))
         for (name, (tflops, gb_per_s)), colour in zip(roofs.items(), SERIES_COLOURS, strict=False):
             roof = np.minimum(tflops, xs * gb_per_s / 1e3)
             panel.plot(xs, roof, color=colour, linewidth=1.4, label=f"{name} roof: {tflops:,.0f} TFLOPS")
             of_name = points[name]
-            panel.scatter([x for x, *_ in of_name], [y for _, y, _ in of_name], color=colour, s=18, label=name, zorder=3)
+            panel.scatter(
+                [x for x, *_ in of_name], [y for _, y, _ in of_name], color=colour, s=18, label=name, zorder=3
+            )
             for x, y, label in of_name:
                 panel.annotate(label, (x, y), xytext=(4, -9), textcoords="offset points", fontsize=6, color=colour)
-        panel.set(xscale="log", yscale="log", xlabel="dense operations a byte of HBM [FLOP/B]", ylabel="dense TFLOPS")
+        panel.set(xscale="log", yscale="log", xlabel=x_label, ylabel="TFLOPS of the dense product")
+        panel.xaxis.set_major_formatter(plain)
+        panel.yaxis.set_major_formatter(plain)
         panel.set_title(title, loc="left")
         figure.legend(*panel.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.91, 0.5))
         _save(figure, path)
@@ -210,16 +216,15 @@ def states_by_design(
     *,
     title: str,
     times_us: Mapping[str, float],
-    what: str = "time of one input",
 ) -> None:
-    """Draw a bar a design: its time in microseconds (`times_us`; of `what`), and where the units' cycles went, in %, stacked."""
+    """Draw a bar a design: its time in microseconds (`times_us`), and where the units' cycles went, in %, stacked."""
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(1, 1.15))
         labels = list(designs)
         times = [times_us[label] for label in labels]
         drawn = left.bar(labels, times, color="#1f4e79", width=0.6)
         left.bar_label(drawn, [f"{time:,.2f} us\n{times[0] / time:.1f}x" for time in times], fontsize=8, padding=2)
-        left.set_ylabel(f"{what} [us]")
+        left.set_ylabel("time of one input [us]")
         left.set_title("time, and speed-up over the first", loc="left", fontsize=9)
         left.margins(y=0.2)
         below = np.zeros(len(labels))
@@ -232,6 +237,34 @@ def states_by_design(
         right.set_title("where the cycles went", loc="left", fontsize=9)
         _legend_of_states(figure, present)
         figure.suptitle(title, x=0.125, y=1.02, ha="left")
+        _save(figure, path)
+
+
+def stacked_losses(
+    bars: Mapping[str, Mapping[str, float]],
+    base: tuple[str, float],
+    names: type[IntEnum],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
+) -> None:
+    """Draw bars that begin with what is ideal, `base` (label, %), and add what each state costs, {state: %}."""
+    with mpl.rc_context(STYLE):
+        figure, panel = plt.subplots(figsize=(8, 4.2))
+        labels = list(bars)
+        panel.bar(labels, base[1], color="white", edgecolor=PAPER, linewidth=0.8, width=0.6, label=base[0])
+        below = np.full(len(labels), base[1])
+        present = [state for state in names if any(lost[state.name.lower()] > 0.1 for lost in bars.values())]
+        for state in present:
+            heights = np.array([max(lost[state.name.lower()], 0.0) for lost in bars.values()])
+            panel.bar(labels, heights, bottom=below, color=STATE_COLOURS[state], width=0.6, label=state.name.lower())
+            below += heights
+        panel.axhline(100, color=PAPER, linestyle="--", linewidth=0.9, label="dense")
+        panel.set(xlabel=x_label, ylabel="time [% of dense]")
+        panel.set_title(title, loc="left")
+        handles, texts = panel.get_legend_handles_labels()
+        figure.legend(handles[::-1], texts[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
         _save(figure, path)
 
 

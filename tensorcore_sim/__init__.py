@@ -1,4 +1,4 @@
-"""The sparse tensor core of A100 and Hopper: format and arithmetic bit for bit, instructions and whole GEMMs in time."""
+"""The sparse tensor core of A100 and Hopper: format and arithmetic to the bit, instructions and whole GEMMs in time."""
 
 from cyclekit.machine import Machine
 from tensorcore_sim.arithmetic import fused_dot_add, gemm

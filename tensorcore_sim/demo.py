@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from cyclekit.machine import Demo, Progress, quiet
-from tensorcore_sim import figures
+from tensorcore_sim import bounds, figures
 from tensorcore_sim.published import validate
 from tensorcore_sim.simulate import encode, simulate
-from tensorcore_sim.spec import PRESETS
+from tensorcore_sim.spec import PRESETS, Spec
+from tensorcore_sim.tiling import Problem
 from workloads.records import Shape, Workload
 
 CARDS = {"A100 SXM 80GB": "a100-sxm-80gb", "H100 SXM": "h100-sxm"}
@@ -34,10 +35,12 @@ def demo(folder: Path, *, short: bool = False, progress: Progress = quiet) -> De
     check = _check()
     card = next(iter(CARDS))
     speed_ups = {name: [runs[name, size, "2:4"].measures["speed_up"] for size in sizes] for name in CARDS}
-    pairs = {f"{size}\n{sparsity}": runs[card, size, sparsity] for size in sizes[-3:] for sparsity in ("dense", "2:4")}
+    sparse = {f"{size:,}": runs[card, size, "2:4"] for size in sizes}
     drawn = [
         figures.draw_speed_ups(sizes, speed_ups, folder / "tensorcore_speed_up.png"),
-        figures.draw_reasons(pairs, folder / "tensorcore_reasons.png", title=f"{card}, f16: m = n = k"),
+        figures.draw_losses(
+            sparse, folder / "tensorcore_losses.png", title=f"{card}, f16: time of 2:4 and what is in it"
+        ),
         _draw_roofline(card, {size: (runs[card, size, "dense"], runs[card, size, "2:4"]) for size in sizes}, folder),
     ]
     m, n, k = CHECKED
@@ -92,8 +95,8 @@ def _draw_roofline(card: str, runs: dict, folder: Path) -> Path:
     points: dict[str, list] = {"dense": [], "2:4": []}
     for size, pair in runs.items():
         for name, run in zip(points, pair, strict=True):
-            moved = run.actions["hbm_read_bytes"] + run.actions["write_bytes"]
-            points[name].append((2 * size**3 / moved, run.measures["dense_tflops"], f"{size:,}"))
+            least = bounds.hbm_bytes(Problem(m=size, n=size, k=size), Spec(**run.spec))
+            points[name].append((2 * size**3 / least, run.measures["dense_tflops"], f"{size:,}"))
     roofs = {"dense": (peak, gb_per_s), "2:4": (2 * peak, gb_per_s)}
     title = f"{card}, f16, square GEMMs; {gb_per_s:,.0f} GB/s"
     return figures.draw_roofline(roofs, points, folder / "tensorcore_roofline.png", title)

@@ -1,4 +1,4 @@
-"""A layer as the tensor core takes it: weights rounded to the format and checked against the pattern, or sizes alone."""
+"""A layer as the tensor core takes it: weights rounded to the format, checked against the pattern; or sizes alone."""
 
 from __future__ import annotations
 

@@ -52,16 +52,25 @@ def draw_speed_ups(sizes: Sequence[int], speed_ups: Mapping[str, Sequence[float]
 
 
 def draw_roofline(
-    roofs: Mapping[str, tuple[float, float]], points: Mapping[str, Sequence[tuple[float, float, str]]], path: Path, title
+    roofs: Mapping[str, tuple[float, float]],
+    points: Mapping[str, Sequence[tuple[float, float, str]]],
+    path: Path,
+    title,
 ) -> Path:
     """Draw dense and sparse runs under their roofs."""
-    plots.roofline(roofs, points, path, title=title)
+    x_label = "operations of the dense product for each byte that must cross HBM [FLOP/B]"
+    plots.roofline(roofs, points, path, title=title, x_label=x_label)
     return path
 
 
-def draw_reasons(runs: Mapping[str, Run], path: Path, *, title: str) -> Path:
-    """Draw where the SMs' cycles went in several runs, and their times."""
-    states = {label: run.states["sm"] for label, run in runs.items()}
-    times = {label: run.time_us for label, run in runs.items()}
-    plots.states_by_design(states, SmState, path, title=title, times_us=times, what="time")
+def draw_losses(runs: Mapping[str, Run], path: Path, *, title: str) -> Path:
+    """Draw what keeps sparse runs from the ideal share of their dense times."""
+    bars = {}
+    for label, run in runs.items():
+        dense_us = run.measures["time_dense_us"]
+        bars[label] = {
+            state.name.lower(): 100 * run.measures[f"lost_to_{state.name.lower()}_us"] / dense_us for state in SmState
+        }
+    ideal = 100 / next(iter(runs.values())).measures["ideal_speed_up"]
+    plots.stacked_losses(bars, ("ideal", ideal), SmState, path, title=title, x_label="m = n = k")
     return path

@@ -12,12 +12,12 @@ from tensorcore_sim.tiling import Problem
 from workloads.files import read_table
 
 FOOTNOTES = (
-    "k_step_overhead_cycles was fitted on two rows of LLMCompass' ladder (8192, 16384) and, with it, the whole number "
-    "of SMs that share reads on A100, without which L2's measured rate could not feed the measured dense rate; launch_us "
-    'on three rows of torchao PR 4730 (n = 64). Those rows are "calibrated"; all others are predictions.',
+    "k_step_overhead_cycles was fitted on two rows of LLMCompass' ladder (8192, 16384), and with it the whole number "
+    "of SMs that share reads on A100, without which L2's measured rate could not feed the measured dense rate; "
+    'launch_us on three rows of torchao PR 4730 (n = 64). Those rows are "calibrated"; all others are predictions.',
     "Hopper shares no reads between SMs here: the value that its measured sparse times fit, not one that was measured.",
-    "The cards of the measured dense and 2:4 times run dense GEMMs about 15% slower than LLMCompass' A100, whose ladder "
-    "the model follows: their ratios say more than their times. Power is not modelled: an H100 throttles.",
+    "The cards of the measured dense and 2:4 times run dense GEMMs about 15% slower than LLMCompass' A100, whose "
+    "ladder the model follows: their ratios say more than their times. Power is not modelled: an H100 throttles.",
     "Which card PyTorch PR 177866 measured is not said (Hopper class); torchao PR 4730's is assumed to be an H100 SXM.",
     "CUDALibrarySamples issue 57 asks why its ratio is so low, and gets no answer.",
 )

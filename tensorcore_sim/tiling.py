@@ -204,9 +204,8 @@ def estimate(problem: Problem, tiling: Tiling, spec: Spec) -> float:
 def closed_form_step(tiling: Tiling, spec: Spec) -> float:
     """Return the cycles of a k-step's instructions if the tensor cores and the port each worked without a gap."""
     groups = tiling.tile_k // tiling.group_k
-    compute = float(tiling.tile_m * tiling.tile_n * tiling.tile_k * kept_share(spec)) / spec.fma_per_cycle(
-        spec.in_dtype
-    )
+    macs = tiling.tile_m * tiling.tile_n * tiling.tile_k * kept_share(spec)
+    compute = float(macs / rate(spec.in_dtype, spec))
     along_m, along_n = tiling.warps
     if spec.architecture == "hopper":
         a = 0 if spec.int4_weights else tiling.tile_m * tiling.tile_k * float(kept_share(spec)) * b_bits(spec) / 8
