@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from workloads import address
 from workloads.errors import BadInput, did_you_mean
-from workloads.files import read_npz, read_table
+from workloads.files import read_table
+from workloads.readers import READERS
 from workloads.records import Network, Workload
 
 CALIBRATED = "-calibrated"
@@ -83,15 +85,22 @@ def benchmarks() -> Mapping[str, Benchmark]:
 
 
 def load(name: str | Path) -> Workload | Network:
-    """Return a workload or network of the catalogue, or the workload in an .npz file."""
+    """Return a workload or network of the catalogue, or the workload that FILE or FILE:LAYER stands for.
+
+    Raises BadInput; workloads.address says what a file may hold and where its activations come from.
+    """
     name = str(name)
     if name in benchmarks():
         return draw(benchmarks()[name])
     if name in _networks():
         return _networks()[name][0]()
-    if name.endswith(".npz") or Path(name).exists():
-        return read_npz(Path(name))
-    raise BadInput(f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file")
+    path, _ = address.split(name)
+    if path.suffix.lower() in READERS or path.exists():
+        return address.workload(name)
+    known = ", ".join(suffix for suffix in READERS if suffix != ".npz")
+    raise BadInput(
+        f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or FILE:LAYER of {known}"
+    )
 
 
 def draw(benchmark: Benchmark) -> Workload:
