@@ -20,6 +20,7 @@ READERS = {
     ".smtx": dlmc,
     ".net": deep_compression,
 }
+MOST_LETTERS = 300  # of a complaint, which may quote what a file holds
 
 
 def read(path: str | Path) -> dict[str, np.ndarray]:
@@ -38,9 +39,9 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     try:
         return reader.read(path)
     except BadInput as error:
-        raise BadInput(f"workload file {str(path)!r} {error}") from error.__cause__
+        raise BadInput(f"workload file {str(path)!r} {str(error)[:MOST_LETTERS]}") from error.__cause__
     except MemoryError:
         raise BadInput(f"workload file {str(path)!r} does not fit this machine's memory") from None
     except Exception as error:  # parsers and decompressors each fail in ways of their own
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = " ".join(str(error).split())[:MOST_LETTERS] or type(error).__name__
         raise BadInput(f"workload file {str(path)!r} is no readable {reader.KIND}: {reason}") from error

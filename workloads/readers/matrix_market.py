@@ -18,21 +18,29 @@ BANNER = re.compile(
 def read(path: Path) -> dict[str, np.ndarray]:
     """Return {file's name: f64 or i64[rows, columns]}, a pattern as ones. Raises BadInput and what scipy.io does."""
     content = path.read_bytes()
-    banner, _, rest = content.partition(b"\n")
+    banner, at = _line(content, 0)
     form = BANNER.fullmatch(banner.strip().lower())
     if form is None:
         raise BadInput("must begin with '%%MatrixMarket matrix', coordinate or array, real, integer or pattern")
-    while rest.startswith(b"%") or (rest and rest[:1].isspace()):
-        rest = rest.partition(b"\n")[2] if rest.startswith(b"%") else rest.lstrip()
-    sizes, _, body = rest.partition(b"\n")
+    sizes, at = _line(content, at)
+    while at < len(content) and (not sizes.strip() or sizes.startswith(b"%")):
+        sizes, at = _line(content, at)
+    body = content[at:]
     shape = _checked_shape(form[1], form[3], sizes, body)
     from scipy.io import mmread  # late: it takes a tenth of a second
 
-    matrix = mmread(io.BytesIO(b"\n".join((banner, sizes, body))))  # what it reads is what was checked
+    banner = b"%%MatrixMarket matrix " + b" ".join(form.groups())  # it reads this in one case only
+    matrix = mmread(io.BytesIO(b"\n".join((banner, sizes, body))))  # and what was checked
     dense = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
     if dense.shape != shape:
         raise BadInput(f"is damaged: it promises {shape} and gives {dense.shape}")
     return {path.stem: dense}
+
+
+def _line(content: bytes, at: int) -> tuple[bytes, int]:
+    """Return the line that starts there and where the next one does."""
+    end = content.find(b"\n", at) % (len(content) + 1)  # none: -1, which becomes the content's end
+    return content[at:end], end + 1
 
 
 def _checked_shape(form: bytes, symmetry: bytes, sizes: bytes, body: bytes) -> tuple[int, int]:
