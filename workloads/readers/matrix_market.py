@@ -13,6 +13,7 @@ KIND = "Matrix Market file"
 BANNER = re.compile(
     rb"%%matrixmarket\s+matrix\s+(coordinate|array)\s+(real|integer|pattern)\s+(general|symmetric|skew-symmetric)"
 )
+NUMBER_BYTES = b"0123456789+-.eE \t\r\n"
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -25,12 +26,15 @@ def read(path: Path) -> dict[str, np.ndarray]:
     sizes, at = _line(content, at)
     while at < len(content) and (not sizes.strip() or sizes.startswith(b"%")):
         sizes, at = _line(content, at)
-    body = content[at:]
+    # SciPy reads on past the end of a last line that neither a number nor a line break ends, and may crash.
+    body = content[at:].rstrip() + b"\n"
+    if body.translate(None, NUMBER_BYTES):
+        raise BadInput("is damaged: behind its sizes it holds something that is no number")
     shape = _checked_shape(form[1], form[3], sizes, body)
     from scipy.io import mmread  # late: it takes a tenth of a second
 
     banner = b"%%MatrixMarket matrix " + b" ".join(form.groups())  # it reads this in one case only
-    matrix = mmread(io.BytesIO(b"\n".join((banner, sizes, body))))  # and what was checked
+    matrix = mmread(io.BytesIO(b"\n".join((banner, b" ".join(sizes.split()), body))))  # and only what was checked
     dense = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
     if dense.shape != shape:
         raise BadInput(f"is damaged: it promises {shape} and gives {dense.shape}")
