@@ -63,7 +63,8 @@ def workload(
     """
     path, pattern = split(address)
     arrays = read(path)
-    if pattern == "*" and activations is None and path.suffix.lower() in COMPLETE and not _MEANT.isdisjoint(arrays):
+    is_own = activations is None and path.suffix.lower() in COMPLETE and not _MEANT.isdisjoint(arrays)
+    if is_own and (pattern == "*" or (pattern == "weights" and "activations" in arrays)):
         return _complete(path, arrays)
     found = _layers(path, pattern, arrays)
     if len(found) > 1:

@@ -164,5 +164,18 @@ def test_a_file_with_activations_is_a_workload_of_its_own(tmp_path):
     assert np.array_equal(found.bias, [4, 5])
 
 
+def test_its_activations_are_its_own_by_its_weights_name_too(tmp_path):
+    np.savez(tmp_path / "mine.npz", weights=ROWS, activations=np.float32([1, 2, 3]))
+    assert np.array_equal(address.workload(f"{tmp_path}/mine.npz:weights").activations, [[1, 2, 3]])
+    assert np.array_equal(address.workload(tmp_path / "mine.npz:weights", np.eye(3)).activations, np.eye(3))
+
+
+def test_weights_alone_are_a_layer_when_they_are_asked_for_by_name(tmp_path):
+    np.savez(tmp_path / "mine.npz", weights=ROWS)
+    with pytest.raises(BadInput, match="has no array 'activations'; it holds weights"):
+        address.workload(tmp_path / "mine.npz")
+    assert "activations drawn" in address.workload(f"{tmp_path}/mine.npz:weights").provenance
+
+
 def test_load_takes_an_address(net):
     assert np.array_equal(workloads.load(f"{net}:dec").weights, 3 * ROWS)

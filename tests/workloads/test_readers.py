@@ -289,6 +289,9 @@ def test_state_dicts_of_pytorch(tmp_path):
         "model.tied": ROWS.T,
     }
     assert same(read(tmp_path / "a.pt"), expected)
+    torch.save(state, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(BadInput, match=r"is no zip archive, which PyTorch writes since 1.6"):
+        read(tmp_path / "a.pt")
     torch.save({"epoch": 3}, tmp_path / "a.pt")
     with pytest.raises(BadInput, match="holds no tensors"):
         read(tmp_path / "a.pt")

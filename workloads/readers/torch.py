@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
         import torch
     except ImportError:
         raise BadInput("is a PyTorch file, and to read it takes PyTorch: pip install 'zeroskip[torch]'") from None
+    if not zipfile.is_zipfile(path):
+        raise BadInput("is no zip archive, which PyTorch writes since 1.6: load it there and torch.save it anew")
     state = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
     found = {name: _array(name, value) for name, value in _flat(state, "", set()) if isinstance(value, torch.Tensor)}
     if not found:
