@@ -6,7 +6,9 @@ The part after the colon is a layer's name or a pattern with * ? [ ]; without it
 from __future__ import annotations
 
 import fnmatch
+import math
 import re
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +76,7 @@ def workload(
     said = "activations given"
     if activations is None:
         activations = half_normal(layer.n_in, act_density, seed)
-        said = f"activations drawn: half-normal, {act_density:.0%} of them not zero, seed {seed}"
+        said = f"activations drawn: half-normal, {100 * act_density:g}% of them not zero, seed {seed}"
     provenance = f"file {path.name}, layer {layer.name}; {said}"
     return Workload(
         name=layer.name,
@@ -88,8 +90,10 @@ def workload(
 
 def half_normal(n: int, density: float, seed: int) -> np.ndarray:
     """Return f32[n]: |normal| numbers in round(density * n) places drawn at random, else 0. Raises BadInput."""
-    if not 0 < density <= 1:
-        raise BadInput(f"density must be above 0 and at most 1, got {density!r}")
+    if not isinstance(density, Real) or not 0 < density <= 1:
+        raise BadInput(f"act_density must be a number above 0 and at most 1, got {density!r}")
+    if not isinstance(seed, int) or seed < 0:
+        raise BadInput(f"seed must be a whole number from 0 on, got {seed!r}")
     rng = np.random.default_rng(seed)
     found = np.zeros(n, np.float32)
     places = rng.permutation(n)[: round(density * n)]
@@ -106,7 +110,7 @@ def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str
         try:
             found[name] = Layer(
                 name=name,
-                weights=_numbers(weights).reshape(len(weights), -1),
+                weights=_numbers(weights).reshape(len(weights), math.prod(weights.shape[1:])),
                 bias=None if bias is None or bias.shape != weights.shape[:1] else _numbers(bias),
                 relu=False,
             )
@@ -117,11 +121,10 @@ def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str
 
 def _complete(path: Path, arrays: dict[str, np.ndarray]) -> Workload:
     """Return the workload that a file's arrays are."""
+    known = (*_MEANT, "bias")
     for name in arrays:
-        if name not in (*_MEANT, "bias"):
-            raise BadInput(
-                f"workload file {str(path)!r} has an unknown array {name!r}{did_you_mean(name, (*_MEANT, 'bias'))}"
-            )
+        if name not in known:
+            raise BadInput(f"workload file {str(path)!r} has an unknown array {name!r}{did_you_mean(name, known)}")
     for name in ("weights", "activations"):
         if name not in arrays:
             raise BadInput(f"workload file {str(path)!r} has no array {name!r}; it holds {', '.join(arrays)}")
@@ -161,4 +164,4 @@ def _bias_name(name: str) -> str:
 
 def _numbers(array: np.ndarray) -> np.ndarray:
     """Return f32 of a number type that NumPy does not know as one (BF16, F8), and any other array as it is."""
-    return array.astype(np.float32) if array.dtype.kind == "V" and array.dtype.names is None else array
+    return array.astype(np.float32) if array.dtype.isbuiltin == 2 else array  # 2: registered by another package

@@ -108,6 +108,22 @@ def test_a_file_without_a_matrix(tmp_path):
         address.layers(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize(
+    ("array", "complaint"),
+    [
+        (np.ones((0, 3)), "weights must not be empty, got shape (0, 3)"),
+        (np.ones((3, 0, 2)), "weights must not be empty, got shape (3, 0)"),
+        (np.array([["a"]]), "weights must be real numbers (f32), got dtype <U1"),
+        (np.zeros((1, 1), "V4"), "weights must be real numbers (f32), got dtype |V4"),
+        (np.zeros((1, 1), [("x", "f4")]), "weights must be real numbers (f32), got dtype [('x', '<f4')]"),
+    ],
+)
+def test_an_array_that_is_no_layer(tmp_path, array, complaint):
+    np.savez(tmp_path / "a.npz", odd=array)
+    with pytest.raises(BadInput, match=re.escape(f"layer 'odd': {complaint}")):
+        address.layers(tmp_path / "a.npz")
+
+
 def test_a_layer_that_is_not_finite_is_named(tmp_path):
     np.savez(tmp_path / "a.npz", good=ROWS, bad=np.full((2, 2), np.nan))
     with pytest.raises(BadInput, match="layer 'bad': weights must be finite f32, got nan at index"):
@@ -150,10 +166,16 @@ def test_the_seed_says_which_ones():
     assert not np.array_equal(draws[0], draws[2])
 
 
-@pytest.mark.parametrize("density", [0, -1, 1.01, float("nan")])
+@pytest.mark.parametrize("density", [0, -1, 1.01, float("nan"), "all", None])
 def test_a_density_outside(density):
-    with pytest.raises(BadInput, match=f"density must be above 0 and at most 1, got {density}"):
+    with pytest.raises(BadInput, match=f"act_density must be a number above 0 and at most 1, got {density!r}"):
         address.half_normal(10, density, 0)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "one"])
+def test_a_seed_that_is_none(seed):
+    with pytest.raises(BadInput, match=f"seed must be a whole number from 0 on, got {seed!r}"):
+        address.half_normal(10, 0.5, seed)
 
 
 def test_a_file_with_activations_is_a_workload_of_its_own(tmp_path):
