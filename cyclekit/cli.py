@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 EPILOG = """examples:
@@ -17,6 +17,7 @@ EPILOG = """examples:
   zeroskip run eie alex-7 --check
   zeroskip run eie lenet-300-100 --inputs 10 --set n_pes=16 --engine schedule
   zeroskip run eie my_layer.npz --preset silicon --json run.json
+  zeroskip explain eie lenet-300-100 --set n_pes=16 --row 20 --column 300
   zeroskip validate eie --out figures
 """
 WORKLOAD = """a name of the catalogue, or an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in],
@@ -48,14 +49,21 @@ def parser() -> Parser:
     found = verbs.add_parser("list", parents=[common], help="say what there is: machines, workloads or presets")
     found.add_argument("what", choices=("machines", "workloads", "presets"))
 
-    run = verbs.add_parser("run", parents=[common], help="run a workload through a machine")
-    run.add_argument("machine", metavar="MACHINE")
-    run.add_argument("workload", metavar="WORKLOAD", help=WORKLOAD)
-    run.add_argument("--preset", metavar="P", help="the design to start from (default: the machine's first)")
-    run.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of the design")
+    design = argparse.ArgumentParser(add_help=False)
+    design.add_argument("machine", metavar="MACHINE")
+    design.add_argument("workload", metavar="WORKLOAD", help=WORKLOAD)
+    design.add_argument("--preset", metavar="P", help="the design to start from (default: the machine's first)")
+    design.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of it")
+
+    run = verbs.add_parser("run", parents=[common, design], help="run a workload through a machine")
     run.add_argument("--engine", metavar="E", help="events (SimPy, the default) or schedule (jitted; the same cycles)")
-    run.add_argument("--inputs", metavar="N", type=_positive, help="run only the first N inputs of the batch")
+    run.add_argument("--inputs", metavar="N", type=_at_least(1), help="run only the first N inputs of the batch")
     run.add_argument("--check", action="store_true", help="compare the values with the references")
+
+    explain = verbs.add_parser("explain", parents=[common, design], help="show how weights lie in a machine")
+    explain.add_argument("--layer", metavar="L", help="the layer of a network (default: its first)")
+    explain.add_argument("--row", metavar="R", type=_at_least(0), default=0, help="of the weights (default: 0)")
+    explain.add_argument("--column", metavar="C", type=_at_least(0), default=0, help="of the weights (default: 0)")
 
     validate = verbs.add_parser("validate", parents=[common], help="hold a machine against published figures")
     validate.add_argument("machine", metavar="MACHINE")
@@ -97,13 +105,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _positive(text: str) -> int:
-    try:
-        if (number := int(text)) >= 1:
-            return number
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+def _at_least(least: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        with contextlib.suppress(ValueError):
+            if (number := int(text)) >= least:
+                return number
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
+
+    return whole
 
 
 def _line(error: Exception) -> str:

@@ -14,7 +14,8 @@ from cyclekit import machine
 from cyclekit.run import Run
 from cyclekit.terminal import Output, make_folder, progress
 from cyclekit.validation import Validation, mean_error, worst
-from workloads.errors import BadInput
+from workloads.errors import BadInput, did_you_mean
+from workloads.records import Workload
 
 LONG_S = 2.0  # a run expected to take longer says so first
 
@@ -52,7 +53,7 @@ def run(options: Namespace) -> int:
     spec = chosen.design(options.preset, _changes(options.set))
     engine = chosen.engine(options.engine)
     work = workloads.load(options.workload)
-    layers, inputs = machine.layers_and_inputs(work, options.inputs)
+    layers, inputs = chosen.layers_and_inputs(work, options.inputs)
     _announce(*chosen.estimate(layers, spec, engine=engine, check=options.check))
     images = chosen.encode(layers, spec)
     how = {"engine": engine, "check": options.check}
@@ -65,6 +66,25 @@ def run(options: Namespace) -> int:
     results = [found.as_dict() for found in runs]
     out.result(results[0] if len(results) == 1 else results)
     return 0 if all(found.check is None or found.check["passed"] for found in runs) else 1
+
+
+def explain(options: Namespace) -> int:
+    """Show how a piece of the weights lies in a machine."""
+    import workloads
+
+    out = Output(options.json)
+    chosen = machine.load(options.machine)
+    spec = chosen.design(options.preset, _changes(options.set))
+    work = workloads.load(options.workload)
+    if isinstance(work, workloads.Shape):
+        raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
+    layers, _ = machine.layers_and_inputs(work, 1)
+    found = chosen.explain(_layer(layers, options.layer), spec, options.row, options.column)
+    _show_tables(out, found)
+    for line in found.remarks:
+        out.line(line)
+    out.result(found.as_dict())
+    return 0
 
 
 def validate(options: Namespace) -> int:
@@ -94,9 +114,7 @@ def demo(options: Namespace) -> int:
         _announce(*chosen.costs["demo --short" if options.short else "demo"])
         with progress(f"demo {chosen.name}") as step:
             results[chosen.name] = found = chosen.demo(folder, short=options.short, progress=step)
-        for title, rows in found.tables.items():
-            out.table(title, list(rows[0]), [list(row.values()) for row in rows])
-            out.line()
+        _show_tables(out, found)
         if found.validation is not None:
             show_validation(out, found.validation)
         for line in (*found.remarks, *(f"wrote {path}" for path in found.figures)):
@@ -111,15 +129,27 @@ def show_validation(out: Output, validation: Validation) -> None:
     for source in dict.fromkeys(row.source for row in validation.comparisons if not row.setting):
         rows = []
         for quantity in dict.fromkeys(row.quantity for row in validation.select(source=source)):
-            by_kind = [validation.select(source=source, quantity=quantity, kind=kind) for kind in kinds]
-            for points in zip(*by_kind, strict=True):
-                cells = [part for p in points for part in (f"{p.simulated:.2f}", f"{p.error:+.1f}%")]
-                rows.append([points[0].layer, f"{quantity} [{points[0].unit}]", f"{points[0].published:g}", *cells])
-            means = [part for rows_of in by_kind for part in ("", f"{mean_error(rows_of):.1f}%")]
-            rows.append(["mean size of error", quantity, "", *means])
+            by_kind = [
+                {p.layer: p for p in validation.select(source=source, quantity=quantity, kind=kind, setting="")}
+                for kind in kinds
+            ]
+            for layer in dict.fromkeys(layer for points in by_kind for layer in points):
+                cells = []
+                for points in by_kind:
+                    p = points.get(layer)
+                    cells += [f"{p.simulated:.2f}", f"{p.error:+.1f}%"] if p else ["", ""]
+                point = next(points[layer] for points in by_kind if layer in points)
+                label = f"{quantity} [{point.unit}]"
+                rows.append([layer, label, f"{point.published:g}", *cells, point.mark])
+            if not any(by_kind):
+                continue
+            means = [("", f"{mean_error(points.values()):.1f}%" if points else "") for points in by_kind]
+            rows.append(["mean size of error", quantity, "", *(part for mean in means for part in mean), ""])
         heads = [part for kind in kinds for part in (kind, "error")]
         out.table(
-            f"{validation.machine}: {source}, published and simulated", ["layer", "quantity", "paper", *heads], rows
+            f"{validation.machine}: {source}, published and simulated",
+            ["layer", "quantity", "published", *heads, "mark"],
+            rows,
         )
         out.line()
     rows = []
@@ -130,11 +160,12 @@ def show_validation(out: Output, validation: Validation) -> None:
                 bad, unit = worst(points), "points" if points[0].unit == "%" else "%"
                 error = f"{bad.error:+.1f} {unit}"
                 where = f"{bad.layer} at {bad.setting}: paper {bad.published:g}, here {bad.simulated:.1f}"
-                rows.append(
-                    [source, quantity, kind, str(len(points)), f"{mean_error(points):.2f} {unit}", error, where]
-                )
-    columns = ["figure", "quantity", "workloads", "values", "mean error", "largest error", "where"]
-    out.table(f"{validation.machine}: figures, published and simulated", columns, rows)
+                mean = f"{mean_error(points):.2f} {unit}"
+                rows.append([source, quantity, kind, str(len(points)), mean, error, where, bad.mark])
+    if rows:
+        columns = ["figure", "quantity", "kind", "values", "mean error", "largest error", "where", "mark"]
+        out.table(f"{validation.machine}: figures, published and simulated", columns, rows)
+    out.line("  mark, the confidence in a published value: A its own source, B careful secondary, C one secondary")
     for number, note in enumerate(validation.footnotes, 1):
         out.line(f"  [{number}] {note}")
     out.line()
@@ -169,10 +200,30 @@ def _changes(settings: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
+def _layer(layers: Sequence[Workload], name: str | None) -> Workload:
+    """Return the layer of that name, with or without its network's before it (None: the first)."""
+    if name is None:
+        return layers[0]
+    by_name = {_short(layer.name): layer for layer in layers}
+    if _short(name) not in by_name:
+        raise BadInput(f"unknown layer {name!r}{did_you_mean(name, by_name)}")
+    return by_name[_short(name)]
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
 def _announce(seconds: float, n_bytes: float) -> None:
     """Say what a long piece of work is expected to take, before it starts."""
     if seconds > LONG_S:
         print(f"zeroskip: expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB", file=sys.stderr)
+
+
+def _show_tables(out: Output, found: machine.Explanation) -> None:
+    for title, rows in found.tables.items():
+        out.table(title, list(rows[0]), [list(row.values()) for row in rows])
+        out.line()
 
 
 def _show(out: Output, runs: Sequence[Run]) -> None:
@@ -185,6 +236,13 @@ def _show(out: Output, runs: Sequence[Run]) -> None:
             ["time [us]", *_mean_and_range([found.time_us for found in of_layer], ",.3f")],
             ["load balance [%]", *_mean_and_range([100 * found.load_balance for found in of_layer], ".1f")],
         ]
+        for label, value in of_layer[0].measures.items():
+            if isinstance(value, str):
+                rows.append([label.replace("_", " "), *([value] if len(of_layer) == 1 else [value, "", ""])])
+                continue
+            values = [found.measures[label] for found in of_layer]
+            if any(abs(value) >= 5e-4 for value in values):  # what a table would print as zero it leaves out
+                rows.append([label.replace("_", " "), *_mean_and_range(values, ",.3f")])
         for action in first.actions:
             label = action.replace("_", " ")
             rows.append([label, *_mean_and_range([found.actions[action] for found in of_layer], ",.0f")])
@@ -212,4 +270,4 @@ def _mean_and_range(values: Sequence[float], style: str) -> Sequence[str]:
     return [format(number, style) for number in (fmean(values), min(values), max(values))]
 
 
-VERBS = {"list": show_list, "run": run, "validate": validate, "demo": demo}
+VERBS = {"list": show_list, "run": run, "explain": explain, "validate": validate, "demo": demo}

@@ -14,7 +14,7 @@ from cyclekit.run import Run
 from cyclekit.spec import Spec
 from cyclekit.validation import Validation
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Network, Workload, with_activations
+from workloads.records import Network, Shape, Workload, with_activations
 
 GROUP = "zeroskip.machines"  # the entry-point group in which a package announces its Machine
 
@@ -31,10 +31,12 @@ class Machine:
 
     encode(workloads, spec) -> images: layers that stay in the machine together, as they lie in it before cycle 0.
     simulate(image, activations, spec, *, engine, check, index, progress) -> Run: one input through one layer;
-    activations f32[in], or the former layer's Run, whose outputs enter as they are; progress(share done).
+    activations f32[in], or the former layer's Run, whose outputs enter as they are; progress(share done). A batched
+    machine takes f32[batch, in] at a time; one that needs no values takes a Shape for a workload, activations None.
     estimate(workloads, spec, *, engine, check) -> (seconds, bytes) that encoding and running their batch will take.
     validate(progress) -> Validation: the machine against published figures.
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
+    explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
 
@@ -50,7 +52,26 @@ class Machine:
     validate: Callable[..., Validation]
     draw_validation: Callable[[Validation, Path], Sequence[Path]]
     demo: Callable[..., Demo]
+    explain: Callable[[Workload, Any, int, int], Explanation]
     costs: Mapping[str, tuple[float, int]]
+    batched: bool = False
+    needs_values: bool = True
+
+    def layers_and_inputs(
+        self, work: Workload | Network | Shape, n_inputs: int | None = None
+    ) -> tuple[list[Workload | Shape], Sequence[Any]]:
+        """Return the layers of a workload, and what enters the first of them, one after the other.
+
+        n_inputs: take only so many of the batch. A layer's own activations are those of the real network.
+        """
+        if isinstance(work, Shape):
+            if self.needs_values:
+                raise BadInput(
+                    f"workload {work.name!r} is a shape without values, which {self.name} needs: name a layer"
+                )
+            return [replace(work, batch=min(work.batch, n_inputs or work.batch))], [None]
+        layers, inputs = layers_and_inputs(work, n_inputs)
+        return layers, [inputs] if self.batched else inputs
 
     def design(self, preset: str | None, changes: Mapping[str, Any]) -> Any:
         """Return a preset's Spec (None: the default preset) with some fields changed."""
@@ -67,20 +88,31 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo:
-    """What a machine's demo found: tables of text cells by title, remarks, figures drawn, whether all checks passed."""
+class Explanation:
+    """What a machine has to show: tables of text cells by title, none empty, and remarks."""
 
     tables: Mapping[str, Sequence[Mapping[str, str]]]
     remarks: Sequence[str]
-    figures: Sequence[Path]
-    validation: Validation | None
-    passed: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
             "tables": {title: list(rows) for title, rows in self.tables.items()},
             "remarks": list(self.remarks),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Explanation):
+    """What a machine's demo found; also figures drawn, and whether all checks passed."""
+
+    figures: Sequence[Path]
+    validation: Validation | None
+    passed: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return super().as_dict() | {
             "figures": [str(path) for path in self.figures],
             "validation": self.validation.as_dict() if self.validation else None,
             "passed": self.passed,
@@ -117,17 +149,27 @@ def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> 
     return [replace(layer, name=f"{work.name}/{layer.name}") for layer in network.layers], network.inputs
 
 
+def check_place(layer: Workload, row: int, column: int) -> None:
+    """Raise BadInput unless the layer's weights have that row and column."""
+    for name, place, size in (("row", row, layer.n_out), ("column", column, layer.n_in)):
+        if not 0 <= place < size:
+            raise BadInput(f"{name} must be from 0 to {size - 1} in {layer.name}, got {place}")
+
+
 def run_through(
     simulate: Callable[..., Run],
     images: Sequence[Any],
-    inputs: np.ndarray,
+    inputs: Sequence[Any],
     spec: Any,
     *,
     engine: str,
     check: bool = False,
     progress: Progress = quiet,
 ) -> Iterator[Run]:
-    """Yield every layer's run of each input, inputs f32[batch, in]; what leaves a layer enters the next as it is."""
+    """Yield every layer's run of each input; what leaves a layer enters the next as it is.
+
+    inputs: what simulate takes at a time, one after the other: f32[in] each, or a batch for a batched machine.
+    """
     done, total = 0, len(inputs) * len(images)
     for index, signal in enumerate(inputs):
         for image in images:

@@ -20,7 +20,9 @@ from cyclekit.validation import Comparison
 # One colour a state, by its number: work in blues, own losses yellow and violet, starvation in reds, the end in greys.
 STATE_COLOURS = (
     "#1f4e79", "#7fb2e5", "#d9c24a", "#9e7bb5", "#c9302c", "#f08a5d", "#f9cfa5", "#5e3c99", "#8f8f8f", "#d4d4d4",
+    "#3b3b3b", "#e8e1d0",
 )  # fmt: skip
+SERIES_COLOURS = ("#1f4e79", "#f08a5d", "#5e3c99", "#6b8f3a", "#c9302c", "#8f8f8f")
 PAPER = "#111111"
 STYLE = {
     "figure.dpi": 150,
@@ -101,6 +103,89 @@ def times_beside_paper(rows: Sequence[Comparison], path: Path) -> None:
         _save(figure, path)
 
 
+def errors_by_row(rows: Sequence[Comparison], path: Path, *, title: str, band: float) -> None:
+    """Draw the error of every comparison as a point, one line each, coloured by kind; `band` [%] is shaded."""
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    labels = [", ".join(part for part in (row.quantity, row.layer, row.setting) if part) for row in rows]
+    with mpl.rc_context({**STYLE, "axes.grid.axis": "both"}):
+        figure, panel = plt.subplots(figsize=(9, 0.8 + 0.17 * len(rows)))
+        panel.axvspan(-band, band, color="#e6eef6", zorder=0)
+        panel.axvline(0, color=PAPER, linewidth=0.8)
+        for kind, colour in zip(kinds, SERIES_COLOURS, strict=False):
+            chosen = [(row.error, place) for place, row in enumerate(rows) if row.kind == kind]
+            panel.scatter(*zip(*chosen, strict=True), color=colour, s=16, label=kind, zorder=3)
+        panel.set_yticks(range(len(rows)), labels, fontsize=6.5)
+        panel.set_ylim(len(rows) - 0.4, -0.6)
+        panel.set_xlabel(f"simulated against published [%]; shaded: within {band:g}%")
+        panel.set_title(title, loc="left")
+        panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        _save(figure, path)
+
+
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    measured: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+    limit: tuple[str, float] | None = None,
+    log_y: bool = False,
+) -> None:
+    """Draw lines over a logarithmic axis, measured points in the lines' colours; limit: a dashed line."""
+    with mpl.rc_context({**STYLE, "axes.grid.axis": "both"}):
+        figure, panel = plt.subplots(figsize=(8, 4.2))
+        for (label, (xs, ys)), colour in zip(series.items(), SERIES_COLOURS, strict=False):
+            panel.plot(xs, ys, color=colour, marker="o", markersize=3, linewidth=1.4, label=label)
+        for (label, (xs, ys)), colour in zip((measured or {}).items(), SERIES_COLOURS, strict=False):
+            panel.scatter(xs, ys, facecolors="none", edgecolors=colour, marker="s", s=34, label=label, zorder=3)
+        if limit is not None:
+            panel.axhline(limit[1], color=PAPER, linestyle="--", linewidth=0.9, label=limit[0])
+        panel.set_xscale("log", base=2)
+        panel.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,.0f}"))
+        if log_y:
+            panel.set_yscale("log")
+        else:
+            panel.set_ylim(bottom=0)
+        panel.set(xlabel=x_label, ylabel=y_label)
+        panel.set_title(title, loc="left")
+        figure.legend(*panel.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.91, 0.5))
+        _save(figure, path)
+
+
+def roofline(
+    roofs: Mapping[str, tuple[float, float]],
+    points: Mapping[str, Sequence[tuple[float, float, str]]],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
+) -> None:
+    """Draw roofs {name: (TFLOPS, GB/s)} and points {name: (operations a byte, TFLOPS, label)} in the roofs' colours."""
+    least = min(x for of_name in points.values() for x, *_ in of_name)
+    most = max(x for of_name in points.values() for x, *_ in of_name)
+    xs = np.geomspace(least / 2, most * 2, 200)
+    plain = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}")
+    with mpl.rc_context({**STYLE, "axes.grid.axis": "both"}):
+        figure, panel = plt.subplots(figsize=(8, 4.6))
+        for (name, (tflops, gb_per_s)), colour in zip(roofs.items(), SERIES_COLOURS, strict=False):
+            roof = np.minimum(tflops, xs * gb_per_s / 1e3)
+            panel.plot(xs, roof, color=colour, linewidth=1.4, label=f"{name} roof: {tflops:,.0f} TFLOPS")
+            of_name = points[name]
+            panel.scatter(
+                [x for x, *_ in of_name], [y for _, y, _ in of_name], color=colour, s=18, label=name, zorder=3
+            )
+            for x, y, label in of_name:
+                panel.annotate(label, (x, y), xytext=(4, -9), textcoords="offset points", fontsize=6, color=colour)
+        panel.set(xscale="log", yscale="log", xlabel=x_label, ylabel="TFLOPS of the dense product")
+        panel.xaxis.set_major_formatter(plain)
+        panel.yaxis.set_major_formatter(plain)
+        panel.set_title(title, loc="left")
+        figure.legend(*panel.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.91, 0.5))
+        _save(figure, path)
+
+
 def unit_by_time(states: np.ndarray, names: type[IntEnum], path: Path, *, title: str, unit: str) -> None:
     """Draw what every unit does in every cycle; states: u8[units, cycles] of numbers of `names`.
 
@@ -152,6 +237,34 @@ def states_by_design(
         right.set_title("where the cycles went", loc="left", fontsize=9)
         _legend_of_states(figure, present)
         figure.suptitle(title, x=0.125, y=1.02, ha="left")
+        _save(figure, path)
+
+
+def stacked_losses(
+    bars: Mapping[str, Mapping[str, float]],
+    base: tuple[str, float],
+    names: type[IntEnum],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
+) -> None:
+    """Draw bars that begin with what is ideal, `base` (label, %), and add what each state costs, {state: %}."""
+    with mpl.rc_context(STYLE):
+        figure, panel = plt.subplots(figsize=(8, 4.2))
+        labels = list(bars)
+        panel.bar(labels, base[1], color="white", edgecolor=PAPER, linewidth=0.8, width=0.6, label=base[0])
+        below = np.full(len(labels), base[1])
+        present = [state for state in names if any(lost[state.name.lower()] > 0.1 for lost in bars.values())]
+        for state in present:
+            heights = np.array([max(lost[state.name.lower()], 0.0) for lost in bars.values()])
+            panel.bar(labels, heights, bottom=below, color=STATE_COLOURS[state], width=0.6, label=state.name.lower())
+            below += heights
+        panel.axhline(100, color=PAPER, linestyle="--", linewidth=0.9, label="dense")
+        panel.set(xlabel=x_label, ylabel="time [% of dense]")
+        panel.set_title(title, loc="left")
+        handles, texts = panel.get_legend_handles_labels()
+        figure.legend(handles[::-1], texts[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
         _save(figure, path)
 
 

@@ -34,6 +34,9 @@ class Run:
     states: Mapping[str, Mapping[str, int]]  # unit kind -> state -> cycles, summed over the units of the kind
     output_sha256: str  # of the output values' bytes, little-endian
     check: Mapping[str, Any] | None = None  # how the values compared with the references; None: not asked
+    measures: Mapping[str, float | str] = field(
+        default_factory=dict
+    )  # what this machine says besides, unit in the name
     notes: tuple[str, ...] = ()  # what the user should know: what did not fit, what saturated
     # What is not stored.
     outputs: np.ndarray | None = field(default=None, compare=False, repr=False)

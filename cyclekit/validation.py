@@ -20,6 +20,7 @@ class Comparison:
     kind: str  # "as published" or "calibrated": what the workload was made from
     published: float
     simulated: float
+    mark: str = "A"  # confidence in the published number: A the source itself, B careful secondary, C one secondary
 
     @property
     def error(self) -> float:

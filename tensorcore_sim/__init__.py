@@ -1,19 +1,68 @@
-"""The sparse tensor core of A100 and Hopper: compressed format, arithmetic bit for bit, timing of instructions."""
+"""The sparse tensor core of A100 and Hopper: format and arithmetic to the bit, instructions and whole GEMMs in time."""
 
+from cyclekit.machine import Machine
 from tensorcore_sim.arithmetic import fused_dot_add, gemm
 from tensorcore_sim.image import Compressed, compress, decompress
 from tensorcore_sim.microbenchmark import Throughput, latency, throughput
-from tensorcore_sim.spec import PRESETS, Spec
+from tensorcore_sim.published import validate
+from tensorcore_sim.simulate import ENGINES, NAME, encode, estimate, simulate, time_gemm
+from tensorcore_sim.spec import PRESET_NOTES, PRESETS, Spec
+from tensorcore_sim.tiling import Problem
 
 __all__ = [
+    "MACHINE",
     "PRESETS",
     "Compressed",
+    "Problem",
     "Spec",
     "Throughput",
     "compress",
     "decompress",
+    "encode",
     "fused_dot_add",
     "gemm",
     "latency",
+    "simulate",
     "throughput",
+    "time_gemm",
+    "validate",
 ]
+
+
+def _draw_validation(validation, folder):
+    from tensorcore_sim.figures import draw_validation  # late: matplotlib is slow to import
+
+    return draw_validation(validation, folder)
+
+
+def _demo(folder, *, short, progress):
+    from tensorcore_sim.demo import demo
+
+    return demo(folder, short=short, progress=progress)
+
+
+def _explain(workload, spec, row, column):
+    from tensorcore_sim.explain import explain
+
+    return explain(workload, spec, row, column)
+
+
+MACHINE = Machine(
+    name=NAME,
+    title="2:4 sparse tensor cores (A100, H800, H100, H200): dense and sparse GEMMs",
+    spec=Spec,
+    presets=PRESETS,
+    preset_notes=PRESET_NOTES,
+    engines=tuple(ENGINES),
+    encode=encode,
+    simulate=simulate,
+    estimate=estimate,
+    validate=validate,
+    draw_validation=_draw_validation,
+    demo=_demo,
+    explain=_explain,
+    # Measured on two shared cores, rounded up.
+    costs={"validate": (15, 0.6e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9)},
+    batched=True,
+    needs_values=False,
+)

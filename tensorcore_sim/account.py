@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from cyclekit.jit import kernel
 from cyclekit.ledger import Ledger
 from tensorcore_sim.actions import Action, CoreState, PortState
 from tensorcore_sim.program import NOTHING, Kind, Program
 from tensorcore_sim.spec import TICKS
 from tensorcore_sim.timeline import Timeline
+
+MMA, LOAD, CLOSE, WGMMA = (int(Kind[name]) for name in ("MMA", "LOAD", "CLOSE", "WGMMA"))
+COMPUTE, FLOOR, CLOSED, ISSUE, PORT, DEPENDENCY, DONE = (
+    int(CoreState[name]) for name in ("COMPUTE", "FLOOR", "CLOSE", "ISSUE", "PORT", "DEPENDENCY", "DONE")
+)
 
 
 def ledger(program: Program, timeline: Timeline) -> Ledger:
@@ -21,9 +27,8 @@ def ledger(program: Program, timeline: Timeline) -> Ledger:
     is_there = np.arange(program.kind.shape[1]) < program.length[:, None]
     through_port = is_there & ((program.kind == Kind.LOAD) | (program.kind == Kind.WGMMA))
     ends = timeline.served + program.port
-    port = np.full(max(timeline.ticks, int(ends[through_port].max(initial=0))), PortState.IDLE, np.int8)
-    for begin, end in zip(timeline.served[through_port], ends[through_port], strict=True):
-        port[begin:end] = PortState.BUSY
+    # The port serves one at a time, so what it serves never overlaps; its last pass may end after the last result.
+    busy = int((np.minimum(ends, timeline.ticks) - np.minimum(timeline.served, timeline.ticks))[through_port].sum())
     counts = {
         Action.MMAS: Kind.MMA,
         Action.WGMMAS: Kind.WGMMA,
@@ -34,7 +39,7 @@ def ledger(program: Program, timeline: Timeline) -> Ledger:
         cycles=timeline.ticks,
         states={
             "core": (CoreState, spent),
-            "port": (PortState, np.bincount(port[: timeline.ticks], minlength=len(PortState))[None]),
+            "port": (PortState, np.array([[busy, timeline.ticks - busy]])),
         },
         actions={action: int((is_there & (program.kind == kind)).sum()) for action, kind in counts.items()}
         | {Action.PORT_TICKS: int(program.port[through_port].sum())},
@@ -42,34 +47,43 @@ def ledger(program: Program, timeline: Timeline) -> Ledger:
 
 
 def _core(program: Program, timeline: Timeline, subcore: int) -> np.ndarray:
-    """Return the state of a sub-core's tensor core at every tick, i8[ticks]; what is painted later counts."""
-    state = np.full(timeline.ticks, CoreState.DONE, np.int8)
-    own = range(subcore, len(program.length), program.n_subcores)
-    order = sorted((int(timeline.issued[w, i]), w, i) for w in own for i in range(program.length[w]))
-    previous = 0
-    for issued, w, i in order:
-        _paint_wait(state[previous:issued], previous, program, timeline, w, i)
-        previous = issued
-    wgmmas = [(w, i) for w, i in np.argwhere(program.kind == Kind.WGMMA).tolist() if i < program.length[w]]
-    for w, i in wgmmas:  # of all sub-cores: each takes its share of every one
-        state[timeline.issued[w, i] + TICKS : timeline.served[w, i]] = CoreState.PORT
-    for w, i in [*wgmmas, *((w, i) for _, w, i in order if program.kind[w, i] in (Kind.MMA, Kind.CLOSE))]:
-        begin = timeline.served[w, i]
-        end = begin + program.hold[w, i]
-        state[begin:end] = CoreState.CLOSE if program.kind[w, i] == Kind.CLOSE else CoreState.COMPUTE
-        state[end - program.floor[w, i] : end] = CoreState.FLOOR
+    """Return the state of a sub-core's tensor core at every tick, i8[ticks]."""
+    is_there = np.arange(program.kind.shape[1]) < program.length[:, None]
+    wgmmas = np.argwhere(is_there & (program.kind == Kind.WGMMA))
+    is_there[np.arange(len(program.length)) % program.n_subcores != subcore] = False
+    own = np.argwhere(is_there)
+    own = own[np.argsort(timeline.issued[is_there], kind="stable")]
+    state = np.full(timeline.ticks, DONE, np.int8)
+    arrays = program.kind, program.hold, program.floor, program.port, program.needs
+    _paint(state, own, wgmmas, *arrays, timeline.ready, timeline.issued, timeline.served)
     return state
 
 
-def _paint_wait(wait: np.ndarray, start: int, program: Program, timeline: Timeline, w: int, i: int) -> None:
-    """Say why instruction i of warp w was not issued in the ticks of `wait`, the first of which is `start`."""
-    needed = program.needs[w, i]
-    wait[:] = CoreState.ISSUE
-    if needed == NOTHING:
-        return
-    wait[: max(timeline.ready[w, i] - start, 0)] = CoreState.DEPENDENCY
-    if program.kind[w, needed] in (Kind.LOAD, Kind.WGMMA):
-        through = min(timeline.served[w, needed] + program.port[w, needed], timeline.ready[w, i])
-        wait[: max(through - start, 0)] = CoreState.PORT
-    slot = program.hold[w, i - 1] if program.kind[w, i - 1] == Kind.CLOSE else TICKS
-    wait[: max(timeline.issued[w, i - 1] + slot - start, 0)] = CoreState.ISSUE
+@kernel
+def _paint(state, own, wgmmas, kind, hold, floor, port, needs, ready, issued, served):
+    """Fill a sub-core's states; what is painted later counts. own: its instructions in the order of their issue."""
+    previous = np.int64(0)
+    for w, i in own:
+        # Why it was not issued before: of the ticks since the last issue, from the front.
+        begin, end = previous, issued[w, i]
+        state[begin:end] = ISSUE
+        needed = needs[w, i]
+        if needed != NOTHING:
+            state[begin : min(max(ready[w, i], begin), end)] = DEPENDENCY
+            if kind[w, needed] == LOAD or kind[w, needed] == WGMMA:
+                through = min(served[w, needed] + port[w, needed], ready[w, i])
+                state[begin : min(max(through, begin), end)] = PORT
+            slot = hold[w, i - 1] if kind[w, i - 1] == CLOSE else TICKS
+            state[begin : min(max(issued[w, i - 1] + slot, begin), end)] = ISSUE
+        previous = end
+    for w, i in wgmmas:  # of all sub-cores: each takes its share of every one
+        state[issued[w, i] + TICKS : served[w, i]] = PORT
+    for w, i in wgmmas:
+        end = served[w, i] + hold[w, i]
+        state[served[w, i] : end] = COMPUTE
+        state[end - floor[w, i] : end] = FLOOR
+    for w, i in own:
+        if kind[w, i] == MMA or kind[w, i] == CLOSE:
+            end = served[w, i] + hold[w, i]
+            state[served[w, i] : end] = CLOSED if kind[w, i] == CLOSE else COMPUTE
+            state[end - floor[w, i] : end] = FLOOR

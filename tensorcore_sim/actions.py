@@ -1,4 +1,4 @@
-"""What an SM's units can do (Action), and what they can be doing at a time (the States)."""
+"""What the units of an SM and of a card can do (Actions), and what they can be doing at a time (the States)."""
 
 from enum import IntEnum, StrEnum
 
@@ -30,3 +30,32 @@ class PortState(IntEnum):
 
     BUSY = 0
     IDLE = 1
+
+
+class CardAction(StrEnum):
+    """Counted events of a whole GEMM. A sparse multiply-add counts once for each value that is kept."""
+
+    MACS = "macs"  # multiply-adds done, those on padding among them
+    MMAS = "mmas"  # mma, mma.sp, wgmma or wgmma.sp issued
+    SHARED_READ_BYTES = "shared_read_bytes"
+    SHARED_WRITE_BYTES = "shared_write_bytes"
+    L2_READ_BYTES = "l2_read_bytes"
+    HBM_READ_BYTES = "hbm_read_bytes"
+    WRITE_BYTES = "write_bytes"  # of the result, through L2 to HBM
+
+
+class SmState(IntEnum):
+    """What an SM does in a cycle, or else why it does not multiply; exactly one."""
+
+    COMPUTE = 0  # multiply-adds of the problem, at the tensor cores' full rate
+    PADDING = 1  # multiply-adds beyond the edges of the problem: tile quantisation
+    FLOOR = 2  # the rest of the least issue interval of mma.sp, or of wgmma with A from registers
+    PORT = 3  # the tensor cores wait for shared memory
+    ISSUE = 4  # they wait for the scheduler, or for a result that is on its way
+    LOOP = 5  # barrier and pointers between two k-steps
+    L2 = 6  # the next k-step is on its way from L2
+    HBM = 7  # the next k-step is on its way from HBM
+    FILL = 8  # the first k-step of a tile is on its way
+    DRAIN = 9  # the result of a tile is on its way out
+    WAVE = 10  # there is no tile left for the SM: wave quantisation
+    LAUNCH = 11  # launch and set-up

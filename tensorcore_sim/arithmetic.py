@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorcore_sim import kernels
-from tensorcore_sim.formats import FORMATS, Format, like, to_bits
+from tensorcore_sim import kernels, what_if
+from tensorcore_sim.formats import FORMATS, Format, like, numbers, to_bits
 from tensorcore_sim.image import compress
 from tensorcore_sim.instructions import FusedAdd, Instruction, look_up
 from tensorcore_sim.kernels import FINITE, INFINITE, NAN, NO_EXPONENT, Operand, Widths
@@ -19,9 +19,9 @@ def fused_dot_add(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=F
     """Return sum_k a[i, k] b[i, k] + c[i] for each i, as one instruction of the card computes an output element.
 
     a, b: [n, k] bit patterns (u8, u16, u32) or NumPy or ml_dtypes values of in_dtype (f16, bf16, tf32, e4m3, e5m2,
-    int8); c: [n] likewise of out_dtype (f32, f16, s32); the result is [n], of the same kind as c. card: v100, a100,
-    l40s, h100, h200. instruction: mma.m16n8k16, mma.sp.m16n8k32, wgmma.m64n256k16, ...; k is the instruction's k, for
-    .sp the half of it that is kept. saturate: int8 only, clamp to the ends of s32 where it would wrap.
+    int8, int4); c: [n] likewise of out_dtype (f32, f16, s32); the result is [n], of the same kind as c. card: v100,
+    a100, l40s, h100, h200. instruction: mma.m16n8k16, mma.sp.m16n8k32, wgmma.m64n256k16, ...; k is the instruction's
+    k, for .sp the half of it that is kept. saturate: integers only, clamp to the ends of s32 where it would wrap.
     Sparse instructions are assumed to run the dense fused add over the kept products in order; nobody has published
     what they do. Raises BadInput for what the card or the instruction lacks.
     """
@@ -36,7 +36,7 @@ def fused_dot_add(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=F
         raise BadInput(f"c must be [{a_bits.shape[0]}], one for each row of a, got shape {list(c_bits.shape)}")
     result = np.empty_like(c_bits)
     if not out.is_float:
-        kernels.integer_rows(a_bits.view(np.int8), b_bits.view(np.int8), c_bits.view(np.int32), saturate, result)
+        kernels.integer_rows(numbers(a_bits, kind), numbers(b_bits, kind), c_bits.view(np.int32), saturate, result)
     else:
         _no_saturation(saturate, out_dtype)
         order = _order(parsed.n_products, rule)
@@ -45,13 +45,14 @@ def fused_dot_add(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=F
     return like(result, c, out)
 
 
-def gemm(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=False) -> np.ndarray:
+def gemm(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=False, pattern=None) -> np.ndarray:
     """Return a b + c, each output element computed by a chain of instructions along k.
 
     a: [m, k], b: [k, n], c: [m, n], in the kinds that fused_dot_add takes; the result is of the same kind as c. A k
     that is no multiple of the instruction's is padded with zeros. With a sparse instruction a must have the pattern
-    (2:4, or 1:2 for tf32), is compressed and multiplied with the elements of b that its metadata select, as
-    fused_dot_add assumes. Raises BadInput.
+    (2:4; 1:2 for tf32; 4:8 in pairs for int4), is compressed and multiplied with the elements of b that its metadata
+    select, as fused_dot_add assumes. pattern: (N, M), a what-if that no card has (what_if.py): a dense instruction gets
+    only the N elements that a keeps of every M, and those of b that meet them. Raises BadInput.
     """
     parsed, rule = look_up(card, in_dtype, out_dtype, instruction)
     kind, out = FORMATS[in_dtype], FORMATS[out_dtype]
@@ -62,20 +63,26 @@ def gemm(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=False) -> 
         )
     if c_bits.shape != (a_bits.shape[0], b_bits.shape[1]):
         raise BadInput(f"c must be [{a_bits.shape[0]}, {b_bits.shape[1]}], got shape {list(c_bits.shape)}")
-    a_bits = _padded(a_bits, parsed.k)
-    b_bits = np.ascontiguousarray(_padded(b_bits.T, parsed.k))
+    if pattern is not None and parsed.sparse:
+        raise BadInput(f"instruction must be a dense one with pattern {pattern}, got {instruction!r}")
+    k = parsed.k if pattern is None else what_if.columns_of_instructions(*pattern, parsed.k)
+    a_bits = _padded(a_bits, k)
+    b_bits = np.ascontiguousarray(_padded(b_bits.T, k))
     columns = np.zeros((0, 0), np.int32)
-    if parsed.sparse:
+    if pattern is not None:
+        kept, columns = what_if.compress(numbers(a_bits, kind), *pattern)
+        a_bits = kept.view(kind.bits)
+    elif parsed.sparse:
         compressed = compress(a_bits, in_dtype)
         a_bits, columns = compressed.values, compressed.columns()
     result = np.empty_like(c_bits)
     if not out.is_float:
-        signed = (a_bits.view(np.int8), b_bits.view(np.int8), columns, c_bits.view(np.int32))
-        kernels.integer_gemm(*signed, parsed.n_products, saturate, result)
+        operands = (numbers(a_bits, kind), numbers(b_bits, kind), columns, c_bits.view(np.int32))
+        kernels.integer_gemm(*operands, parsed.n_products, saturate, result)
     else:
         _no_saturation(saturate, out_dtype)
         order = _gemm_order(a_bits.shape[1], parsed, rule)
-        if parsed.sparse:
+        if columns.size:
             columns = columns[:, order]
         else:
             b_bits = b_bits[:, order]

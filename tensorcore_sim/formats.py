@@ -84,6 +84,14 @@ def to_bits(name: str, array, kind: Format) -> np.ndarray:
     )
 
 
+def numbers(bits: np.ndarray, kind: Format) -> np.ndarray:
+    """Return patterns as numbers: of a float in its own dtype, of int8 and int4 (its low four bits) as i8."""
+    if kind.is_float:
+        return bits.view(kind.value)
+    unused = 4 * (kind.name == "int4")
+    return (bits << np.uint8(unused)).view(np.int8) >> np.int8(unused)
+
+
 def like(bits: np.ndarray, model, kind: Format) -> np.ndarray:
     """Return patterns as what `model` is: patterns, or values of the format."""
     return bits if np.asarray(model).dtype == kind.bits else bits.view(kind.value)

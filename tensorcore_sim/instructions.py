@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tensorcore_sim.formats import format_named
+from tensorcore_sim.spec import IN_DTYPES
 from workloads.errors import BadInput, did_you_mean
 
 CARDS = ("v100", "a100", "l40s", "h100", "h200")
-IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8")
 OUT_DTYPES = ("f32", "f16", "s32")
 
 MMA_SIM = "MMA-Sim, arXiv 2511.10909"
@@ -71,7 +71,7 @@ FUSED_ADDS = (
     # To f32 the sources do not settle this path, so it has no such row.
     _row(_HOPPER, _MMA, _FP8, 16, 25, {"f16": -133}, MATLAB, halves=True),
     # Exact sums of 32 bits: neither the number of products nor F matters.
-    _row(_AMPERE, _MMA, ("int8",), 16, 0, {"s32": 0}, PTX),
+    _row(_AMPERE, _MMA, ("int8", "int4"), 16, 0, {"s32": 0}, PTX),
     _row(_HOPPER, _EITHER, ("int8",), 32, 0, {"s32": 0}, PTX),
 )
 
@@ -82,6 +82,7 @@ SHAPES = {
         "tf32": ((16, 4), (16, 8)),
         **dict.fromkeys(_FP8, ((16, 32),)),
         "int8": ((8, 16), (16, 16), (16, 32)),
+        "int4": ((8, 32), (16, 32), (16, 64)),
     },
     ("mma", True): {
         **dict.fromkeys(_16_BIT, ((16, 16), (16, 32))),
@@ -158,7 +159,8 @@ def look_up(card: str, in_dtype: str, out_dtype: str, name: str) -> tuple[Instru
     rules = [rule for rule in FUSED_ADDS if card in rule.cards and in_dtype in rule.in_dtypes]
     if not rules:
         takes = sorted({dtype for rule in FUSED_ADDS if card in rule.cards for dtype in rule.in_dtypes})
-        raise BadInput(f"in_dtype must be one of {', '.join(takes)} on {card}, got {in_dtype!r}")
+        cuda_cores = ", whose mma compiles to CUDA cores there" if in_dtype == "int4" and card in _HOPPER else ""
+        raise BadInput(f"in_dtype must be one of {', '.join(takes)} on {card}, got {in_dtype!r}{cuda_cores}")
     instruction = check_shape(name, in_dtype, card)
     (rule,) = [rule for rule in rules if unit in rule.units]
     if out_dtype not in rule.min_exponent:

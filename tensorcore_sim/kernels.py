@@ -12,7 +12,7 @@ A5 one rounding: to f32 toward zero (fp8 inputs: to 14 significant bits, subnorm
    zero is -0.
 A6 a NaN, infinity times zero or infinities of both signs give the NaN 0x7FFFFFFF or 0x7FFF; else an infinity stays.
 
-A longer k is a chain of such adds, each taking the result before it as its C. int8 is exact, modulo 2**32.
+A longer k is a chain of such adds, each taking the result before it as its C. Integers are exact, modulo 2**32.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ type, half of a tf32. The group of the lowest columns lies in the lowest bits.
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from tensorcore_sim.instructions import check_shape
@@ -81,6 +83,21 @@ def thread_words(nibbles: np.ndarray, instruction: str, in_dtype: str) -> np.nda
         return halves[:8] | halves[8:] << np.uint32(16)
     words = pack(nibbles, 32)
     return np.stack([words[:8], words[8:]], axis=2).reshape(8, -1)
+
+
+def suppliers(instruction: str, in_dtype: str) -> list[tuple[int, int, tuple[int, ...], range]]:
+    """Return what each word of thread_words describes: (quad, place among its contributors, rows, groups).
+
+    Raises BadInput as contributors does.
+    """
+    found = []
+    for quad, place in product(range(8), range(len(contributors(instruction, in_dtype)))):
+        if in_dtype in WIDE_CELLS:
+            found.append((quad, place, (quad, quad + 8), range(4 * place, 4 * place + 4)))
+        else:
+            start = place // 2 * 8
+            found.append((quad, place, (quad + place % 2 * 8,), range(start, start + 8)))
+    return found
 
 
 def to_sm80(elements: np.ndarray) -> np.ndarray:

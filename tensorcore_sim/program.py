@@ -18,11 +18,11 @@ from workloads.errors import BadInput
 ROW_BYTES = 128  # of shared memory in one pass: 32 banks of 4 bytes (ldmatrix reads an 8 x 8 matrix of b16 in one)
 NOTHING = -1  # needs no result
 
-_BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8}
+BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8, "int4": 4}
 _CARD = {"ampere": "a100", "hopper": "h100"}
 _UNIT = {"ampere": "mma", "hopper": "wgmma"}
-# Dense shapes that are timed but have no arithmetic here (PTX ISA)
-_TIMED_ONLY = {"int4": ("mma.m16n8k32", "mma.m16n8k64"), "b1": ("mma.m16n8k128", "mma.m16n8k256")}
+# Shapes that are timed but have no arithmetic here (PTX ISA)
+_TIMED_ONLY = {"b1": ("mma.m16n8k128", "mma.m16n8k256")}
 
 
 class Kind(IntEnum):
@@ -75,6 +75,10 @@ def program(warps: Sequence[Sequence[Operation]], spec: Spec) -> Program:
         for name in ("kind", "hold", "floor", "port", "latency", "needs")
     }
     for w, operations in enumerate(warps):
+        if w and operations is warps[w - 1]:
+            for array in arrays.values():
+                array[w] = array[w - 1]
+            continue
         for i, operation in enumerate(operations):
             if not NOTHING <= operation.needs < i:
                 raise BadInput(f"needs must name an operation before its own, got {operation.needs} at {i} of warp {w}")
@@ -85,34 +89,39 @@ def program(warps: Sequence[Sequence[Operation]], spec: Spec) -> Program:
 
 def mma(name: str, in_dtype: str, spec: Spec) -> Operation:
     """Return an mma or mma.sp (S5); raises BadInput for one that the card lacks."""
-    found, rate = _checked(name, in_dtype, spec)
-    needed = Fraction(found.m * found.n * found.n_products * spec.n_subcores, rate)
+    found = _checked(name, in_dtype, spec)
+    return mma_of(found.m, found.n, found.k, found.n_products, in_dtype, spec)
+
+
+def mma_of(m: int, n: int, k: int, n_products: int, in_dtype: str, spec: Spec) -> Operation:
+    """Return an mma that keeps n_products of each k products (S5); sparse when that is not all."""
+    needed = Fraction(m * n * n_products * spec.n_subcores, rate(in_dtype, spec))
     n_passes = max(1, ceil(needed / Fraction(str(spec.pass_cycles))))
     compute = n_passes * ticks(spec, "pass_cycles")
-    hold = max(compute, ticks(spec, "sparse_floor_cycles")) if found.sparse else compute
+    hold = max(compute, ticks(spec, "sparse_floor_cycles")) if n_products < k else compute
     latency = ticks(spec, "first_pass_latency_cycles") + (n_passes - 1) * ticks(spec, "further_pass_latency_cycles")
-    return Operation(kind=Kind.MMA, hold=hold, floor=hold - compute, latency=latency, fma=found.m * found.n * found.k)
+    return Operation(kind=Kind.MMA, hold=hold, floor=hold - compute, latency=latency, fma=m * n * k)
 
 
 def wgmma(name: str, in_dtype: str, spec: Spec, a_from: str = "shared") -> Operation:
     """Return a wgmma or wgmma.sp (S8), A from "shared" memory (SS) or "registers" (RS); raises BadInput."""
-    found, rate = _checked(name, in_dtype, spec)
+    found = _checked(name, in_dtype, spec)
     if a_from not in ("shared", "registers"):
         raise BadInput(f"a_from must be shared or registers, got {a_from!r}")
-    hold = compute = ceil(TICKS * Fraction(found.m * found.n * found.n_products, rate))
-    elements = found.k * found.n
+    return wgmma_of(found.m, found.n, found.k, found.n_products, in_dtype, spec, a_from)
+
+
+def wgmma_of(m: int, n: int, k: int, n_products: int, in_dtype: str, spec: Spec, a_from: str) -> Operation:
+    """Return a wgmma that keeps n_products of each k products (S8)."""
+    hold = compute = ceil(TICKS * Fraction(m * n * n_products, rate(in_dtype, spec)))
+    elements = k * n
     if a_from == "shared":
-        elements += found.m * found.n_products
+        elements += m * n_products
     else:
         hold = max(hold, ticks(spec, "wgmma_rs_floor_cycles"))
-    port = ceil(Fraction(TICKS * elements * _BITS[in_dtype], 8 * spec.port_bytes_per_cycle))
+    port = ceil(Fraction(TICKS * elements * BITS[in_dtype], 8 * spec.port_bytes_per_cycle))
     return Operation(
-        kind=Kind.WGMMA,
-        hold=hold,
-        floor=hold - compute,
-        port=port,
-        latency=max(hold, port),
-        fma=found.m * found.n * found.k,
+        kind=Kind.WGMMA, hold=hold, floor=hold - compute, port=port, latency=max(hold, port), fma=m * n * k
     )
 
 
@@ -147,14 +156,18 @@ def ticks(spec: Spec, field: str) -> int:
     return int(found)
 
 
-def _checked(name: str, in_dtype: str, spec: Spec) -> tuple[Instruction, int]:
+def _checked(name: str, in_dtype: str, spec: Spec) -> Instruction:
     found = parse(name)
     unit = _UNIT[spec.architecture]
     if found.unit != unit:
         raise BadInput(f"instruction must be {unit} or {unit}.sp, which are timed on {spec.architecture}, got {name!r}")
     if name not in _TIMED_ONLY.get(in_dtype, ()):
         check_shape(name, in_dtype, _CARD[spec.architecture])
-    rate = spec.fma_per_cycle(in_dtype)
-    if not rate:
+    return found
+
+
+def rate(in_dtype: str, spec: Spec) -> int:
+    """Return the dense multiply-adds of the SM in a cycle; raises BadInput where the card lacks the format."""
+    if not (found := spec.fma_per_cycle(in_dtype)):
         raise BadInput(f"in_dtype {in_dtype!r} is not one of the tensor core's on {spec.architecture}")
-    return found, rate
+    return found

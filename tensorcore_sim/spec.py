@@ -1,24 +1,33 @@
-"""One streaming multiprocessor (SM) in numbers: all that instruction timing depends on, with source; the presets."""
+"""A card and the kernel that runs on it in numbers, each with its source: the SM, the memory, the tile; the presets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from cyclekit.spec import Spec as BaseSpec
-from cyclekit.spec import choice, number
+from cyclekit.spec import choice, number, switch
+from workloads.errors import BadInput
 
 SUN = "Sun et al., arXiv 2206.02874v3"
 LUO = "Luo et al., arXiv 2402.13499 and 2501.12084v2"
 WHITEPAPER = "A100 and H100 whitepapers and datasheets"
 FITTED = f"fitted by this project on the throughputs of {SUN}, docs/tensorcore.md"
 LAW = f"law derived from the latencies of {SUN}"
+LADDER = "fitted by this project on two rows of LLMCompass' A100 ladder, docs/tensorcore.md"
+SMALL = "fitted by this project on three rows of torchao PR 4730, docs/tensorcore.md"
+CHOICE = "the user's"
 
+IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4")
+SPARSITIES = ("dense", "2:4", "1:2", "1:4", "2:8", "4:8", "1:8", "2:16", "4:16", "8:16")
 TICKS = 10  # a cycle in units of the timeline: published times have tenths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec(BaseSpec):
-    """One SM. The defaults are A100's; times in cycles are whole tenths. A rate of 0: the card lacks the format."""
+    """One card and one kernel. The defaults are A100's; times in cycles are whole tenths.
+
+    A rate of 0: the card lacks the format. A tile or a number of stages of 0: the model chooses.
+    """
 
     architecture: str = choice(
         "ampere",
@@ -65,6 +74,64 @@ class Spec(BaseSpec):
         13.4, "least interval of a wgmma with A from registers", source=f"fitted on one point of {LUO}: m64n8k16 RS"
     )
 
+    n_sms: int = number(108, "SMs of the card", source=WHITEPAPER, minimum=1, maximum=4096)
+    n_sms_sharing_reads: int = number(
+        2,
+        "neighbouring SMs whose reads of the same data, on their way at once, L2 serves once",
+        source=f"{LADDER}: without it L2's measured rate could not feed the dense rates",
+        minimum=1,
+        maximum=64,
+    )
+    l2_bytes: int = number(40 * 2**20, "capacity of L2", source=WHITEPAPER)
+    l2_bytes_per_cycle: int = number(2008, "L2 reads and writes of the whole card in a cycle", source=LUO, minimum=1)
+    l2_latency_cycles: float = number(
+        282.3, "from L2's service to the data in shared memory: mean of near and far", source=LUO, minimum=0.1
+    )
+    hbm_gb_per_s: float = number(1555.0, "bandwidth of HBM", source=WHITEPAPER, minimum=1e-3)
+    hbm_share: float = number(
+        0.91, "share of it that kernels reach", source=f"{LUO}: 90 to 92%", minimum=1e-3, maximum=1
+    )
+    hbm_latency_cycles: float = number(
+        566.0, "from HBM's service to the data in shared memory", source=LUO, minimum=0.1
+    )
+    shared_bytes_of_block: int = number(163 * 1024, "shared memory that one block can have", source=WHITEPAPER)
+    launch_us: float = number(3.4, "from the call to the first instruction, and the end's notice", source=SMALL)
+    setup_us: float = number(
+        0.0, "of the host, in every call: 460 where cuSPARSELt's descriptors are not kept", source="PyTorch PR 177866"
+    )
+    k_step_overhead_cycles: float = number(
+        130.0, "what a k-step of a tile takes beyond its instructions: barrier, pointers", source=LADDER
+    )
+
+    in_dtype: str = choice("f16", "format of the operands", source=CHOICE, options=IN_DTYPES)
+    sparsity: str = choice(
+        "dense",
+        "how A (the weights) is stored: dense, the card's own 2:4, or N of M, which no card has",
+        source=CHOICE,
+        options=SPARSITIES,
+    )
+    int4_weights: bool = switch(
+        False, "A as int4 with an f16 scale for every scale_group of its k, dequantised in registers", source=CHOICE
+    )
+    scale_group: int = number(128, "weights under one scale, along k", source="Marlin, arXiv 2408.11743", minimum=1)
+    output_bytes: int = number(2, "of an element of the result in memory", source=CHOICE, minimum=1, maximum=8)
+    tile_m: int = number(0, "rows of A, and of the result, of one block", source=CHOICE, maximum=1024)
+    tile_n: int = number(0, "columns of B, and of the result, of one block", source=CHOICE, maximum=1024)
+    tile_k: int = number(0, "columns of A in a k-step", source=CHOICE, maximum=4096)
+    n_stages: int = number(0, "k-steps in shared memory at once", source=CHOICE, maximum=64)
+    raster_tiles: int = number(
+        8, "tiles along m of a band in which blocks are dealt", source="CUTLASS, threadblock swizzle", minimum=1
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.int4_weights and self.in_dtype not in ("f16", "bf16"):
+            raise BadInput(f"in_dtype must be f16 or bf16 with int4_weights, got {self.in_dtype!r}")
+
+    @property
+    def sparse(self) -> bool:
+        return self.sparsity != "dense"
+
     def fma_per_cycle(self, in_dtype: str) -> int:
         """Return the dense rate of an input format; 0 where the card lacks it."""
         family = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8"}.get(in_dtype, in_dtype)
@@ -79,19 +146,28 @@ _HOPPER = Spec(
     int8_fma_per_cycle=4096,
     int4_fma_per_cycle=0,
     b1_fma_per_cycle=0,
+    n_sms=132,
+    n_sms_sharing_reads=1,
+    l2_bytes=50 * 2**20,
+    l2_bytes_per_cycle=4472,
+    l2_latency_cycles=336.1,
+    hbm_gb_per_s=3350.0,
+    hbm_latency_cycles=656.0,
+    shared_bytes_of_block=227 * 1024,
 )
-# Of one SM, cards of a generation differ in their clock only; how many SMs there are, L2 and HBM are not modelled yet.
 PRESETS = {
     "a100-sxm-40gb": Spec(),
-    "a100-sxm-80gb": Spec(),
-    "h800-pcie": _HOPPER.replace(clock_mhz=1620.0),
+    "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0),
+    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0),
+    "h800-pcie": _HOPPER.replace(clock_mhz=1620.0, n_sms=114, hbm_gb_per_s=2039.0),
     "h100-sxm": _HOPPER.replace(clock_mhz=1830.0),
-    "h200-sxm": _HOPPER.replace(clock_mhz=1830.0),
+    "h200-sxm": _HOPPER.replace(clock_mhz=1830.0, hbm_gb_per_s=4800.0),
 }
 PRESET_NOTES = {
-    "a100-sxm-40gb": "A100 SXM4, 1,410 MHz",
-    "a100-sxm-80gb": "A100 SXM4, 1,410 MHz; its SM is the 40 GB card's",
+    "a100-sxm-40gb": "A100 SXM4 with HBM2, 1,410 MHz; latencies and L2's rate as measured on the PCIe card",
+    "a100-sxm-80gb": "A100 SXM4 with HBM2e, 1,410 MHz",
+    "a100-pcie-80gb": "A100 PCIe with HBM2e, 1,410 MHz; its 300 W are not modelled",
     "h800-pcie": "the card that Luo et al. measured, at the 1,620 MHz of its quoted peaks (it can run at 1,755)",
-    "h100-sxm": "the H800's cycles, at the 1,830 MHz that the quoted peaks imply",
-    "h200-sxm": "the H800's cycles, at the 1,830 MHz that the quoted peaks imply",
+    "h100-sxm": "the H800's cycles, 132 SMs with HBM3, at the 1,830 MHz that the quoted peaks imply",
+    "h200-sxm": "the H100's, with 141 GB of HBM3e",
 }

@@ -2,6 +2,6 @@
 
 from workloads.catalogue import load
 from workloads.errors import BadInput
-from workloads.records import Layer, Network, Workload
+from workloads.records import Layer, Network, Shape, Workload
 
-__all__ = ["BadInput", "Layer", "Network", "Workload", "load"]
+__all__ = ["BadInput", "Layer", "Network", "Shape", "Workload", "load"]

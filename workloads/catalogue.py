@@ -7,6 +7,7 @@ figures agree with the paper's. The two never mix, and the name says which one i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,7 @@ from workloads import address
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import read_table
 from workloads.readers import READERS
-from workloads.records import Network, Workload
+from workloads.records import Network, Shape, Workload
 
 CALIBRATED = "-calibrated"
 N_CHUNK_ROWS = 256  # rows drawn at a time, so that the largest layer needs little more than its own memory
@@ -84,10 +85,11 @@ def benchmarks() -> Mapping[str, Benchmark]:
     return {benchmark.name: benchmark for benchmark in (*published, *calibrated)}
 
 
-def load(name: str | Path) -> Workload | Network:
-    """Return a workload or network of the catalogue, or the workload that FILE or FILE:LAYER stands for.
+def load(name: str | Path) -> Workload | Network | Shape:
+    """Return a workload or network of the catalogue, what FILE or FILE:LAYER stands for, or the Shape MxNxK names.
 
-    Raises BadInput; workloads.address says what a file may hold and where its activations come from.
+    M outputs, N inputs of the batch, K inputs of the layer: a GEMM of [M, K] by [K, N]. Raises BadInput;
+    workloads.address says what a file may hold and where its activations come from.
     """
     name = str(name)
     if name in benchmarks():
@@ -97,9 +99,13 @@ def load(name: str | Path) -> Workload | Network:
     path, _ = address.split(name)
     if path.suffix.lower() in READERS or path.exists():
         return address.workload(name)
+    if re.fullmatch(r"\d+x\d+x\d+", name):
+        n_out, batch, n_in = map(int, name.split("x"))
+        return Shape(name=name, n_out=n_out, n_in=n_in, batch=batch)
     known = ", ".join(suffix for suffix in READERS if suffix != ".npz")
     raise BadInput(
-        f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or FILE:LAYER of {known}"
+        f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK, "
+        f"or FILE:LAYER of {known}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The records that the front-end hands on: a dense Layer, a compressed Workload, a Network of either."""
+"""The records that the front-end hands on: a dense Layer, a compressed Workload, its Shape alone, a Network."""
 
 from __future__ import annotations
 
@@ -132,6 +132,25 @@ class Workload(Layer):
     @property
     def batch(self) -> int:
         return self.activations.shape[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A layer of which only the sizes are known: enough for a machine whose time does not depend on values.
+
+    Raises BadInput for a size below 1.
+    """
+
+    name: str
+    n_out: int
+    n_in: int
+    batch: int
+    provenance: str = "sizes only"
+
+    def __post_init__(self):
+        for name in ("n_out", "n_in", "batch"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} must be at least 1, got {getattr(self, name)} in {self.name}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

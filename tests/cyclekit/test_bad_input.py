@@ -32,6 +32,22 @@ from cyclekit import commands, terminal
         ("run eie FILE --inputs two", "argument --inputs: must be a whole number of at least 1, got 'two'"),
         ("run eie FILE --frob", "unrecognized arguments: --frob; see 'zeroskip --help'"),
         ("run eie", "the following arguments are required: WORKLOAD; see 'zeroskip run --help'"),
+        ("explain eie FILE --row 4", "row must be from 0 to 3 in layer, got 4"),
+        ("explain eie FILE --column 6", "column must be from 0 to 5 in layer, got 6"),
+        ("explain eie FILE --row -1", "argument --row: must be a whole number of at least 0, got '-1'"),
+        ("explain eie FILE --column x", "argument --column: must be a whole number of at least 0, got 'x'"),
+        ("explain eie FILE --layer ip9", "unknown layer 'ip9': one of layer"),
+        ("explain eie lenet-300-100 --layer ip22", "unknown layer 'ip22', did you mean 'ip2'?"),
+        (
+            "explain eie FILE --preset silicon --set n_pes=1 --set spmat_bytes=1 --set refills=no",
+            "layer does not fit: ",
+        ),
+        ("explain tensorcore FILE --row 4", "row must be from 0 to 3 in layer, got 4"),
+        ("explain tensorcore FILE --set in_dtype=e4m3", "in_dtype 'e4m3' has no mma.sp on this ampere design"),
+        (
+            "explain tensorcore FULL --set sparsity=2:4",
+            "weights of full: matrix must be 2:4 for f16: the group at row 0, ",
+        ),
         ("list machine", "argument what: invalid choice: 'machine'"),
         ("rum eie FILE", "argument COMMAND: invalid choice: 'rum'"),
         ("", "the following arguments are required: COMMAND; see 'zeroskip --help'"),
@@ -40,8 +56,9 @@ from cyclekit import commands, terminal
         ("demo --out FILE/figures", "--out must name a folder, 'FILE/figures' cannot be one: Not a directory"),
     ],
 )
-def test_words_that_mean_nothing(refused, layer_npz, words, complaint):
-    argv = [word.replace("FILE", str(layer_npz)) for word in words.split()]
+def test_words_that_mean_nothing(refused, layer_npz, tmp_path, words, complaint):
+    np.savez(tmp_path / "full.npz", weights=np.ones((2, 4)), activations=np.ones(4))
+    argv = [word.replace("FILE", str(layer_npz)).replace("FULL", str(tmp_path / "full.npz")) for word in words.split()]
     assert refused(*argv).startswith(complaint.replace("FILE", str(layer_npz)))
 
 

@@ -135,6 +135,30 @@ def test_weights_of_many_values_are_shared_and_the_run_says_so(zeroskip, tmp_pat
     assert any("more than 15 distinct non-zero values: shared by exact k-means in 15" in note for note in notes), notes
 
 
+# zeroskip explain
+
+
+@pytest.mark.parametrize("name", ["eie", "tensorcore"])
+def test_explain_shows_the_tables_that_its_json_holds(zeroskip, layer_npz, name):
+    asked = ("explain", name, layer_npz, "--row", "3", "--column", "4")
+    found = as_json(zeroskip(*asked, "--json", "-"))
+    lines = zeroskip(*asked).out.splitlines()
+    for title, rows in found["tables"].items():
+        start = lines.index(title)
+        assert lines[start + 1].split() == " ".join(rows[0]).split()
+        for line, row in zip(lines[start + 2 :], rows, strict=False):
+            assert line.split() == " ".join(row.values()).split()
+    assert lines[-len(found["remarks"]) :] == found["remarks"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"), [((), "ip1"), (("--layer", "ip2"), "ip2"), (("--layer", "lenet-300-100/ip3"), "ip3")]
+)
+def test_explain_takes_a_layer_of_a_network(zeroskip, asked, name):
+    titles = as_json(zeroskip("explain", "eie", "lenet-300-100", "--json", "-", *asked))["tables"]
+    assert all(title.startswith(f"lenet-300-100/{name}: ") for title in titles)
+
+
 # JSON
 
 
@@ -260,7 +284,7 @@ def test_help_imports_nothing_heavy():
     assert not loaded & {"numpy", "scipy", "numba", "matplotlib", "simpy", "rich", "eie_sim"}
 
 
-@pytest.mark.parametrize("verb", ["list", "run", "validate", "demo"])
+@pytest.mark.parametrize("verb", ["list", "run", "explain", "validate", "demo"])
 def test_every_verb_has_help(installed_zeroskip, verb):
     ended = installed_zeroskip(verb, "--help")
     assert (ended.code, ended.err) == (0, "")

@@ -45,6 +45,12 @@ def test_an_installed_package_lists_its_presets(zeroskip):
     assert [(row["name"], row["spec"]["clock_mhz"]) for row in rows] == [("slow", 100), ("fast", 200)]
 
 
+def test_an_installed_package_explains(with_toy, layer_npz):
+    found = with_toy("explain", "toy", layer_npz, "--preset", "fast", "--row", "3", "--column", "4")
+    assert found["tables"] == {"One weight of layer": [{"row": "3", "column": "4", "weight": "0.25"}]}
+    assert found["remarks"] == ["at 200 MHz"]
+
+
 @pytest.mark.usefixtures("toy")
 def test_an_installed_package_is_validated(zeroskip, tmp_path):
     ended = zeroskip("validate", "toy", "--json", tmp_path / "toy.json", "--out", tmp_path / "figures")

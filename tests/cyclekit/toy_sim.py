@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cyclekit.machine import Demo, Machine
+from cyclekit.machine import Demo, Explanation, Machine, check_place
 from cyclekit.run import Run, identity
 from cyclekit.spec import Spec as BaseSpec
 from cyclekit.spec import number, switch
@@ -58,6 +58,12 @@ def demo(folder, *, short, progress):
     return Demo(tables={}, remarks=[f"short: {short}"], figures=[], validation=None, passed=True)
 
 
+def explain(layer, spec, row, column):
+    check_place(layer, row, column)
+    cell = {"row": str(row), "column": str(column), "weight": f"{layer.weights[row, column]:g}"}
+    return Explanation(tables={f"One weight of {layer.name}": [cell]}, remarks=[f"at {spec.clock_mhz:g} MHz"])
+
+
 MACHINE = Machine(
     name="toy",
     title="a toy",
@@ -71,5 +77,6 @@ MACHINE = Machine(
     validate=validate,
     draw_validation=draw_validation,
     demo=demo,
+    explain=explain,
     costs={"validate": (0.1, 1e6), "demo": (0.1, 1e6), "demo --short": (0.1, 1e6)},
 )

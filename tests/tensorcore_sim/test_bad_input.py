@@ -21,7 +21,16 @@ def f16(*shape):
         ({"card": "h1000"}, "unknown card 'h1000', did you mean 'h100'?"),
         ({"in_dtype": "fp16"}, "unknown in_dtype 'fp16', did you mean 'f16'?"),
         ({"out_dtype": "f64"}, "unknown out_dtype 'f64', did you mean"),
-        ({"in_dtype": "e4m3"}, "in_dtype must be one of bf16, f16, int8, tf32 on a100, got 'e4m3'"),
+        ({"in_dtype": "e4m3"}, "in_dtype must be one of bf16, f16, int4, int8, tf32 on a100, got 'e4m3'"),
+        (
+            {"in_dtype": "int4", "card": "h200"},
+            "bf16, e4m3, e5m2, f16, int8, tf32 on h200, got 'int4', whose mma compiles to CUDA cores there",
+        ),
+        (
+            {"in_dtype": "int4", "instruction": "mma.sp.m16n8k32"},
+            "must be mma.sp.m16n8k64 or mma.sp.m16n8k128 for int4",
+        ),
+        ({"in_dtype": "int4", "instruction": "mma.m16n8k32"}, "out_dtype must be s32 for int4 with mma on a100"),
         ({"in_dtype": "bf16", "out_dtype": "f16"}, "out_dtype must be f32 for bf16 with mma on a100, got 'f16'"),
         ({"out_dtype": "s32"}, "out_dtype must be f32 or f16 for f16 with mma on a100, got 's32'"),
         ({"instruction": "mma.m16n8k32"}, "must be mma.m16n8k8 or mma.m16n8k16 for f16 on a100, got 'mma.m16n8k32'"),

@@ -9,6 +9,7 @@ from tensorcore_sim.metadata import (
     from_sm80,
     from_sm90,
     pack,
+    suppliers,
     thread_words,
     to_sm80,
     to_sm90,
@@ -75,6 +76,12 @@ def test_every_index_of_a_tile_is_with_one_thread(instruction, in_dtype, threads
             expected = np.zeros((8, len(threads[0])), np.uint32)
             expected[row % 8, thread] = 15 << shift
             assert np.array_equal(thread_words(lone, instruction, in_dtype), expected)
+            told = [
+                (quad, place)
+                for quad, place, of, which in suppliers(instruction, in_dtype)
+                if row in of and group in which
+            ]
+            assert told == [(row % 8, thread)]
 
 
 def naive_sm80(elements):

@@ -1,0 +1,102 @@
+"""A first look at the tensor core: what 2:4 brings at which size and why not more, values checked, figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cyclekit.machine import Demo, Progress, quiet
+from tensorcore_sim import bounds, figures
+from tensorcore_sim.published import validate
+from tensorcore_sim.simulate import encode, simulate
+from tensorcore_sim.spec import PRESETS, Spec
+from tensorcore_sim.tiling import Problem
+from workloads.records import Shape, Workload
+
+CARDS = {"A100 SXM 80GB": "a100-sxm-80gb", "H100 SXM": "h100-sxm"}
+SIZES, SHORT_SIZES = (256, 512, 1024, 2048, 4096, 8192, 16384), (512, 2048, 4096)
+SHOWN = 3  # reasons in the table
+CHECKED = (256, 128, 512)  # m, n, k of the GEMM whose values are checked
+
+
+def demo(folder: Path, *, short: bool = False, progress: Progress = quiet) -> Demo:
+    """Run square f16 GEMMs dense and 2:4 on two cards, check the values of one, draw figures, validate."""
+    sizes = SHORT_SIZES if short else SIZES
+    runs, table = {}, []
+    for done, (card, preset) in enumerate(CARDS.items()):
+        for size in sizes:
+            progress(f"{card}, {size}", done * len(sizes) + sizes.index(size), len(CARDS) * len(sizes))
+            for sparsity in ("dense", "2:4"):
+                spec = PRESETS[preset].replace(sparsity=sparsity)
+                shape = Shape(name=f"{size}x{size}x{size}", n_out=size, n_in=size, batch=size)
+                runs[card, size, sparsity] = simulate(encode(shape, spec), None, spec)
+            table.append(_row(card, size, runs[card, size, "dense"], runs[card, size, "2:4"]))
+    check = _check()
+    card = next(iter(CARDS))
+    speed_ups = {name: [runs[name, size, "2:4"].measures["speed_up"] for size in sizes] for name in CARDS}
+    sparse = {f"{size:,}": runs[card, size, "2:4"] for size in sizes}
+    drawn = [
+        figures.draw_speed_ups(sizes, speed_ups, folder / "tensorcore_speed_up.png"),
+        figures.draw_losses(
+            sparse, folder / "tensorcore_losses.png", title=f"{card}, f16: time of 2:4 and what is in it"
+        ),
+        _draw_roofline(card, {size: (runs[card, size, "dense"], runs[card, size, "2:4"]) for size in sizes}, folder),
+    ]
+    m, n, k = CHECKED
+    share = check["largest_error_over_bound"]
+    return Demo(
+        tables={"tensorcore: square f16 GEMMs, 2:4 beside dense, and what keeps 2:4 from 2x": table},
+        remarks=[
+            f"values of a 2:4 GEMM of {m} x {n} x {k} beside float64: "
+            f"{'within' if check['passed'] else 'BEYOND'} the derived bound, at most {share:.2%} of it"
+        ],
+        figures=drawn,
+        validation=None if short else validate(progress),
+        passed=check["passed"],
+    )
+
+
+def _row(card: str, size: int, dense, sparse) -> dict[str, str]:
+    lost = {
+        name.removeprefix("lost_to_").removesuffix("_us"): value
+        for name, value in sparse.measures.items()
+        if name.startswith("lost_to_")
+    }
+    largest = sorted(lost, key=lost.get, reverse=True)[:SHOWN]
+    return {
+        "card": card,
+        "m = n = k": f"{size:,}",
+        "dense [us]": f"{dense.time_us:,.1f}",
+        "2:4 [us]": f"{sparse.time_us:,.1f}",
+        "dense TFLOPS": f"{dense.measures['dense_tflops']:,.0f}",
+        "2:4 TFLOPS": f"{sparse.measures['dense_tflops']:,.0f}",
+        "speed-up": f"{sparse.measures['speed_up']:.2f}",
+        "lost against 2x [us]": ", ".join(f"{name} {lost[name]:,.1f}" for name in largest),
+    }
+
+
+def _check() -> dict:
+    """Return how the values of a random 2:4 layer compare with the reference."""
+    m, n, k = CHECKED
+    rng = np.random.default_rng(24)
+    weights = rng.standard_normal((m, k), np.float32)
+    order = np.argsort(np.abs(weights).reshape(m, -1, 4), axis=2)
+    np.put_along_axis(weights.reshape(m, -1, 4), order[:, :, :2], 0, axis=2)
+    layer = Workload(name="random 2:4", weights=weights, activations=rng.standard_normal((n, k), np.float32))
+    spec = next(PRESETS[preset] for preset in CARDS.values()).replace(sparsity="2:4")
+    return simulate(encode(layer, spec), layer.activations, spec, check=True).check
+
+
+def _draw_roofline(card: str, runs: dict, folder: Path) -> Path:
+    spec = PRESETS[CARDS[card]]
+    gb_per_s = spec.hbm_gb_per_s * spec.hbm_share
+    peak = 2 * spec.f16_fma_per_cycle * spec.n_sms * spec.clock_mhz / 1e6
+    points: dict[str, list] = {"dense": [], "2:4": []}
+    for size, pair in runs.items():
+        for name, run in zip(points, pair, strict=True):
+            least = bounds.hbm_bytes(Problem(m=size, n=size, k=size), Spec(**run.spec))
+            points[name].append((2 * size**3 / least, run.measures["dense_tflops"], f"{size:,}"))
+    roofs = {"dense": (peak, gb_per_s), "2:4": (2 * peak, gb_per_s)}
+    title = f"{card}, f16, square GEMMs; {gb_per_s:,.0f} GB/s"
+    return figures.draw_roofline(roofs, points, folder / "tensorcore_roofline.png", title)

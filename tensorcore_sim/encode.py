@@ -1,0 +1,104 @@
+"""A layer as the tensor core takes it: weights rounded to the format, checked against the pattern; or sizes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cyclekit.machine import layers_and_inputs
+from cyclekit.run import identity
+from tensorcore_sim.image import compress
+from tensorcore_sim.operand import to_format, to_reals
+from tensorcore_sim.spec import Spec
+from tensorcore_sim.tiling import n_of_m
+from tensorcore_sim.what_if import compress as compress_n_of_m
+from workloads.errors import BadInput
+from workloads.records import Layer, Network, Shape, Workload
+
+INT4_MAX = 7
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Image:
+    """One layer's A operand.
+
+    bits: its values as patterns [out, in] of the format, None for a Shape; scale: what they are to be multiplied with.
+    stored: the fields of the Spec that it was encoded for. digest: of all this.
+    """
+
+    layer: Layer | Shape
+    bits: np.ndarray | None
+    scale: float
+    stored: dict[str, object]
+    digest: str
+    notes: tuple[str, ...]
+
+
+def encode(work: Workload | Shape | Network | Sequence[Workload | Shape], spec: Spec) -> Image | list[Image]:
+    """Encode a layer or a Shape: an Image; of a network or several layers, a list.
+
+    Reals are rounded to spec.in_dtype, scaled where it lacks their range; int4_weights in groups on their own grids.
+    Raises BadInput where a group holds more non-zeros than spec.sparsity allows, with its place.
+    """
+    if isinstance(work, Workload | Shape):
+        return _encode(work, spec)
+    layers = layers_and_inputs(work)[0] if isinstance(work, Network) else work
+    if not layers:
+        raise BadInput("workloads must hold at least one layer, got none")
+    return [_encode(layer, spec) for layer in layers]
+
+
+def stored(spec: Spec) -> dict[str, object]:
+    """Return what of a Spec the weights in memory depend on."""
+    return {name: getattr(spec, name) for name in ("in_dtype", "sparsity", "int4_weights", "scale_group")}
+
+
+def _encode(layer: Workload | Shape, spec: Spec) -> Image:
+    notes = () if spec.sparsity in ("dense", "2:4") else (f"{spec.sparsity} is a what-if: no card has it",)
+    if isinstance(layer, Shape):
+        return Image(
+            layer=layer,
+            bits=None,
+            scale=1.0,
+            stored=stored(spec),
+            digest=identity([layer.n_out, layer.n_in], stored(spec)),
+            notes=notes,
+        )
+    weights = _int4_groups(layer.weights, spec.scale_group) if spec.int4_weights else layer.weights
+    try:
+        bits, scale = to_format(weights, spec.in_dtype)
+        _check_pattern(bits, spec)
+    except BadInput as error:
+        raise BadInput(f"weights of {layer.name}: {error}") from None
+    return Image(
+        layer=layer,
+        bits=bits,
+        scale=scale,
+        stored=stored(spec),
+        digest=identity(bits, scale, stored(spec), *([layer.bias] if layer.bias is not None else []), layer.relu),
+        notes=notes,
+    )
+
+
+def _check_pattern(bits: np.ndarray, spec: Spec) -> None:
+    n, m = n_of_m(spec)
+    padded = np.pad(bits, ((0, 0), (0, -bits.shape[1] % max(m, 8))))
+    if spec.sparsity == "2:4":
+        compress(padded, spec.in_dtype)
+    elif spec.sparse:
+        compress_n_of_m(to_reals(padded, spec.in_dtype), n, m)
+
+
+def _int4_groups(weights: np.ndarray, group: int) -> np.ndarray:
+    """Return the weights rounded to nearest on a symmetric grid of 15 values with an f16 scale for each group of k."""
+    rounded = np.empty_like(weights)
+    for start in range(0, weights.shape[1], group):
+        block = weights[:, start : start + group].astype(np.float64)
+        scales = (np.abs(block).max(axis=1, keepdims=True) / INT4_MAX).astype(np.float16).astype(np.float64)
+        if not np.isfinite(scales).all():
+            raise BadInput(f"weights must be at most {INT4_MAX * 65504} in size for int4_weights, got a larger one")
+        scales[scales == 0] = 1.0
+        rounded[:, start : start + group] = np.clip(np.rint(block / scales), -INT4_MAX, INT4_MAX) * scales
+    return rounded

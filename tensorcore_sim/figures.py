@@ -1,0 +1,76 @@
+"""The tensor core's figures: the published values beside the simulated ones, and where sparsity's speed-up goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cyclekit import plots
+from cyclekit.run import Run
+from cyclekit.validation import Validation
+from tensorcore_sim.actions import SmState
+
+PAPERS = ("Sun et al.", "Luo et al.")
+
+
+def draw_validation(validation: Validation, folder: Path) -> list[Path]:
+    """Draw the errors of instructions and of GEMMs, and LLMCompass' ladder; return the files."""
+    drawn = [folder / f"tensorcore_{name}.png" for name in ("instructions", "gemms", "ladder")]
+    instructions = [row for row in validation.comparisons if row.source in PAPERS]
+    gemms = [row for row in validation.comparisons if row.source not in PAPERS]
+    plots.errors_by_row(instructions, drawn[0], title="Instructions: Sun et al. (A100), Luo et al. (H800)", band=5)
+    plots.errors_by_row(gemms, drawn[1], title="Whole GEMMs, and Sparseloop's counts", band=15)
+    ladder = validation.select(source="LLMCompass")
+    sizes = [[int(part) for part in row.layer.split(" x ")] for row in ladder]
+    ns, operations = [n for _, n, _ in sizes], [2 * m * n * k for m, n, k in sizes]
+    rates = {
+        name: [work / getattr(row, name) / 1e6 for work, row in zip(operations, ladder, strict=True)]
+        for name in ("simulated", "published")
+    }
+    plots.lines(
+        {"simulated": (ns, rates["simulated"])},
+        drawn[2],
+        title="A100, dense f16, M x 12288 x 12288",
+        x_label="M",
+        y_label="TFLOPS",
+        measured={"LLMCompass, measured": (ns, rates["published"])},
+    )
+    return drawn
+
+
+def draw_speed_ups(sizes: Sequence[int], speed_ups: Mapping[str, Sequence[float]], path: Path) -> Path:
+    """Draw the 2:4 speed-up of square GEMMs against their size, a line a card."""
+    plots.lines(
+        {name: (sizes, found) for name, found in speed_ups.items()},
+        path,
+        title="2:4 over dense, square GEMMs",
+        x_label="m = n = k",
+        y_label="speed-up [times]",
+        limit=("ideal", 2.0),
+    )
+    return path
+
+
+def draw_roofline(
+    roofs: Mapping[str, tuple[float, float]],
+    points: Mapping[str, Sequence[tuple[float, float, str]]],
+    path: Path,
+    title,
+) -> Path:
+    """Draw dense and sparse runs under their roofs."""
+    x_label = "operations of the dense product for each byte that must cross HBM [FLOP/B]"
+    plots.roofline(roofs, points, path, title=title, x_label=x_label)
+    return path
+
+
+def draw_losses(runs: Mapping[str, Run], path: Path, *, title: str) -> Path:
+    """Draw what keeps sparse runs from the ideal share of their dense times."""
+    bars = {}
+    for label, run in runs.items():
+        dense_us = run.measures["time_dense_us"]
+        bars[label] = {
+            state.name.lower(): 100 * run.measures[f"lost_to_{state.name.lower()}_us"] / dense_us for state in SmState
+        }
+    ideal = 100 / next(iter(runs.values())).measures["ideal_speed_up"]
+    plots.stacked_losses(bars, ("ideal", ideal), SmState, path, title=title, x_label="m = n = k")
+    return path

@@ -1,0 +1,190 @@
+"""One door, two engines: a layer, a batch of activations and a Spec in, a Run out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from cyclekit.machine import run_through
+from cyclekit.run import Run, identity
+from tensorcore_sim import bounds, card_events, card_schedule, reference
+from tensorcore_sim.actions import SmState
+from tensorcore_sim.arithmetic import gemm
+from tensorcore_sim.card_account import ledger
+from tensorcore_sim.encode import Image, encode, stored
+from tensorcore_sim.formats import FORMATS
+from tensorcore_sim.instructions import look_up
+from tensorcore_sim.mainloop import step
+from tensorcore_sim.operand import to_format
+from tensorcore_sim.plan import plan
+from tensorcore_sim.spec import Spec
+from tensorcore_sim.tiling import Problem, kept_share, n_of_m, tiling
+from workloads.errors import BadInput, did_you_mean
+from workloads.records import Shape, checked_array
+
+__all__ = ["ENGINES", "NAME", "encode", "estimate", "simulate", "time_gemm"]
+
+NAME = "tensorcore"
+ENGINES = {"schedule": card_schedule.timeline, "events": card_events.timeline}
+MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
+CARD = {"ampere": "a100", "hopper": "h100"}  # whose arithmetic an architecture has
+
+
+def simulate(
+    image: Image | Sequence[Image],
+    activations: np.ndarray | Run | None,
+    spec: Spec,
+    *,
+    engine: str = "schedule",
+    check: bool = False,
+    index: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Run | list[Run]:
+    """Run a layer: activations f32[in] or f32[batch, in] give a Run of the whole batch.
+
+    Reals are rounded to spec.in_dtype on the way in, scaled where it lacks their range. A Run in place of activations:
+    its outputs enter. None: the image is of a Shape, and only time is found. A list of images is a network, one Run
+    each. engine: "schedule" (jitted) or "events" (SimPy); the results are the same. check: compare the values with the
+    reference. Raises BadInput.
+    """
+    if not isinstance(image, Image):
+        return list(run_through(simulate, image, [activations], spec, engine=engine, check=check))
+    if image.stored != stored(spec):
+        raise BadInput(f"the image was encoded for {image.stored}, encode it again for {stored(spec)}")
+    layer = image.layer
+    inputs = _inputs(layer, activations)
+    problem = Problem(m=layer.n_out, n=layer.batch if inputs is None else len(inputs), k=layer.n_in)
+    timeline, books, measures = time_gemm(problem, spec, engine=engine)
+    progress(0.5)
+    outputs, checked, operand = None, None, problem.n
+    if inputs is not None:
+        operand, scale = to_format(inputs, spec.in_dtype)
+        outputs, checked = _values(image, operand, scale, spec, check)
+    useful = int(books.states["sm"][1][:, SmState.COMPUTE].sum())
+    return Run(
+        machine=NAME,
+        workload=layer.name,
+        input=index,
+        engine=engine,
+        spec=spec.as_dict(),
+        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, operand),
+        cycles=books.cycles,
+        time_us=books.cycles / spec.clock_mhz,
+        load_balance=useful / (spec.n_sms * books.cycles),
+        actions=books.actions,
+        states=books.totals(),
+        output_sha256="" if outputs is None else hashlib.sha256(outputs.astype("<f4").tobytes()).hexdigest(),
+        check=checked,
+        measures=measures,
+        notes=image.notes,
+        outputs=outputs,
+        timeline=timeline,
+        ledger=books,
+    )
+
+
+def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baseline: bool = True):
+    """Return (CardTimeline, Ledger, measures) of a GEMM; with baseline, a sparse or int4 one beside the dense one.
+
+    What keeps it from the ideal speed-up, lost_to_REASON_us, is the mean over the SMs of the time spent for a reason
+    beyond an ideal share of the dense one's; with the speed-up's own definition these sum to what is lost.
+    """
+    if engine not in ENGINES:
+        raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
+    timeline, books, found = _play(problem, spec, engine)
+    time_us = books.cycles / spec.clock_mhz
+    operations = 2 * problem.m * problem.n * problem.k
+    measures: dict[str, float | str] = {
+        "gemm": f"{problem.m} x {problem.n} x {problem.k}, {spec.in_dtype}",
+        "tile": str(found),
+        "padding_%": 100 * (1 - problem.m * problem.n * problem.k / _padded(problem, found)),
+        "dense_tflops": operations / time_us / 1e6,
+        "least_time_us": bounds.time_us(problem, spec),
+    }
+    if baseline and (spec.sparse or spec.int4_weights):
+        own_tile = dict.fromkeys(("tile_m", "tile_n", "tile_k", "n_stages"), 0)
+        dense = spec.replace(sparsity="dense", int4_weights=False, setup_us=0.0, **own_tile)
+        _, dense_books, dense_tiling = _play(problem, dense, engine)
+        dense_us = dense_books.cycles / spec.clock_mhz
+        measures |= {"time_dense_us": dense_us, "tile_dense": str(dense_tiling), "speed_up": dense_us / time_us}
+    if baseline and spec.sparse:
+        ideal = float(kept_share(spec))
+        measures["ideal_speed_up"] = 1 / ideal
+        for state in SmState:
+            spent, spent_dense = (b.states["sm"][1][:, state].mean() for b in (books, dense_books))
+            measures[f"lost_to_{state.name.lower()}_us"] = float(spent - ideal * spent_dense) / spec.clock_mhz
+    return timeline, books, measures
+
+
+def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple[float, int]:
+    """Return about how many seconds and bytes encoding the layers and running their batch takes.
+
+    From what benchmarks/bench_tensorcore.py measures on two shared cores, and 200 MB for Python with its libraries.
+    """
+    seconds, most = 1.0, 0.0
+    for layer in layers:
+        problem = Problem(m=layer.n_out, n=layer.batch, k=layer.n_in)
+        found = tiling(problem, spec)
+        n_steps = _padded(problem, found) // (found.tile_m * found.tile_n * found.tile_k)
+        seconds += n_steps * (6e-5 if engine == "events" else 4e-7) * (1 + spec.sparse)
+        values = 0 if isinstance(layer, Shape) else problem.m * problem.n * problem.k * float(kept_share(spec))
+        seconds += values * 1e-8
+        stored_values = 0 if isinstance(layer, Shape) else 12 * problem.m * problem.k
+        most = max(most, 60 * n_steps + stored_values)
+    return seconds, int(200e6 + most)
+
+
+def _play(problem: Problem, spec: Spec, engine: str):
+    found = tiling(problem, spec)
+    cost = step(found, spec, engine)
+    made = plan(problem, found, cost.ticks, spec)
+    timeline = ENGINES[engine](made)
+    return timeline, ledger(timeline, made, problem, found, cost, spec), found
+
+
+def _padded(problem: Problem, found) -> int:
+    pairs = ((problem.m, found.tile_m), (problem.n, found.tile_n), (problem.k, found.tile_k))
+    sizes = [-(-length // tile) * tile for length, tile in pairs]
+    return sizes[0] * sizes[1] * sizes[2]
+
+
+def _inputs(layer, activations: np.ndarray | Run | None) -> np.ndarray | None:
+    if isinstance(layer, Shape):
+        if activations is not None and not (isinstance(activations, Run) and activations.outputs is None):
+            raise BadInput(f"activations must be None for {layer.name}, a shape without values")
+        return None
+    if isinstance(activations, Run):
+        activations = activations.outputs
+    inputs = np.atleast_2d(checked_array("activations", activations, (1, 2)))
+    if inputs.shape[1] != layer.n_in:
+        raise BadInput(f"activations must be f32[batch, {layer.n_in}] for {layer.name}, got shape {inputs.shape}")
+    return inputs
+
+
+def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: bool):
+    """Return the outputs f32[batch, out], and how the sums compared with the reference if asked."""
+    card, name = CARD[spec.architecture], _instruction(spec)
+    integer = not FORMATS[spec.in_dtype].is_float
+    out = "s32" if integer else "f32"
+    columns = np.ascontiguousarray(operand.T)
+    start = np.zeros((len(image.bits), len(operand)), np.int32 if integer else np.float32)
+    pattern = None if spec.sparsity in ("dense", "2:4") else n_of_m(spec)
+    how = {"card": card, "in_dtype": spec.in_dtype, "out_dtype": out, "instruction": name, "pattern": pattern}
+    sums = gemm(image.bits, columns, start, **how)
+    _, rule = look_up(card, spec.in_dtype, out, name)
+    checked = reference.check(image.bits, columns, sums, spec.in_dtype, rule) if check else None
+    outputs = (sums.T * np.float64(image.scale * scale)).astype(np.float32)
+    if image.layer.bias is not None:
+        outputs += image.layer.bias
+    return np.maximum(outputs, 0) if image.layer.relu else outputs, checked
+
+
+def _instruction(spec: Spec) -> str:
+    """Return the instruction whose order of adding the values follow: the one with the larger k."""
+    family = "wgmma" if spec.architecture == "hopper" else "mma"
+    shape = {"wgmma": "m64n256", "mma": "m16n8"}[family]
+    width = {"tf32": 8, "f16": 16, "bf16": 16, "int4": 64}.get(spec.in_dtype, 32)
+    sparse = spec.sparsity == "2:4"
+    return f"{family}{'.sp' if sparse else ''}.{shape}k{2 * width if sparse else width}"
