@@ -7,6 +7,7 @@ from scipy.linalg import LinAlgError, cholesky, lapack
 
 from workloads.errors import BadInput
 from workloads.quantise import Quantised, grid_scales, group_size, largest_code
+from workloads.ranks import checked_density, checked_n_m, largest
 from workloads.records import checked_array
 
 # Inputs whose mask is chosen at once, and whose errors reach the later inputs at once; SparseGPT, part 3.4.
@@ -101,7 +102,7 @@ def optimal_brain_surgeon(
     """
     weights, hessian = _checked(weights, hessian)
     n_in = weights.shape[1]
-    n_removed = n_in - round(_checked_density(density) * n_in)
+    n_removed = n_in - round(checked_density(density) * n_in)
     start = inverse_factor(hessian, damping)
     start = start.T @ start
     kept = _living(weights, hessian).T
@@ -152,7 +153,7 @@ class _Chooser:
         self.density, self.n_m = density, n_m
         if n_m is None:
             self.step = BLOCK
-            _checked_density(density)
+            checked_density(density)
         else:
             self.n, self.step = checked_n_m(n_m, n_in)
 
@@ -225,36 +226,9 @@ def _sweep(
         values[stop:] -= factor[start:stop, stop:].T @ errors[start:stop]
 
 
-def largest(scores: np.ndarray, n: int) -> np.ndarray:
-    """Return bool[rows, items]: True for the n largest scores of each row, the earlier of equals."""
-    if n <= 0:
-        return np.zeros(scores.shape, bool)
-    edge = -np.partition(-scores, n - 1, axis=1)[:, n - 1 : n]
-    above, ties = scores > edge, scores == edge
-    return above | (ties & (np.cumsum(ties, axis=1) <= n - above.sum(axis=1, keepdims=True)))
-
-
-def checked_n_m(n_m: tuple[int, int], n_in: int) -> tuple[int, int]:
-    """Return n and m. Raises BadInput where they are no pattern of rows of n_in weights."""
-    try:
-        n, m = n_m
-        sound = n in range(1, m + 1) and n_in % m == 0
-    except (TypeError, ValueError):
-        sound = False
-    if not sound:
-        raise BadInput(f"n_m must be (n, m) with 1 <= n <= m and m a divisor of the {n_in} inputs, got {n_m!r}")
-    return int(n), int(m)
-
-
 def _living(weights: np.ndarray, hessian: np.ndarray) -> np.ndarray:
     """Return bool[in, out]: the weights that are not 0, on inputs that were not always 0."""
     return (weights != 0).T & (np.diag(hessian) > 0)[:, None]
-
-
-def _checked_density(density: float) -> float:
-    if isinstance(density, bool) or not isinstance(density, Real) or not 0 < density <= 1:
-        raise BadInput(f"density must be a number above 0 and at most 1, got {density!r}")
-    return float(density)
 
 
 def _checked(weights: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

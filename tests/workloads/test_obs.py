@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from workloads import obs
 from workloads.errors import BadInput
-from workloads.obs import gptq, hessian, inverse_factor, largest, optimal_brain_surgeon, sparsegpt
+from workloads.obs import gptq, hessian, inverse_factor, optimal_brain_surgeon, sparsegpt
 from workloads.prune import magnitude_mask
 from workloads.quantise import round_to_nearest
+from workloads.ranks import largest
 
 SEEDS = st.integers(0, 10**6)
 
