@@ -40,19 +40,12 @@ def sparsegpt(
     what is added to the Hessian's diagonal, as a share of its mean. Weights on inputs that were always 0 become 0, and
     zeros stay zero. Raises BadInput. Source: SparseGPT, Frantar and Alistarh 2023.
     """
-    given = [name for name, value in (("density", density), ("n_m", n_m), ("mask", mask)) if value is not None]
-    if len(given) != 1:
-        raise BadInput(f"exactly one of density, n_m and mask must be given, got {' and '.join(given) or 'none'}")
+    if sum(asked is not None for asked in (density, n_m, mask)) != 1:
+        raise BadInput("exactly one of density, n_m and mask must be given")
     weights, hessian = _checked(weights, hessian)
-    kept = _living(weights, hessian)
-    if mask is not None:
-        mask = np.asarray(mask)
-        if mask.dtype != bool or mask.shape != weights.shape:
-            raise BadInput(f"mask must be bool{list(weights.shape)}, got {mask.dtype}{list(mask.shape)}")
-        kept &= mask.T
+    kept = _free(weights, hessian, mask)
     values = weights.T.astype(np.float64)
-    choose = _Chooser(weights.shape, density, n_m) if mask is None else None
-    _sweep(values, inverse_factor(hessian, damping), kept, choose)
+    _sweep(values, inverse_factor(hessian, damping), kept, _chooser(weights.shape, density, n_m))
     return np.ascontiguousarray(values.T, dtype=np.float32)
 
 
@@ -65,27 +58,27 @@ def gptq(
     act_order: bool = False,
     density: float | None = None,
     n_m: tuple[int, int] | None = None,
+    mask: np.ndarray | None = None,
     damping: float = DAMPING,
 ) -> Quantised:
     """Return the weights rounded one input after another, each error compensated by the inputs that follow.
 
-    weights, hessian, damping: see `sparsegpt`; bits, per: see `round_to_nearest`. With density or n_m it prunes in the
-    same sweep. act_order: go by falling diagonal of the Hessian. A grid's scale is taken when the sweep reaches it,
-    from the weights as they are by then; with act_order, which comes to a group's inputs at different times, from the
-    weights given. Zeros stay zero. Raises BadInput. Source: GPTQ, Frantar et al. 2023.
+    weights, hessian, damping: see `sparsegpt`; bits, per: see `round_to_nearest`. With density, n_m or mask it prunes
+    in the same sweep. act_order: go by falling diagonal of the Hessian. A grid's scale is taken when the sweep reaches
+    it, from the weights as they are by then; with act_order, which comes to a group's inputs at different times, from
+    the weights given. Zeros stay zero. Raises BadInput. Source: GPTQ, Frantar et al. 2023.
     """
-    if density is not None and n_m is not None:
-        raise BadInput(f"at most one of density and n_m may be given, got density={density!r} and n_m={n_m!r}")
+    if sum(asked is not None for asked in (density, n_m, mask)) > 1:
+        raise BadInput("at most one of density, n_m and mask may be given")
     if act_order and n_m is not None:
         raise BadInput(f"act_order must be False with n_m={n_m!r}, whose groups need their inputs in order, got True")
     weights, hessian = _checked(weights, hessian)
     order = np.argsort(-np.diag(hessian), kind="stable") if act_order else np.arange(len(hessian))
-    grid = _Grid(weights, bits, per, order, is_static=act_order)
-    kept = _living(weights, hessian)[order]
-    values = weights.T[order].astype(np.float64)
+    kept = _free(weights, hessian, mask)
+    grid = _Grid(weights * kept.T, bits, per, order, is_static=act_order)
+    kept, values = kept[order], weights.T[order].astype(np.float64)
     factor = inverse_factor(hessian[np.ix_(order, order)], damping)
-    choose = None if density is None and n_m is None else _Chooser(weights.shape, density, n_m)
-    _sweep(values, factor, kept, choose, grid)
+    _sweep(values, factor, kept, _chooser(weights.shape, density, n_m), grid)
     codes = np.empty_like(grid.codes)
     codes[order] = grid.codes
     return Quantised(bits=bits, codes=np.ascontiguousarray(codes.T), scales=grid.scales)
@@ -105,7 +98,7 @@ def optimal_brain_surgeon(
     n_removed = n_in - round(checked_density(density) * n_in)
     start = inverse_factor(hessian, damping)
     start = start.T @ start
-    kept = _living(weights, hessian).T
+    kept = _free(weights, hessian).T
     values = weights.astype(np.float64)
     for row, left in zip(values, kept, strict=True):
         inverse = start.copy()
@@ -226,9 +219,19 @@ def _sweep(
         values[stop:] -= factor[start:stop, stop:].T @ errors[start:stop]
 
 
-def _living(weights: np.ndarray, hessian: np.ndarray) -> np.ndarray:
-    """Return bool[in, out]: the weights that are not 0, on inputs that were not always 0."""
-    return (weights != 0).T & (np.diag(hessian) > 0)[:, None]
+def _chooser(shape: tuple[int, int], density: float | None, n_m: tuple[int, int] | None) -> _Chooser | None:
+    return None if density is None and n_m is None else _Chooser(shape, density, n_m)
+
+
+def _free(weights: np.ndarray, hessian: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """Return bool[in, out]: the weights that may stay: in the mask, not 0, and on inputs that were not always 0."""
+    free = (weights != 0).T & (np.diag(hessian) > 0)[:, None]
+    if mask is None:
+        return free
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != weights.shape:
+        raise BadInput(f"mask must be bool{list(weights.shape)}, got {mask.dtype}{list(mask.shape)}")
+    return free & mask.T
 
 
 def _checked(weights: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -236,4 +239,6 @@ def _checked(weights: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.n
     hessian, n_in = np.asarray(hessian, np.float64), weights.shape[1]
     if hessian.shape != (n_in, n_in) or not np.isfinite(hessian).all():
         raise BadInput(f"hessian must be finite f64[{n_in}, {n_in}] for weights {weights.shape}, got {hessian.shape}")
+    if np.abs(hessian - hessian.T).max() > 1e-6 * np.abs(hessian).max():
+        raise BadInput("hessian must be symmetric, got one that is not")
     return weights, hessian

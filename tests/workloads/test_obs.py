@@ -119,6 +119,7 @@ def test_the_diagonal_of_the_factor_is_the_inverse_of_the_hessian_that_is_left(s
         {"bits": 3, "group": 4},
         {"bits": 3, "n_m": (2, 4)},
         {"bits": 4, "density": 0.5},
+        {"bits": 4, "mask": np.arange(24).reshape(3, 8) % 3 > 0},
     ],
     ids=str,
 )
@@ -216,6 +217,15 @@ def test_pruned_zeros_stay_zero_when_rounding_follows_pruning():
     assert (gptq(pruned, h, bits=4).codes[pruned == 0] == 0).all()
 
 
+def test_weights_that_go_take_no_part_in_a_grid():
+    weights, inputs = layer(4)
+    inputs[:, 6], weights[:, 6], weights[1, 0] = 0, 100, 50
+    mask = np.ones(weights.shape, bool)
+    mask[1, 0] = False
+    for act_order in (False, True):
+        assert gptq(weights, hessian(inputs), bits=4, mask=mask, act_order=act_order).scales.max() < 1
+
+
 def test_compensation_beats_leaving_the_others_alone():
     # 64 inputs driven by 16 causes: what one input loses the others can give.
     rng = np.random.default_rng(0)
@@ -251,14 +261,15 @@ W, H = np.ones((2, 8), np.float32), np.eye(8)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: sparsegpt(W, H), "exactly one of density, n_m and mask must be given, got none"),
-        (lambda: sparsegpt(W, H, density=0.5, mask=W > 0), "exactly one .* got density and mask"),
+        (lambda: sparsegpt(W, H), "exactly one of density, n_m and mask must be given"),
+        (lambda: sparsegpt(W, H, density=0.5, mask=W > 0), "exactly one of density, n_m and mask must be given"),
         (lambda: sparsegpt(W, H, density=0), "density must be a number above 0 and at most 1, got 0"),
         (lambda: sparsegpt(W, H, n_m=(2, 3)), r"n_m must be .* a divisor of the 8 inputs, got \(2, 3\)"),
         (lambda: sparsegpt(W, H, n_m=(5, 4)), r"n_m must be .*, got \(5, 4\)"),
         (lambda: sparsegpt(W, H, n_m="2:4"), "n_m must be .*, got '2:4'"),
         (lambda: sparsegpt(W, H, mask=W), r"mask must be bool\[2, 8\], got float32\[2, 8\]"),
         (lambda: sparsegpt(W, np.eye(7), density=0.5), r"hessian must be finite f64\[8, 8\] .* got \(7, 7\)"),
+        (lambda: sparsegpt(W, np.tri(8), density=0.5), "hessian must be symmetric"),
         (lambda: sparsegpt(W, -H, density=0.5), "mean diagonal above 0"),
         (lambda: sparsegpt(W, H, density=0.5, damping=-1), "damping must be at least 0"),
         (lambda: sparsegpt(W, H - 0.5, density=0.5), "hessian must be positive definite once damped by 0.01"),
@@ -266,7 +277,7 @@ W, H = np.ones((2, 8), np.float32), np.eye(8)
         (lambda: gptq(W, H, bits=1), "bits must be 2 to 8, got 1"),
         (lambda: gptq(W, H, bits=4, per=3), "per must be .* divides 8 inputs, got 3"),
         (lambda: gptq(W, H, bits=4, n_m=(2, 4), act_order=True), "act_order must be False with n_m"),
-        (lambda: gptq(W, H, bits=4, n_m=(2, 4), density=0.5), "at most one of density and n_m"),
+        (lambda: gptq(W, H, bits=4, n_m=(2, 4), density=0.5), "at most one of density, n_m and mask may be given"),
         (lambda: optimal_brain_surgeon(W, H, 2), "density must be a number above 0 and at most 1, got 2"),
         (lambda: hessian(np.array([[np.inf]])), "inputs must be finite"),
     ],
