@@ -108,7 +108,7 @@ class _Search:
         own = np.arange(n_in // m)
         while True:
             kept = self.kept_if.diagonal()
-            gains = self.kept_if + self.kept_if.T
+            gains = np.add(self.kept_if, self.kept_if.T, order="C")  # so that the reshape below is a view
             gains -= kept
             gains -= kept[:, None]
             gains.reshape(len(own), m, len(own), m)[own, :, own] = 0

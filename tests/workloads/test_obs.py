@@ -176,6 +176,7 @@ def test_act_order_is_the_sweep_over_inputs_reordered(seed):
 
 
 @given(SEEDS, st.floats(0.05, 1))
+@settings(max_examples=25)
 def test_exactly_the_asked_share_stays_over_all_blocks(seed, density):
     weights, inputs = layer(seed, n_out=3, n_in=300, n_samples=40)
     assert np.count_nonzero(sparsegpt(weights, hessian(inputs), density=density)) == round(density * 900)
