@@ -10,9 +10,6 @@ inline void check(cudaError_t error, const char *where) {
   std::exit(1);
 }
 
-// Makes the compiler take a word for unknown from here on: it stays in a register of its own, before what follows.
-__device__ inline void settle(uint32_t &word) { asm volatile("" : "+r"(word)::"memory"); }
-
 // Shared-memory matrix without swizzle, K-major: core matrices of 8 rows x 16 bytes lie back to back along k, then the
 // next 8 rows (PTX ISA, "Matrix Descriptor": start, leading and stride byte offsets in units of 16 bytes).
 __device__ inline uint64_t descriptor(const void *matrix, int k_bytes) {

@@ -17,13 +17,16 @@ constexpr uint32_t LEGAL_METADATA = 0x44444444;  // the first two of every four
 
 template <class I, int ILP>
 __global__ void loop(long long *times, uint32_t *results) {
+  // Read again for every word: known zeros would be moved into registers anew in every iteration.
+  __shared__ volatile uint32_t zero;
+  zero = 0;
+  __syncthreads();
   uint32_t a[I::A], b[I::B], d[ILP][I::C];
-  for (uint32_t &word : a) settle(word = 0);
-  for (uint32_t &word : b) settle(word = 0);
+  for (uint32_t &word : a) word = zero;
+  for (uint32_t &word : b) word = zero;
   for (auto &chain : d)
-    for (uint32_t &word : chain) settle(word = 0);
-  uint32_t e = LEGAL_METADATA;
-  settle(e);
+    for (uint32_t &word : chain) word = zero;
+  const uint32_t e = LEGAL_METADATA + zero;
   __syncthreads();
   const long long start = clock64();
 #pragma unroll 1
