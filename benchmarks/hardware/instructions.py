@@ -105,7 +105,7 @@ VECTORS = (
     *_mma("tf32", "f32", "mma.m16n8k8", "mma.sp.m16n8k8", "mma.sp.m16n8k16"),
     *_mma("e4m3", "f32", "mma.m16n8k32", "mma.sp.m16n8k64"),
     *_mma("e5m2", "f32", "mma.sp.m16n8k64"),
-    *_mma("e4m3", "f16", "mma.m16n8k32"),  # mma.sp has no such form before compute capability 12.0 (ptxas 13.0)
+    *_mma("e4m3", "f16", "mma.m16n8k32"),  # ptxas 13.0 takes the mma.sp form for sm_120a only
     *_mma("f16", "f32", "wgmma.m64n16k16", "wgmma.sp.m64n8k32"),
     *_mma("f16", "f16", "wgmma.sp.m64n8k32"),
     *_mma("bf16", "f32", "wgmma.sp.m64n8k32"),

@@ -29,7 +29,7 @@ FAMILIES = {
     "large": "the largest finite exponents: overflow",
     "infinite": "infinities and NaNs among random values",
 }
-TILES = 4  # of each family
+ROWS = 64  # of each family: four tiles of mma, one of wgmma
 _WIDE = {"f16": 14, "bf16": 40, "tf32": 40, "e4m3": 6, "e5m2": 14}
 _WHOLE = np.arange(-4, 5).astype(np.float32)
 
@@ -50,11 +50,12 @@ class Tiles:
 
 
 def make(measured: Measured, seed: int = 0) -> Tiles:
-    """Return TILES tiles of each family; the same seed gives the same tiles."""
+    """Return ROWS rows of each family, as tiles; the same seed gives the same tiles."""
     shape = measured.shape
+    n_tiles = ROWS // shape.m
     made = []
     for place, family in enumerate(FAMILIES):
-        for repeat in range(TILES):
+        for repeat in range(n_tiles):
             rng = np.random.default_rng([seed, place, repeat])
             nibbles = _nibbles(rng, measured, same_rows=family == "cancelling")
             kept = (shape.m, shape.n_products)
@@ -63,7 +64,7 @@ def make(measured: Measured, seed: int = 0) -> Tiles:
                 _cancel(a, b, _columns(a, nibbles, measured)[0])
             made.append((a, nibbles, b, c))
     values, nibbles, b, c = (np.stack(arrays) for arrays in zip(*made, strict=True))
-    return Tiles(values=values, nibbles=nibbles, b=b, c=c, family=np.repeat(list(FAMILIES), TILES))
+    return Tiles(values=values, nibbles=nibbles, b=b, c=c, family=np.repeat(list(FAMILIES), n_tiles))
 
 
 def records(tiles: Tiles, measured: Measured) -> np.ndarray:

@@ -17,7 +17,7 @@ def of_family(row: Measured, family: str):
     """Return [A, B, C] of the tiles of a family, each with its format's name."""
     tiles = vectors.make(row)
     chosen = tiles.family == family
-    assert chosen.sum() == vectors.TILES
+    assert chosen.sum() * row.shape.m == vectors.ROWS
     return [(tiles.values[chosen], row.in_dtype), (tiles.b[chosen], row.in_dtype), (tiles.c[chosen], row.out_dtype)]
 
 
@@ -97,9 +97,9 @@ def test_cancelling_has_pairs_of_products_that_sum_to_zero_but_one(row):
     tiles = vectors.make(row)
     a, b, _ = vectors.flat(tiles, row)
     half = a.shape[1] // 2
-    per_tile = row.shape.m * row.shape.n
-    first = list(vectors.FAMILIES).index("cancelling") * vectors.TILES * per_tile
-    for element in range(first, first + vectors.TILES * per_tile, 37):
+    per_family = vectors.ROWS * row.shape.n
+    first = list(vectors.FAMILIES).index("cancelling") * per_family
+    for element in range(first, first + per_family, 37):
         products = [
             decode(int(x), row.in_dtype)[0] * decode(int(y), row.in_dtype)[0]
             for x, y in zip(a[element], b[element], strict=True)
@@ -131,7 +131,7 @@ def test_a_record_holds_what_a_thread_holds_and_results_reads_c_back(row):
     tiles = vectors.make(row)
     records = vectors.records(tiles, row)
     n_a, n_b, n_c = row.n_registers
-    assert records.shape == (len(vectors.FAMILIES) * vectors.TILES, row.n_threads, n_a + n_b + 1 + n_c)
+    assert records.shape == (len(vectors.FAMILIES) * vectors.ROWS // row.shape.m, row.n_threads, n_a + n_b + 1 + n_c)
     assert np.array_equal(vectors.results(records[:, :, -n_c:].ravel(), row), tiles.c)
 
 
