@@ -50,6 +50,7 @@ template <class I, int ILP>
 void measure(long long *times, uint32_t *results) {
   for (int warps : WARPS) {
     for (int repeat = 0; repeat < 2; ++repeat) loop<I, ILP><<<1, 32 * warps>>>(times, results);  // the first warms up
+    check(cudaGetLastError(), I::KEY);
     check(cudaDeviceSynchronize(), I::KEY);
     long long first = LLONG_MAX, last = 0;
     for (int warp = 0; warp < warps; ++warp) {

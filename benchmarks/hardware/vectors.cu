@@ -42,6 +42,7 @@ void run(const std::vector<uint32_t> &input, std::vector<uint32_t> &output) {
   check(cudaMalloc(&on_card_out, output.size() * 4), "device memory");
   check(cudaMemcpy(on_card_in, input.data(), input.size() * 4, cudaMemcpyHostToDevice), "copy to the card");
   execute<I><<<unsigned(tiles), I::THREADS>>>(on_card_in, on_card_out);
+  check(cudaGetLastError(), I::KEY);
   check(cudaMemcpy(output.data(), on_card_out, output.size() * 4, cudaMemcpyDeviceToHost), I::KEY);
 }
 

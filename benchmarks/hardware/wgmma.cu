@@ -1,9 +1,9 @@
 // Cycles of one wgmma in a chain: one warp group on one SM issues 1,024 that add to one accumulator, back to back.
 //
 // They come in groups of 16 with a fence before and a commit after, which the compiler asks for in a loop; in longer
-// groups it finds too few registers for A.
-// cycles: of the whole chain, its last drain included, through 1,024. Operands are zeros, in place before the clock
-// starts: B (and A, where it is shared) without swizzle, so that every core matrix is one pass of the 32 banks.
+// groups it finds too few registers for A. cycles: of the whole chain, its last drain included, through 1,024. Operands
+// are zeros, in place before the clock starts: B (and A, where it is shared) without swizzle, so that every core matrix
+// is one pass of the 32 banks.
 #include "card.cuh"
 #include "instructions.inc"
 
@@ -44,6 +44,7 @@ __global__ void __launch_bounds__(I::THREADS) chain(long long *cycles, uint32_t 
 template <class I>
 void measure(long long *cycles, uint32_t *results) {
   for (int repeat = 0; repeat < 2; ++repeat) chain<I><<<1, I::THREADS>>>(cycles, results);  // the first warms up
+  check(cudaGetLastError(), I::KEY);
   check(cudaDeviceSynchronize(), I::KEY);
   std::printf("%s,%.3f\n", I::CSV, double(*cycles) / LENGTH);
 }
