@@ -1,4 +1,4 @@
-"""Holds the model against what measure.py found on a card: every cycle figure, and every bit of every vector.
+"""Holds the model against what measure.py found on a card: every time, and every bit of every vector.
 
 Usage: python -m benchmarks.hardware.hold FOLDER. Needs no card. Exits 2 with one line where the folder is none of
 measure.py's.
@@ -17,7 +17,9 @@ import numpy as np
 
 from benchmarks.hardware import vectors
 from tensorcore_sim import PRESETS, fused_dot_add, latency, throughput
+from tensorcore_sim.simulate import time_gemm
 from tensorcore_sim.spec import Spec
+from tensorcore_sim.tiling import Problem
 from workloads.errors import BadInput
 
 # A part of the card's name, and the preset that is its SM
@@ -28,7 +30,7 @@ SHOWN = 3  # differing vectors of a file
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cycles:
+class Figure:
     """One figure in both; model is None where it has none, and why says so."""
 
     what: str
@@ -39,9 +41,9 @@ class Cycles:
 
     def __str__(self) -> str:
         if self.model is None:
-            return f"{self.what:58} {self.measured:9.1f} {'':9} {'':7}  {self.unit}; no model: {self.why}"
+            return f"{self.what:58} {self.measured:9.2f} {'':9} {'':7}  {self.unit}; no model: {self.why}"
         error = 100 * (self.model / self.measured - 1)
-        return f"{self.what:58} {self.measured:9.1f} {self.model:9.1f} {error:+6.1f}%  {self.unit}"
+        return f"{self.what:58} {self.measured:9.2f} {self.model:9.2f} {error:+6.1f}%  {self.unit}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +72,13 @@ def main(words: list[str]) -> int:
         return 2
     print(f"{card['card']}, driver {card['driver']}, CUDA {card['cuda']}")
     print(f"{'':58} {'measured':>9} {'model':>9} {'error':>7}")
-    for found in (*timing(folder, card), *values(folder, card), *speedups(folder)):
+    for found in (*timing(folder, card), *values(folder, card)):
         print(found)
     return 0
 
 
-def timing(folder: Path, card: dict[str, str]) -> Iterator[Cycles]:
-    """Yield every row of mma.csv and wgmma.csv, as far as they are there."""
+def timing(folder: Path, card: dict[str, str]) -> Iterator[Figure]:
+    """Yield every row of mma.csv, wgmma.csv and gemms.csv, as far as they are there."""
     names = [preset for part, preset in PRESET_OF.items() if part in card["card"]]
     spec = PRESETS[names[0]] if names else None
     for row in _rows(folder / "mma.csv"):
@@ -90,6 +92,17 @@ def timing(folder: Path, card: dict[str, str]) -> Iterator[Cycles]:
         what = f"{row['instruction']} {row['in_dtype']} to {row['out_dtype']}, A from {row['a_from']}"
         asked = {"in_dtype": row["in_dtype"], "a_from": row["a_from"], "n_warps": 1}
         yield _held(what, "cycles", row["cycles"], _period_cycles, row["instruction"], spec, **asked)
+    dense_us = {}
+    for row in _rows(folder / "gemms.csv"):
+        problem = Problem(m=int(row["m"]), n=int(row["n"]), k=int(row["k"]))
+        what = f"GEMM {problem.m} x {problem.n} x {problem.k} {row['in_dtype']}, {row['backend']}"
+        asked = {"in_dtype": row["in_dtype"], "sparsity": "dense" if row["backend"] == "dense" else "2:4"}
+        yield _held(what, "us", row["median_us"], _gemm_us, problem, spec, **asked)
+        if row["backend"] == "dense":
+            dense_us[problem, row["in_dtype"]] = float(row["median_us"])
+        else:
+            gain = dense_us[problem, row["in_dtype"]] / float(row["median_us"])
+            yield _held(f"{what}: speed-up", "x dense", gain, _speed_up, problem, spec, in_dtype=row["in_dtype"])
 
 
 def values(folder: Path, card: dict[str, str]) -> Iterator[Agreement | str]:
@@ -127,25 +140,14 @@ def agreement(what: str, result: np.ndarray, model: np.ndarray, of_family: np.nd
     return Agreement(what=what, equal=int(equal.sum()), total=equal.size, differing=tuple(differing))
 
 
-def speedups(folder: Path) -> Iterator[str]:
-    """Yield what each sparse GEMM of gemms.csv gains over the dense one; the model times no GEMM."""
-    dense = {}
-    for row in _rows(folder / "gemms.csv"):
-        shape = f"{row['m']} x {row['k']} x {row['n']} {row['in_dtype']}"
-        if row["backend"] == "dense":
-            dense[shape] = float(row["median_us"])
-        else:
-            gain = dense[shape] / float(row["median_us"])
-            yield f"GEMM {shape}, {row['backend']}: {gain:.2f}x dense ({dense[shape]:.1f} us); no model"
-
-
-def _held(what: str, unit: str, measured: str, ask, name: str, spec: Spec | None, **asked) -> Cycles:
+def _held(what: str, unit: str, measured: str | float, ask, of, spec: Spec | None, **asked) -> Figure:
+    """Return a measured figure beside ask(of, spec, **asked)."""
     if spec is None:
-        return Cycles(what=what, unit=unit, measured=float(measured), model=None, why="no preset is this card")
+        return Figure(what=what, unit=unit, measured=float(measured), model=None, why="no preset is this card")
     try:
-        return Cycles(what=what, unit=unit, measured=float(measured), model=ask(name, spec, **asked))
+        return Figure(what=what, unit=unit, measured=float(measured), model=ask(of, spec, **asked))
     except BadInput as error:
-        return Cycles(what=what, unit=unit, measured=float(measured), model=None, why=str(error))
+        return Figure(what=what, unit=unit, measured=float(measured), model=None, why=str(error))
 
 
 def _fma_per_cycle(name: str, spec: Spec, **asked) -> float:
@@ -154,6 +156,17 @@ def _fma_per_cycle(name: str, spec: Spec, **asked) -> float:
 
 def _period_cycles(name: str, spec: Spec, **asked) -> float:
     return throughput(name, spec, **asked).period_cycles
+
+
+def _gemm_us(problem: Problem, spec: Spec, **fields) -> float:
+    spec = spec.replace(**fields)
+    _, books, _ = time_gemm(problem, spec, baseline=False)
+    return books.cycles / spec.clock_mhz
+
+
+def _speed_up(problem: Problem, spec: Spec, in_dtype: str) -> float:
+    dense, sparse = (_gemm_us(problem, spec, in_dtype=in_dtype, sparsity=sparsity) for sparsity in ("dense", "2:4"))
+    return dense / sparse
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

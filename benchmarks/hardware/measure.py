@@ -63,7 +63,7 @@ def main(words: list[str] | None = None) -> int:
         _keep(asked.out / "gemms.csv", [sys.executable, "-m", "benchmarks.hardware.gemms"], GEMMS_SECONDS, failures)
     card["clock_sm_mhz_at_end"] = find_card()["clock_sm_mhz"]
     (asked.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    for failure in failures:
+    for failure in dict.fromkeys(failures):
         print(f"measure: {failure}", file=sys.stderr)
     return 1 if failures else 0
 

@@ -7,6 +7,9 @@ import pytest
 
 from benchmarks.hardware import hold, vectors
 from benchmarks.hardware.instructions import Measured
+from tensorcore_sim import PRESETS
+from tensorcore_sim.simulate import time_gemm
+from tensorcore_sim.tiling import Problem
 from tests.naive_tensorcore import CASES, dot_add
 
 A100 = {"card": "NVIDIA A100-SXM4-80GB", "capability": "80", "driver": "550.54.15", "cuda": "12.5.82"}
@@ -91,13 +94,18 @@ def test_arithmetic_that_the_model_lacks_is_said(tmp_path):
     assert "no model: unknown card 'NVIDIA B200'" in found
 
 
-def test_a_gemm_shows_its_gain_and_that_there_is_no_model(tmp_path):
-    rows = "4096,4096,4096,f16,dense,608.0\n4096,4096,4096,f16,cutlass,640.0\n4096,4096,4096,f16,cusparselt,545.8\n"
+def test_a_gemm_is_held_against_its_time_and_its_gain(tmp_path):
+    rows = "4096,2048,1024,f16,dense,60.0\n4096,2048,1024,f16,cutlass,80.0\n4096,2048,1024,f16,cusparselt,40.0\n"
     write(tmp_path, A100, gemms="m,k,n,in_dtype,backend,median_us\n" + rows)
-    cutlass, cusparselt = hold.speedups(tmp_path)
-    assert "0.95x dense" in cutlass  # 608 / 640
-    assert "1.11x dense" in cusparselt
-    assert "no model" in cusparselt
+    dense, cutlass, slower, cusparselt, faster = hold.timing(tmp_path, A100)
+    assert [found.measured for found in (dense, cutlass, slower, cusparselt, faster)] == [60, 80, 0.75, 40, 1.5]
+    assert "4096 x 1024 x 2048" in dense.what  # m x n x k
+    # the same problem through the model's own door
+    spec = PRESETS["a100-sxm-80gb"].replace(in_dtype="f16", sparsity="2:4")
+    measures = time_gemm(Problem(m=4096, n=1024, k=2048), spec)[2]
+    assert dense.model == pytest.approx(measures["time_dense_us"])
+    assert cutlass.model == cusparselt.model == pytest.approx(measures["time_dense_us"] / measures["speed_up"])
+    assert slower.model == faster.model == pytest.approx(measures["speed_up"])
 
 
 @pytest.mark.parametrize("text", [None, "no json"])
