@@ -21,8 +21,8 @@ EPILOG = """examples:
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
   zeroskip validate eie --out figures
 """
-WORKLOAD = """a name of the catalogue, or an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in],
-and perhaps bias f32[out]"""
+WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
+perhaps bias f32[out]; FILE:LAYER of another file of weights; or, where no values are needed, sizes as MxNxK"""
 
 
 class Parser(argparse.ArgumentParser):
