@@ -219,7 +219,7 @@ def _least_of_long(values: np.ndarray, n_kept: int) -> np.ndarray:
     n = values.shape[1]
     least = np.empty((len(values), 1), values.dtype)
     for row, found in zip(values, least, strict=True):
-        sample = np.sort(row[:: n // 2**16 | 1])  # an odd step does not stay in a few columns
+        sample = np.sort(row[:: math.isqrt(n) // 16 | 1])  # an odd step does not stay in a few columns
         place, margin = len(sample) * (n - n_kept) // n, 2 * math.isqrt(len(sample))
         low = sample[place - margin] if place > margin else -np.inf
         high = sample[place + margin] if place + margin < len(sample) else np.inf

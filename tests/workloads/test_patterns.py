@@ -125,8 +125,9 @@ LONG = {
     "all equal": np.ones(N_LONG),
     "few values": np.random.default_rng(2).integers(0, 5, N_LONG),
     "pruned": np.where(np.random.default_rng(3).random(N_LONG) < 0.9, 0, np.random.default_rng(4).random(N_LONG)),
-    "every fifth low, which a sample of every fifth takes for all": np.arange(N_LONG) * (np.arange(N_LONG) % 5 > 0),
-    "every fifth high": np.where(np.arange(N_LONG) % 5, 0.5, 1 + np.arange(N_LONG)),
+    # A sample of every 33rd value, which is what it takes here, sees nothing else.
+    "every 33rd low": np.arange(N_LONG) * (np.arange(N_LONG) % 33 > 0),
+    "every 33rd high": np.where(np.arange(N_LONG) % 33, 0.5, 1 + np.arange(N_LONG)),
 }
 
 
