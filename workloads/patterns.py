@@ -77,7 +77,7 @@ def pattern(name: str | Pattern) -> Pattern:
     """
     if isinstance(name, Pattern):
         return name
-    if name in _NAMED:
+    if isinstance(name, str) and name in _NAMED:
         return _NAMED[name]
     if box := re.fullmatch(r"(?:vector|block) ([1-9]\d*)x([1-9]\d*)", str(name)):
         return Pattern(height=int(box[1]), width=int(box[2]))
@@ -102,7 +102,8 @@ def mask(
     scores: f32 or f64[out, in], higher = keep. density: the share kept, above 0 and at most 1: exactly
     round(density * groups) groups stay, the earlier in C order of equals. An N:M pattern has its own density, N / M,
     which may be left out. kernel: columns of one input channel. within: "layer" ranks all groups together, "row" the
-    groups of each row of boxes apart (for elements: of each output, as in Wanda, Sun et al. 2023). Raises BadInput.
+    groups of each row of boxes apart (for elements: of each output, as in Wanda, Sun et al. 2023); N:M ignores it.
+    Raises BadInput.
     """
     kind, scores = _pattern(pattern), _checked(scores)
     if within not in ("layer", "row"):

@@ -32,8 +32,9 @@ def prune(
 
 def masked(layer: Layer, kept: np.ndarray) -> Layer:
     """Return the layer with exact zeros, in weights and codes, where kept, bool[out, in], is False. Raises BadInput."""
-    if np.shape(kept) != layer.weights.shape or kept.dtype != bool:
-        raise BadInput(f"kept must be bool{list(layer.weights.shape)}, got {kept.dtype}{list(np.shape(kept))}")
+    kept = np.asarray(kept)
+    if kept.shape != layer.weights.shape or kept.dtype != bool:
+        raise BadInput(f"kept must be bool{list(layer.weights.shape)}, got {kept.dtype}{list(kept.shape)}")
     changes = {"weights": np.where(kept, layer.weights, np.float32(0))}
     if isinstance(layer, Workload) and layer.codes is not None:
         changes["codes"] = np.where(kept, layer.codes, np.uint8(0))

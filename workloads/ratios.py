@@ -56,7 +56,7 @@ def sensitivity(
     for i, layer in enumerate(layers):
         for density in densities:
             pruned = prune(layer, density, pattern, scores=scores[i], kernel=kernels[i], within=within)
-            kept = np.count_nonzero(pruned.weights) / pruned.weights.size
+            kept = float(np.count_nonzero(pruned.weights) / pruned.weights.size)
             value = evaluate((*layers[:i], pruned, *layers[i + 1 :]))
             rows.append({"layer": layer.name, "density": density, "kept": kept, "value": value})
     return rows

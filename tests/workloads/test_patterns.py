@@ -175,6 +175,7 @@ NAMES = "pattern must be element, vector 1x4, block 4x4, kernel, filter, channel
         ((ONES, "block 0x4", 0.5), {}, NAMES + "'block 0x4'"),
         ((ONES, "5:4"), {}, NAMES + "'5:4'"),
         ((ONES, 4, 0.5), {}, NAMES + "4"),
+        ((ONES, ["element"], 0.5), {}, NAMES + "['element']"),
         (
             (ONES, "block 4x4", 0.5),
             {},
