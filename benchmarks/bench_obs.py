@@ -13,10 +13,11 @@ from collections.abc import Callable
 import numpy as np
 
 from workloads.obs import gptq, hessian, sparsegpt
+from workloads.patterns import mask
 from workloads.permute import efficacy, permute_inputs
-from workloads.prune import magnitude_mask
 from workloads.quantise import awq, round_to_nearest
 from workloads.reconstruct import lasso_channels, least_squares, thinet_channels
+from workloads.scores import magnitude
 
 SHAPES = {(384, 384): 24, (1536, 384): 6, (384, 1536): 6}
 N_SAMPLES = 4096
@@ -48,7 +49,7 @@ def main() -> None:
             difference = changed.astype(np.float64) - weights
             return float(np.vdot(difference @ h, difference))
 
-        pruned = error(weights * magnitude_mask(weights, 0.5))
+        pruned = error(weights * mask(magnitude(weights), "element", 0.5))
         rounded = error(round_to_nearest(weights, 4).weights)
         works = {
             "SparseGPT, 50%": (lambda w=weights, h=h: sparsegpt(w, h, density=0.5), pruned),

@@ -13,11 +13,12 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from workloads.obs import gptq, hessian, sparsegpt
-from workloads.prune import magnitude_mask
+from workloads.patterns import mask
 from workloads.quantise import awq, round_to_nearest
 from workloads.ranks import largest
 from workloads.reconstruct import lasso_channels, least_squares, thinet_channels
 from workloads.records import Layer, Network
+from workloads.scores import magnitude
 from workloads.train import Recipe, initialise, train
 
 N_SEEDS = 5
@@ -26,9 +27,11 @@ Compress = Callable[[np.ndarray, np.ndarray], np.ndarray]  # weights f32[out, in
 Choose = Callable[[np.ndarray, np.ndarray, int], np.ndarray]  # weights, inputs, n_kept -> bool[in]
 
 METHODS: dict[str, Compress] = {
-    **{f"magnitude, {d:.0%} kept": lambda w, x, d=d: w * magnitude_mask(w, d) for d in (0.5, 0.3, 0.2, 0.1)},
+    **{
+        f"magnitude, {d:.0%} kept": lambda w, x, d=d: w * mask(magnitude(w), "element", d) for d in (0.5, 0.3, 0.2, 0.1)
+    },
     **{f"SparseGPT, {d:.0%} kept": lambda w, x, d=d: sparsegpt(w, hessian(x), density=d) for d in (0.5, 0.3, 0.2, 0.1)},
-    "magnitude, 2:4": lambda w, x: w * largest(np.abs(w).reshape(-1, 4), 2).reshape(w.shape),
+    "magnitude, 2:4": lambda w, x: w * mask(magnitude(w), "2:4"),
     "SparseGPT, 2:4": lambda w, x: sparsegpt(w, hessian(x), n_m=(2, 4)),
     **{f"round to nearest, {b} bits": lambda w, x, b=b: round_to_nearest(w, b).weights for b in (4, 3, 2)},
     **{f"AWQ, {b} bits": lambda w, x, b=b: awq(w, x, b).weights for b in (4, 3, 2)},

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 from sklearn.cluster import KMeans
 
-from workloads.prune import magnitude_mask
+from workloads.patterns import mask
+from workloads.scores import magnitude
 from workloads.share import cluster
 
 N_SEEDS = 3
@@ -27,7 +28,7 @@ def main() -> None:
     above: dict[tuple[int, str], list[float]] = {}
     for seed in range(N_SEEDS):
         weights = np.random.default_rng(seed).standard_normal(SHAPE).astype(np.float32)
-        kept = weights[magnitude_mask(weights, DENSITY)]
+        kept = weights[mask(magnitude(weights), "element", DENSITY)]
         values = kept.astype(np.float64)
         for k in (15, 31, 63):
             exact = squared_error(values, cluster(kept, k))

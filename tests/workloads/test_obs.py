@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from workloads import obs
 from workloads.errors import BadInput
 from workloads.obs import gptq, hessian, inverse_factor, optimal_brain_surgeon, sparsegpt
-from workloads.prune import magnitude_mask
+from workloads.patterns import mask
 from workloads.quantise import round_to_nearest
 from workloads.ranks import largest
+from workloads.scores import magnitude
 
 SEEDS = st.integers(0, 10**6)
 
@@ -153,7 +154,7 @@ def test_the_block_is_a_matter_of_speed_only(block, asked, monkeypatch):
 @given(SEEDS)
 def test_without_correlation_there_is_only_magnitude_and_rounding(seed):
     weights, h = layer(seed)[0], 2 * np.eye(8)
-    assert np.array_equal(sparsegpt(weights, h, density=0.5), weights * magnitude_mask(weights, 0.5))
+    assert np.array_equal(sparsegpt(weights, h, density=0.5), weights * mask(magnitude(weights), "element", 0.5))
     assert np.array_equal(optimal_brain_surgeon(weights, h, 0.5) != 0, largest(np.abs(weights), 4))
     for per in ("tensor", "channel", 4):
         found, expected = gptq(weights, h, bits=3, per=per), round_to_nearest(weights, 3, per)
@@ -232,10 +233,11 @@ def test_compensation_beats_leaving_the_others_alone():
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((500, 16)) @ rng.standard_normal((16, 64)) + 0.3 * rng.standard_normal((500, 64))
     weights, h = rng.standard_normal((32, 64)).astype(np.float32), hessian(inputs)
-    magnitude = output_error(inputs, weights, weights * magnitude_mask(weights, 0.5))
-    mask = output_error(inputs, weights, sparsegpt(weights, h, mask=magnitude_mask(weights, 0.5)))
+    kept = mask(magnitude(weights), "element", 0.5)
+    alone = output_error(inputs, weights, weights * kept)
+    given = output_error(inputs, weights, sparsegpt(weights, h, mask=kept))
     adaptive = output_error(inputs, weights, sparsegpt(weights, h, density=0.5))
-    assert adaptive < mask < magnitude / 2
+    assert adaptive < given < alone / 2
     rounded = [
         output_error(inputs, weights, q.weights) for q in (gptq(weights, h, bits=3), round_to_nearest(weights, 3))
     ]
