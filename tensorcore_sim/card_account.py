@@ -33,7 +33,7 @@ def ledger(timeline: CardTimeline, plan: Plan, problem: Problem, tiling: Tiling,
     spent[:, SmState.LAUNCH] = plan.begin
     for state, ticks in _of_tiles(timeline, plan, problem, tiling, step).items():
         np.add.at(spent[:, state], timeline.sm, ticks)
-    spent[:, SmState.WAVE] = timeline.end - spent.sum(axis=1)
+    spent[:, SmState.WAVE] = np.maximum(timeline.end - spent.sum(axis=1), 0)  # a sum of floats may be a hair above
     # Whole cycles that sum to the whole: differences of the rounded running sums.
     sums = np.rint(spent.cumsum(axis=1) / TICKS).astype(np.int64)
     sums[:, -1] = timeline.end // TICKS

@@ -41,7 +41,8 @@ def _play(sizes, times, tiles, a, b, arrays):
     oldest, newest, used = np.int64(-1), np.int64(-1), np.int64(0)
     tile = np.full(n_sms, np.int64(-1))
     at_step = np.zeros(n_sms, np.int64)
-    at_chunk = np.full((n_sms, n_steps, 2), np.int64(-1))  # when the chunks of an SM's tile arrive
+    # When the chunks of an SM's tile arrive; only the lowest SMs ever have one.
+    at_chunk = np.full((min(n_sms, len(row)), n_steps, 2), np.int64(-1))
     mode = np.full(n_sms, TAKE)
     next_time = np.full(n_sms, np.int64(begin))
     next_tile = np.int64(0)

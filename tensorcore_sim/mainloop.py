@@ -8,6 +8,8 @@ from fractions import Fraction
 from functools import lru_cache
 from math import ceil
 
+import numpy as np
+
 from tensorcore_sim import account, events, schedule
 from tensorcore_sim.actions import CoreState
 from tensorcore_sim.program import (
@@ -20,8 +22,8 @@ from tensorcore_sim.program import (
     program,
     wgmma_of,
 )
-from tensorcore_sim.spec import TICKS, Spec
-from tensorcore_sim.tiling import Tiling, kept_share, port_bytes_of_group
+from tensorcore_sim.spec import Spec
+from tensorcore_sim.tiling import Tiling, kept_share, port_bytes, port_bytes_of_group
 
 ENGINES = {"events": events.timeline, "schedule": schedule.timeline}
 FEW, MORE = 4, 12  # instructions along k of the two programs whose difference is taken
@@ -46,18 +48,28 @@ def step(tiling: Tiling, spec: Spec, engine: str) -> Step:
     few, more = (block(tiling, n_groups, spec) for n_groups in (FEW, MORE))
     times = [ENGINES[engine](made) for made in (few, more)]
     books = [account.ledger(made, time) for made, time in zip((few, more), times, strict=True)]
-    spent = [ledger.states["core"][1].sum(axis=0) for ledger in books]
+    spent = np.subtract(*(ledger.states["core"][1].sum(axis=0) for ledger in reversed(books)))
     n_steps = Fraction(MORE - FEW, tiling.tile_k // tiling.group_k)
-    total = int((spent[1] - spent[0]).sum())
     actions = [ledger.actions for ledger in books]
     n_mma = int(sum(actions[1][name] - actions[0][name] for name in ("mmas", "wgmmas")) / n_steps)
-    port_ticks = actions[1]["port_ticks"] - actions[0]["port_ticks"]
     return Step(
         ticks=ceil((times[1].ticks - times[0].ticks) / n_steps),
-        shares={state: float(spent[1][state] - spent[0][state]) / total for state in CoreState},
+        shares=_shares(spent),
         n_mma=n_mma,
-        port_bytes=int(port_ticks * spec.port_bytes_per_cycle / TICKS / n_steps),
+        port_bytes=int(port_bytes(tiling, spec)),
     )
+
+
+def _shares(spent: np.ndarray) -> dict[CoreState, float]:
+    """Return the shares of the states, from how many ticks more each one took in the longer program i64[states].
+
+    A reason that took fewer, because the shorter one begins with more of it, has none; the others make up for it.
+    """
+    waits = np.maximum(spent, 0).astype(np.float64)
+    waits[CoreState.COMPUTE] = 0
+    compute, total = float(spent[CoreState.COMPUTE]), float(spent.sum())
+    waits *= (total - compute) / (waits.sum() or 1)
+    return {state: (compute if state is CoreState.COMPUTE else float(waits[state])) / total for state in CoreState}
 
 
 def block(tiling: Tiling, n_groups: int, spec: Spec) -> Program:

@@ -10,6 +10,9 @@ import numpy as np
 from tensorcore_sim.card_timeline import Plan
 from tensorcore_sim.spec import TICKS, Spec
 from tensorcore_sim.tiling import Problem, Tiling, a_bits, b_bits
+from workloads.errors import BadInput
+
+LATEST = 2**61  # ticks: kernels hold sums of two times in 64 bits
 
 
 def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
@@ -24,7 +27,7 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
     l2 = Fraction(TICKS, spec.l2_bytes_per_cycle)
     a_second = TICKS * Fraction(str(spec.clock_mhz)) * 10**6
     hbm = a_second / (Fraction(str(spec.hbm_gb_per_s)) * 10**9 * Fraction(str(spec.hbm_share)))
-    return Plan(
+    made = Plan(
         n_sms=spec.n_sms,
         n_sharing=spec.n_sms_sharing_reads,
         n_stages=tiling.n_stages,
@@ -46,15 +49,28 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
         b_l2=_times(b_bytes, l2),
         b_hbm=_times(b_bytes, hbm),
     )
+    if _latest(made) > LATEST:
+        raise BadInput(
+            "the times of this GEMM must fit 64 bits: its clock, latencies, overheads or sizes are too large"
+        )
+    return made
 
 
 def order(n_rows: int, n_columns: int, band: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the tiles' rows and columns in the order in which they are dealt (G1), i64[tiles] each."""
-    place = np.arange(n_rows * n_columns)
+    place, band = np.arange(n_rows * n_columns), min(band, n_rows)
     bands = place // (band * n_columns)
     inside = place - bands * band * n_columns
     height = np.minimum(band, n_rows - bands * band)
     return bands * band + inside % height, inside // height
+
+
+def _latest(plan: Plan) -> int:
+    """Return a time that the end cannot exceed: everything one after the other."""
+    chunks = sum(int(getattr(plan, name).max()) for name in ("a_l2", "a_hbm", "b_l2", "b_hbm"))
+    step = plan.step + plan.l2_latency + plan.hbm_latency + chunks + 2 * TICKS
+    store = int(plan.store_l2.max()) + int(plan.store_hbm.max()) + 3 * TICKS
+    return plan.begin + plan.n_tiles * (plan.n_steps * step + store)
 
 
 def _parts(length: int, tile: int) -> np.ndarray:
@@ -70,7 +86,7 @@ def _bytes(elements: np.ndarray, bits: Fraction) -> np.ndarray:
 def _times(n_bytes: np.ndarray, ticks_of_byte: Fraction) -> np.ndarray:
     """Return the ticks that bytes take, rounded up, at least one."""
     sizes, where = np.unique(n_bytes, return_inverse=True)
-    times = np.array([max(1, ceil(int(size) * ticks_of_byte)) for size in sizes], np.int64)
+    times = np.array([min(max(1, ceil(int(size) * ticks_of_byte)), LATEST) for size in sizes], np.int64)
     return times[where].reshape(n_bytes.shape)
 
 

@@ -58,7 +58,7 @@ def simulate(
     problem = Problem(m=layer.n_out, n=layer.batch if inputs is None else len(inputs), k=layer.n_in)
     timeline, books, measures = time_gemm(problem, spec, engine=engine)
     progress(0.5)
-    outputs, checked, operand = None, None, problem.n
+    outputs, checked, operand, scale = None, None, problem.n, 1.0
     if inputs is not None:
         operand, scale = to_format(inputs, spec.in_dtype)
         outputs, checked = _values(image, operand, scale, spec, check)
@@ -69,7 +69,7 @@ def simulate(
         input=index,
         engine=engine,
         spec=spec.as_dict(),
-        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, operand),
+        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, operand, scale),
         cycles=books.cycles,
         time_us=books.cycles / spec.clock_mhz,
         load_balance=useful / (spec.n_sms * books.cycles),
@@ -128,11 +128,12 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
         problem = Problem(m=layer.n_out, n=layer.batch, k=layer.n_in)
         found = tiling(problem, spec)
         n_steps = _padded(problem, found) // (found.tile_m * found.tile_n * found.tile_k)
-        seconds += n_steps * (6e-5 if engine == "events" else 4e-7) * (1 + spec.sparse)
+        n_runs = 1 + (spec.sparse or spec.int4_weights)  # the dense one beside it
+        seconds += n_steps * (6e-5 if engine == "events" else 4e-7) * n_runs
         values = 0 if isinstance(layer, Shape) else problem.m * problem.n * problem.k * float(kept_share(spec))
         seconds += values * 1e-8
         stored_values = 0 if isinstance(layer, Shape) else 12 * problem.m * problem.k
-        most = max(most, 60 * n_steps + stored_values)
+        most = max(most, 110 * n_steps + stored_values)
     return seconds, int(200e6 + most)
 
 

@@ -203,15 +203,18 @@ def estimate(problem: Problem, tiling: Tiling, spec: Spec) -> float:
 
 def closed_form_step(tiling: Tiling, spec: Spec) -> float:
     """Return the cycles of a k-step's instructions if the tensor cores and the port each worked without a gap."""
-    groups = tiling.tile_k // tiling.group_k
     macs = tiling.tile_m * tiling.tile_n * tiling.tile_k * kept_share(spec)
     compute = float(macs / rate(spec.in_dtype, spec))
+    return max(compute, float(port_bytes(tiling, spec)) / spec.port_bytes_per_cycle)
+
+
+def port_bytes(tiling: Tiling, spec: Spec) -> Fraction:
+    """Return the bytes that a k-step's instructions read from shared memory."""
     along_m, along_n = tiling.warps
     if spec.architecture == "hopper":
-        a = 0 if spec.int4_weights else tiling.tile_m * tiling.tile_k * float(kept_share(spec)) * b_bits(spec) / 8
+        a = 0 if spec.int4_weights else tiling.tile_m * tiling.tile_k * kept_share(spec) * b_bits(spec) / 8
         n_reads = tiling.tile_m // 64
-        port = a + n_reads * tiling.tile_n * tiling.tile_k * b_bits(spec) / 8
-    else:
-        rows, columns = tiling.tile_m // along_m, tiling.tile_n // along_n
-        port = along_m * along_n * groups * sum(port_bytes_of_group(rows, columns, tiling.group_k, spec))
-    return max(compute, port / spec.port_bytes_per_cycle)
+        return a + Fraction(n_reads * tiling.tile_n * tiling.tile_k * b_bits(spec), 8)
+    groups = tiling.tile_k // tiling.group_k
+    rows, columns = tiling.tile_m // along_m, tiling.tile_n // along_n
+    return Fraction(along_m * along_n * groups * sum(port_bytes_of_group(rows, columns, tiling.group_k, spec)))

@@ -1,0 +1,66 @@
+"""What the tests of the card share: Plans written by hand, and random ones small enough for many ties."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tensorcore_sim.card_timeline import Plan
+from tensorcore_sim.plan import order
+
+# One SM, one tile of one k-step: a chunk of A has 10 bytes and holds L2 for 4 ticks and HBM for 20, one of B 20 bytes,
+# 6 and 30 ticks, a result 5 bytes, 7 and 9 ticks; data come 30 ticks after L2 and 50 after HBM; a k-step takes 100.
+SMALL = {
+    "n_sms": 1,
+    "n_sharing": 1,
+    "n_stages": 2,
+    "n_steps": 1,
+    "begin": 0,
+    "step": 100,
+    "l2_latency": 30,
+    "hbm_latency": 50,
+    "l2_bytes": 1000,
+}
+SIZES = {"a_bytes": 10, "a_l2": 4, "a_hbm": 20, "b_bytes": 20, "b_l2": 6, "b_hbm": 30}
+STORES = {"store_bytes": 5, "store_l2": 7, "store_hbm": 9}
+FAST_HBM = {"hbm_latency": 1, "a_hbm": 1, "b_hbm": 1, "store_hbm": 1}
+
+
+def card(tiles=((0, 0),), **changes) -> Plan:
+    """Return a Plan of tiles (row, column), as SMALL but for the changes; a chunk's size may be [places, 2]."""
+    fields = {**SMALL, **SIZES, **STORES, **changes}
+    row, column = np.array(tiles, np.int64).T
+    places = {"a": row.max() + 1, "b": column.max() + 1}
+    for name in SIZES:
+        fields[name] = np.array(np.broadcast_to(fields[name], (places[name[0]], 2)), np.int64)
+    for name in STORES:
+        fields[name] = np.array(np.broadcast_to(fields[name], len(row)), np.int64)
+    return Plan(row=row, column=column, **fields)
+
+
+@st.composite
+def cards(draw, most_sms: int = 6) -> Plan:
+    """Draw a Plan whose times are a few ticks or cycles, so that requests and arrivals fall together."""
+    n_rows, n_columns = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    tiles = np.array(order(n_rows, n_columns, draw(st.integers(1, 3)))).T
+
+    def sizes(name: str, most: int) -> list:
+        shape = {"a": (n_rows, 2), "b": (n_columns, 2), "s": (len(tiles),)}[name[0]]
+        drawn = draw(st.lists(st.integers(1, most), min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))
+        unit = draw(st.sampled_from([1, 1, 5, 10]))
+        return unit * np.array(drawn).reshape(shape)
+
+    numbers = {"begin": 40, "step": 400, "l2_latency": 90, "hbm_latency": 120}
+    return card(
+        tiles,
+        n_sms=draw(st.integers(1, most_sms)),
+        n_sharing=draw(st.integers(1, 4)),
+        n_stages=draw(st.integers(1, 4)),
+        n_steps=draw(st.integers(1, 5)),
+        l2_bytes=draw(st.integers(0, 60)),
+        **{
+            name: draw(st.integers(1, most) | st.integers(1, most // 10).map(lambda value: 10 * value))
+            for name, most in numbers.items()
+        },
+        **{name: sizes(name, 12) for name in (*SIZES, *STORES)},
+    )
