@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from workloads import obs
@@ -100,11 +100,13 @@ def test_what_optimal_brain_surgeon_leaves_are_the_least_squares_weights(seed, n
 @given(SEEDS)
 def test_the_diagonal_of_the_factor_is_the_inverse_of_the_hessian_that_is_left(seed):
     h = hessian(layer(seed)[1])
+    rounding = 100 * np.linalg.cond(h) * np.finfo(np.float64).eps
+    assume(rounding < 1e-4)  # a Hessian that cannot be inverted in f64 says nothing
     factor = inverse_factor(h, damping=0)
-    assert factor.T @ factor @ h == pytest.approx(np.eye(8), abs=1e-6)
+    assert factor.T @ factor @ h == pytest.approx(np.eye(8), abs=1e-9 + rounding)
     assert (np.tril(factor, -1) == 0).all()
     left = [np.linalg.inv(h[i:, i:])[0, 0] for i in range(8)]
-    assert np.diag(factor) ** 2 == pytest.approx(left, rel=1e-6)
+    assert np.diag(factor) ** 2 == pytest.approx(left, rel=1e-9 + rounding)
 
 
 @pytest.mark.parametrize(
