@@ -1,0 +1,169 @@
+"""Modules in a row, and the steps without parameters: ReLU, GELU, MaxPool2d, AvgPool2d, Flatten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import numpy as np
+from scipy.special import ndtr
+
+from workloads.errors import BadInput, did_you_mean
+from workloads.modules import Backward, BatchNorm, Module, offsets
+
+# Input values that go through a network together: a convolution's columns are many times that.
+N_VALUES_AT_ONCE = 2**20
+
+
+class ReLU(Module):
+    """max(0, x)."""
+
+    def vjp(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        outputs = np.maximum(inputs, 0)
+        return outputs, lambda gradient, to_inputs=True: (gradient * (outputs > 0), {})
+
+
+class GELU(Module):
+    """x * Phi(x) with the exact normal distribution function (Hendrycks and Gimpel 2016), as in BERT."""
+
+    def vjp(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        below = ndtr(inputs)
+
+        def backward(gradient, to_inputs=True):
+            density = np.exp(-(inputs**2) / 2) / inputs.dtype.type(np.sqrt(2 * np.pi))
+            return gradient * (below + inputs * density), {}
+
+        return inputs * below, backward
+
+
+class Flatten(Module):
+    """f32[batch, channels, height, width] -> f32[batch, channels * height * width]."""
+
+    def vjp(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        return inputs.reshape(len(inputs), -1), lambda gradient, to_inputs=True: (gradient.reshape(inputs.shape), {})
+
+
+@dataclass(frozen=True)
+class _Pool2d(Module):
+    """Windows of size x size, side by side; what is left over at the right and lower edges is dropped."""
+
+    size: int = 2
+
+    def __post_init__(self):
+        if not self.size >= 1:
+            raise BadInput(f"size must be at least 1, got {self.size!r}")
+
+    def _parts(self, inputs: np.ndarray) -> list[tuple]:
+        """Return, for each place in the window, the slices that select it in all windows."""
+        if inputs.ndim != 4 or min(inputs.shape[2:]) < self.size:
+            raise BadInput(
+                f"inputs must be f32[batch, channels, height, width] of at least {self.size} x {self.size}, "
+                f"got shape {inputs.shape}"
+            )
+        n_places = tuple(n // self.size for n in inputs.shape[2:])
+        return [(..., *places) for _, places in offsets((self.size, self.size), self.size, n_places)]
+
+
+class MaxPool2d(_Pool2d):
+    """The largest of each window; of equals the first in C order takes the gradient."""
+
+    def vjp(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        parts = self._parts(inputs)
+        outputs = reduce(np.maximum, (inputs[part] for part in parts))
+
+        def backward(gradient, to_inputs=True):
+            found, open_ = np.zeros_like(inputs), np.ones_like(outputs, bool)
+            for part in parts:
+                here = open_ & (inputs[part] == outputs)
+                found[part] = gradient * here
+                open_ &= ~here
+            return found, {}
+
+        return outputs, backward
+
+
+class AvgPool2d(_Pool2d):
+    """The mean of each window."""
+
+    def vjp(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        parts = self._parts(inputs)
+        outputs = sum(inputs[part] for part in parts) / len(parts)
+
+        def backward(gradient, to_inputs=True):
+            found = np.zeros_like(inputs)
+            for part in parts:
+                found[part] = gradient / len(parts)
+            return found, {}
+
+        return outputs, backward
+
+
+@dataclass(frozen=True, eq=False)
+class Sequential:
+    """Modules in a row, by name: modules: {name: Module}, each taking what the one before gives. Raises BadInput."""
+
+    modules: Mapping[str, Module]
+
+    def __post_init__(self):
+        if not self.modules:
+            raise BadInput("modules must hold at least one module, got none")
+        for name, module in self.modules.items():
+            if not isinstance(module, Module):
+                raise BadInput(f"module {name!r} must be a Module, got {type(module).__name__}")
+
+    def replace(self, changes: Mapping[str, Module]) -> Sequential:
+        """Return the network with some modules replaced. Raises BadInput for a name that it does not have."""
+        for name in changes:
+            self.check_name(name)
+        return Sequential({**self.modules, **changes})
+
+    def check_name(self, name: str):
+        """Raise BadInput unless a module has this name."""
+        if name not in self.modules:
+            raise BadInput(f"unknown module {name!r}{did_you_mean(name, self.modules)}")
+
+    def forward(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the last module's outputs, for any number of inputs."""
+        return np.concatenate([self.outputs(part)[-1] for part in batches(inputs)])
+
+    def outputs(self, inputs: np.ndarray) -> list[np.ndarray]:
+        """Return what leaves each module, all in memory at once."""
+        signal = inputs
+        return [signal := module.forward(signal) for module in self.modules.values()]
+
+    def accuracy(self, inputs: np.ndarray, labels: np.ndarray) -> float:
+        """Return the share of inputs whose largest output is the labelled one, 0 to 1; labels: int[batch]."""
+        return float((self.forward(inputs).argmax(axis=1) == labels).mean())
+
+
+def batches(inputs: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the inputs in order, at least one and about a million values at a time."""
+    size = max(1, N_VALUES_AT_ONCE // inputs[0].size)
+    return (inputs[start : start + size] for start in range(0, len(inputs), size))
+
+
+def with_statistics(network: Sequential, inputs: np.ndarray) -> Sequential:
+    """Return the network with every BatchNorm's mean and variance those that these inputs give.
+
+    They are those of batches (see `batches`), averaged, the variance unbiased (Ioffe and Szegedy 2015, algorithm 2).
+    For use after training, and again after pruning, which shifts them.
+    """
+    found = {name: [] for name, module in network.modules.items() if isinstance(module, BatchNorm)}
+    for part in batches(inputs) if found else ():
+        signal = part
+        for name, module in network.modules.items():
+            if isinstance(module, BatchNorm):
+                mean, variance = module.statistics(signal)
+                n = signal.size // len(mean)
+                found[name].append((len(part), mean, variance * (n / max(n - 1, 1))))
+                module = replace(module, mean=mean, variance=variance)
+            signal = module.forward(signal)
+    changes = {}
+    for name, seen in found.items():
+        sizes, means, variances = zip(*seen, strict=True)
+        mean, variance = (np.average(values, axis=0, weights=sizes) for values in (means, variances))
+        module = network.modules[name]
+        dtype = module.gamma.dtype
+        changes[name] = replace(module, mean=mean.astype(dtype), variance=variance.astype(dtype))
+    return network.replace(changes)
