@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,8 @@ import numpy as np
 from workloads.errors import BadInput
 from workloads.modules import BatchNorm, Weighted
 from workloads.records import Layer, Workload
-from workloads.sequential import ReLU, Sequential, batches
+from workloads.sequential import ReLU, Sequential
+from workloads.transformer import Encoder
 
 
 def fold(network: Sequential) -> Sequential:
@@ -34,36 +35,44 @@ def lower(
 ) -> list[Workload]:
     """Return a Workload, with the module's name, for every Linear and convolution of the folded network.
 
-    inputs: f32[batch, ...]. Weights are f32[out, in * kernel], activations what reaches them, f32[batch * positions,
-    in * kernel], for a convolution a row per window in the order batch, height, width; relu: whether a ReLU is next.
-    n_columns: only the first so many rows of activations. Raises BadInput.
+    inputs: f32[batch, ...]. Weights are f32[out, in * kernel]; activations what reaches them, at most n_columns rows
+    (see `Sequential.inputs`); relu: whether a ReLU is next. Raises BadInput.
     """
-    if n_columns is not None and n_columns < 1:
-        raise BadInput(f"n_columns must be at least 1, got {n_columns!r}")
-    names, modules = zip(*fold(network).modules.items(), strict=True)
-    reaching: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for part in batches(inputs):
-        signal, missing = part, False
-        for name, module in zip(names, modules, strict=True):
-            if isinstance(module, Weighted):
-                n_left = None if n_columns is None else n_columns - sum(map(len, reaching[name]))
-                if n_left is None or n_left > 0:
-                    reaching[name].append(module.columns(signal).T[:n_left])
-                    missing |= n_left is None or len(reaching[name][-1]) < n_left
-            signal = module.forward(signal)
-        if not missing:
-            break
+    network = fold(network)
+    reaching = network.inputs(inputs, n_columns)
+    followed = zip(network.modules, [*network.modules.values()][1:], strict=False)
+    relus = {name for name, after in followed if isinstance(after, ReLU)}
     return [
         Workload(
             name=name,
             weights=module.matrix,
             bias=module.bias,
-            relu=isinstance(after, ReLU),
-            activations=np.concatenate(reaching[name]),
+            relu=name in relus,
+            activations=reaching[name],
             provenance=provenance,
         )
-        for name, module, after in zip(names, modules, (*modules[1:], None), strict=True)
-        if isinstance(module, Weighted)
+        for name, module in network.weighted.items()
+    ]
+
+
+def lower_encoder(
+    encoder: Encoder, sentences: Sequence[np.ndarray], n_columns: int | None = None, provenance: str = ""
+) -> list[Workload]:
+    """Return a Workload for every matrix of the encoder, with the first n_columns tokens that reach it.
+
+    sentences: int[tokens] each. No matrix is followed by a ReLU. Raises BadInput.
+    """
+    reaching = encoder.inputs(sentences)
+    return [
+        Workload(
+            name=name,
+            weights=matrix,
+            bias=encoder.arrays[f"{name}.bias"],
+            relu=False,
+            activations=reaching[name][:n_columns],
+            provenance=provenance,
+        )
+        for name, matrix in encoder.matrices.items()
     ]
 
 
@@ -72,17 +81,9 @@ def restore(network: Sequential, layers: Iterable[Layer]) -> Sequential:
 
     Raises BadInput for a name or shape that the network does not have.
     """
-    network, changes = fold(network), {}
-    for layer in layers:
-        network.check_name(layer.name)
-        module = network.modules[layer.name]
-        if not isinstance(module, Weighted):
-            raise BadInput(f"layer {layer.name!r} must name a Linear or a convolution, got a {type(module).__name__}")
-        if module.matrix.shape != layer.weights.shape:
-            shape = list(module.matrix.shape)
-            raise BadInput(f"weights of layer {layer.name!r} must be f32{shape}, got {list(layer.weights.shape)}")
-        changes[layer.name] = replace(module, weights=layer.weights.reshape(module.weights.shape), bias=layer.bias)
-    return network.replace(changes)
+    layers = list(layers)
+    network = fold(network).with_matrices({layer.name: layer.weights for layer in layers})
+    return network.replace({layer.name: replace(network.modules[layer.name], bias=layer.bias) for layer in layers})
 
 
 def _scaled(module: Weighted, norm: BatchNorm) -> Weighted:

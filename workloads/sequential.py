@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from workloads.errors import BadInput, did_you_mean
-from workloads.modules import Backward, BatchNorm, Module, offsets
+from workloads.modules import Backward, BatchNorm, Module, Weighted, offsets
 
 # Input values that go through a network together: a convolution's columns are many times that.
 N_VALUES_AT_ONCE = 2**20
@@ -122,6 +122,47 @@ class Sequential:
         """Raise BadInput unless a module has this name."""
         if name not in self.modules:
             raise BadInput(f"unknown module {name!r}{did_you_mean(name, self.modules)}")
+
+    @property
+    def weighted(self) -> dict[str, Weighted]:
+        """{name: module} of every Linear and convolution."""
+        return {name: module for name, module in self.modules.items() if isinstance(module, Weighted)}
+
+    @property
+    def matrices(self) -> dict[str, np.ndarray]:
+        """{name: f32[out, in * kernel]} of every Linear and convolution."""
+        return {name: module.matrix for name, module in self.weighted.items()}
+
+    def with_matrices(self, changes: Mapping[str, np.ndarray]) -> Sequential:
+        """Return the network with some matrices replaced: {name: f32[out, in * kernel]}. Raises BadInput."""
+        for name, matrix in changes.items():
+            if name not in self.weighted:
+                raise BadInput(f"unknown matrix {name!r}{did_you_mean(name, self.weighted)}")
+            if matrix.shape != (shape := self.matrices[name].shape):
+                raise BadInput(f"matrix {name!r} must be f32{list(shape)}, got {list(matrix.shape)}")
+        old = self.weighted
+        return self.replace(
+            {name: replace(old[name], weights=new.reshape(old[name].weights.shape)) for name, new in changes.items()}
+        )
+
+    def inputs(self, inputs: np.ndarray, n_columns: int | None = None) -> dict[str, np.ndarray]:
+        """Return {name: f32[batch * positions, in * kernel]}: what reaches each matrix.
+
+        For a convolution a row per window, in the order batch, height, width. n_columns: only the first so many rows
+        (they are the columns of the product with the matrix). Raises BadInput.
+        """
+        if n_columns is not None and n_columns < 1:
+            raise BadInput(f"n_columns must be at least 1, got {n_columns!r}")
+        reaching: dict[str, list[np.ndarray]] = {name: [] for name in self.weighted}
+        for signal in batches(inputs):
+            for name, module in self.modules.items():
+                n_left = None if n_columns is None else n_columns - sum(map(len, reaching.get(name, ())))
+                if name in reaching and n_left != 0:
+                    reaching[name].append(module.columns(signal).T[:n_left])
+                signal = module.forward(signal)
+            if n_columns is not None and all(sum(map(len, parts)) == n_columns for parts in reaching.values()):
+                break
+        return {name: np.concatenate(parts) for name, parts in reaching.items()}
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
         """Return the last module's outputs, for any number of inputs."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
-from workloads.modules import Linear, Module, he_normal
+from workloads.lowering import restore
+from workloads.modules import Linear, Module, Weighted, he_normal
 from workloads.records import Layer, Network, Workload, checked_array, with_activations
 from workloads.sequential import GELU, ReLU, Sequential, with_statistics
 from workloads.share import bias_codes
@@ -59,26 +60,23 @@ class Recipe:
 
 
 def fit(
-    network: Sequential,
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    recipe: Recipe,
-    codes: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    network: Sequential, inputs: np.ndarray, labels: np.ndarray, recipe: Recipe, shared: Iterable[Workload] = ()
 ) -> Sequential:
     """Return the network trained; a weight or gamma that is zero stays zero, and every BatchNorm gets its statistics.
 
-    inputs: f32[batch, ...]; labels: int[batch]. codes: {module: {parameter: u8 of its shape}}: values of one module
-    with one code stay equal, those with code 0 stay zero, and the gradient of a shared value is the sum of its members'
-    (Deep Compression, part 3). Raises BadInput.
+    inputs: f32[batch, ...]; labels: int[batch]. shared: Workloads with codes; the network is folded, and the modules of
+    their names take their values (see `restore`): those of one code then stay equal, those of code 0 zero, and the
+    gradient of a centroid is the sum of its members' (Deep Compression, part 3). Raises BadInput.
     """
-    codes, labels = codes or {}, np.asarray(labels)
+    labels, shared = np.asarray(labels), {workload.name: workload for workload in shared}
     checked_array("inputs", inputs, (np.ndim(inputs),))
     if labels.shape != (len(inputs),) or labels.dtype.kind not in "iu":
         raise BadInput(f"labels must be int[{len(inputs)}], one for each input, got {labels.dtype}{list(labels.shape)}")
-    for name in codes:
-        network.check_name(name)
-    network = _copy(network)
-    free = [pair for name, module in network.modules.items() for pair in _free(name, module, codes.get(name))]
+    for name, workload in shared.items():
+        if workload.codes is None:
+            raise BadInput(f"layer {name!r} must be shared before its centroids are tuned, got no codes")
+    network = _copy(restore(network, shared.values()) if shared else network)
+    free = [pair for name, module in network.modules.items() for pair in _free(name, module, shared.get(name))]
     parameters = {name: module.parameters for name, module in network.modules.items()}
     moments = [tuple(np.zeros_like(collect(parameters)) for _ in range(2)) for collect, _ in free]
     update = OPTIMISERS[recipe.optimiser]
@@ -189,14 +187,14 @@ def _copy(network: Sequential) -> Sequential:
     )
 
 
-def _free(name: str, module: Module, codes: Mapping[str, np.ndarray] | None) -> list[tuple[Callable, Callable]]:
+def _free(name: str, module: Module, shared: Workload | None) -> list[tuple[Callable, Callable]]:
     """Return a pair of functions for each array of free values behind a module's parameters.
 
     The first picks the free values out of {module: {parameter: array}}, the second subtracts a change from them. Only
     what may change is among them, so that only it has moments.
     """
-    if codes is not None:
-        return [_shared(name, module, codes)]
+    if shared is not None:
+        return [_centroids(name, module, shared)]
     return [_kept(name, key, array) for key, array in module.parameters.items()]
 
 
@@ -211,21 +209,19 @@ def _kept(name: str, key: str, array: np.ndarray) -> tuple[Callable, Callable]:
     return lambda by: by[name][key].ravel()[places], subtract
 
 
-def _shared(name: str, module: Module, codes: Mapping[str, np.ndarray]) -> tuple[Callable, Callable]:
-    parameters = module.parameters
-    for key, array in parameters.items():
-        if key not in codes or codes[key].shape != array.shape:
-            raise BadInput(f"codes of module {name!r} must hold {key!r} as u8{list(array.shape)}")
-    table = _side_by_side({key: codes[key] for key in parameters}).ravel()
-    book = np.zeros(int(table.max()) + 1, next(iter(parameters.values())).dtype)
-    book[table] = _side_by_side(parameters).ravel()
-    for key, array in parameters.items():
-        if book[0] != 0 or not np.array_equal(book[codes[key]], array):
-            raise BadInput(f"codes of module {name!r} must stand for one value each in {key!r}, and 0 for zero")
+def _centroids(name: str, module: Weighted, shared: Workload) -> tuple[Callable, Callable]:
+    book, parameters = shared.codebook.copy(), module.parameters
+    codes = {"weights": shared.codes.reshape(module.weights.shape), "bias": bias_codes(shared)}
+    codes = {key: codes[key] for key in parameters}
+
+    def beside(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        # the weights of each output and beside them its bias
+        return np.column_stack([arrays[key].reshape(shared.n_out, -1) for key in parameters]).ravel()
+
+    members = beside(codes)
 
     def collect(by):
-        values = _side_by_side({key: by[name][key] for key in parameters}).ravel()
-        sums = np.bincount(table, weights=values, minlength=len(book)).astype(book.dtype)
+        sums = np.bincount(members, weights=beside(by[name]), minlength=len(book)).astype(book.dtype)
         sums[0] = 0
         return sums
 
@@ -235,11 +231,6 @@ def _shared(name: str, module: Module, codes: Mapping[str, np.ndarray]) -> tuple
             np.take(book, codes[key], out=array)
 
     return collect, subtract
-
-
-def _side_by_side(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return f[out, in + 1]: the weights of each output and beside them the bias."""
-    return np.column_stack([array.reshape(len(array), -1) for array in arrays.values()])
 
 
 def initialise(name: str, widths: Sequence[int], inputs: np.ndarray, labels: np.ndarray, seed: int) -> Network:
@@ -282,22 +273,21 @@ def tune_centroids(network: Network, recipe: Recipe) -> Network:
     for layer in network.layers:
         if not isinstance(layer, Workload) or layer.codes is None:
             raise BadInput(f"layer {layer.name!r} must be shared before its centroids are tuned, got no codes")
-    codes = [{"weights": layer.codes, "bias": bias_codes(layer)} for layer in network.layers]
+    shared = [replace(layer, name=f"{i}") for i, layer in enumerate(network.layers)]
     layers = []
-    for layer, code, found in zip(network.layers, codes, _fit_layers(network, recipe, codes), strict=True):
-        book = np.zeros_like(layer.codebook)
-        book[code["weights"]] = found.weights
+    for layer, found in zip(network.layers, _fit_layers(network, recipe, shared), strict=True):
+        book, codes, of_bias = np.zeros_like(layer.codebook), layer.codes, bias_codes(layer)
+        book[codes] = found.weights
         if found.bias is not None:
-            book[code["bias"]] = found.bias
+            book[of_bias] = found.bias
         book, new_code = _ascending(book)
-        bias = None if layer.bias is None else book[new_code[code["bias"]]]
-        weight_codes = new_code[code["weights"]]
-        layers.append(replace(layer, weights=book[weight_codes], bias=bias, codes=weight_codes, codebook=book))
+        bias = None if found.bias is None else book[new_code[of_bias]]
+        layers.append(replace(layer, weights=book[new_code[codes]], bias=bias, codes=new_code[codes], codebook=book))
     return with_activations(replace(network, layers=tuple(layers)))
 
 
-def _fit_layers(network: Network, recipe: Recipe, codes: Sequence[Mapping[str, np.ndarray]] = ()) -> list[Linear]:
-    """Return the layers' weights and biases after training on the network's own inputs and labels."""
+def _fit_layers(network: Network, recipe: Recipe, shared: Sequence[Workload] = ()) -> list[Linear]:
+    """Return the layers, named by number, after training on the network's own inputs and labels."""
     if network.labels is None:
         raise BadInput(f"network {network.name!r} has no labels to learn from")
     modules = {}
@@ -305,9 +295,7 @@ def _fit_layers(network: Network, recipe: Recipe, codes: Sequence[Mapping[str, n
         modules[f"{i}"] = Linear(weights=layer.weights, bias=layer.bias)
         if layer.relu:
             modules[f"{i} relu"] = ReLU()
-    by_name = {f"{i}": code for i, code in enumerate(codes)}
-    trained = fit(Sequential(modules), network.inputs, network.labels, recipe, by_name)
-    return [module for module in trained.modules.values() if isinstance(module, Linear)]
+    return list(fit(Sequential(modules), network.inputs, network.labels, recipe, shared).weighted.values())
 
 
 def _ascending(book: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

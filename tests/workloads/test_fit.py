@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from workloads.errors import BadInput
+from workloads.lowering import lower, restore
 from workloads.modules import BatchNorm, Conv2d, Linear, he_normal
+from workloads.prune import prune
 from workloads.sequential import GELU, Flatten, MaxPool2d, ReLU, Sequential, with_statistics
+from workloads.share import bias_codes, share
 from workloads.train import Recipe, fit, loss_and_gradients
 
 RECIPE = Recipe(n_epochs=8, learning_rate=1e-2, batch=40, seed=3)
@@ -104,23 +107,34 @@ def test_zero_weights_and_gammas_stay_zero_and_only_they():
     assert (tuned.modules["conv"].weights != net.modules["conv"].weights).all()
 
 
-def test_shared_values_stay_shared_and_follow_the_sum_of_their_gradients():
+def test_a_centroid_moves_by_the_sum_of_its_members_gradients():
     # SGD's first step moves a value by rate * gradient: the codebook by that times the sum over its members.
-    net, rng = network(), np.random.default_rng(6)
-    codes = {"weights": rng.integers(0, 4, (8, 54)).astype(np.uint8), "bias": rng.integers(0, 4, 8).astype(np.uint8)}
-    book = np.array([0, -0.1, 0.05, 0.2], np.float32)
-    net = net.replace({"hidden": Linear(**{key: book[code] for key, code in codes.items()})})
     images, labels = stripes()
+    shared = [share(workload, bits=3) for workload in lower(network(), images, n_columns=1)]
+    net = restore(network(), shared)
     recipe = Recipe(n_epochs=1, learning_rate=0.01, batch=len(labels), optimiser="sgd", seed=1)
     _, gradients = loss_and_gradients(net, images, labels, recipe)
-    moved = fit(net, images, labels, recipe, codes={"hidden": codes}).modules["hidden"]
-    for code in range(4):
-        total = sum(float(gradients["hidden"][key][codes[key] == code].sum()) for key in codes)
-        expected = book[code] - 0.01 * total if code else 0
-        for key in codes:
-            members = moved.parameters[key][codes[key] == code]
-            assert (members == members[0]).all()
-            assert members[0] == pytest.approx(expected, abs=1e-6)
+    moved = fit(network(), images, labels, recipe, shared)
+    for workload in shared:
+        module, gradient = moved.modules[workload.name], gradients[workload.name]
+        codes = np.append(workload.codes, bias_codes(workload))
+        by_place = np.append(gradient["weights"], gradient["bias"])
+        for code, value in zip(codes, np.append(module.weights, module.bias), strict=True):
+            expected = workload.codebook[code] - 0.01 * by_place[codes == code].sum() if code else 0
+            assert value == pytest.approx(expected, abs=1e-6)
+
+
+def test_shared_values_stay_shared_and_sharing_again_finds_their_codes():
+    images, labels = stripes()
+    shared = [share(prune(workload, 0.5), bits=4) for workload in lower(network(), images, n_columns=1)]
+    tuned = fit(network(), images, labels, RECIPE, shared)
+    for before, after in zip(shared, lower(tuned, images, n_columns=1), strict=True):
+        assert not np.array_equal(before.weights, after.weights)
+        again = share(after, bits=4)
+        assert np.array_equal(again.weights, after.weights)
+        assert np.array_equal(again.codes == 0, before.codes == 0)
+        for code in np.unique(before.codes):
+            assert len(np.unique(after.weights[before.codes == code])) == 1
 
 
 def test_momentum_by_hand():
@@ -175,12 +189,7 @@ def test_no_moment_decays_to_a_denormal(monkeypatch):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: fit(network(), *stripes(), RECIPE, codes={"hiden": {}}), "unknown module 'hiden', did you mean"),
-        (lambda: fit(network(), *stripes(), RECIPE, codes={"hidden": {}}), r"must hold 'weights' as u8\[8, 54\]"),
-        (
-            lambda: fit(network(), *stripes(), RECIPE, codes={"conv": {"weights": np.ones((6, 1, 3, 3), np.uint8)}}),
-            "codes of module 'conv' must stand for one value each in 'weights'",
-        ),
+        (lambda: fit(network(), *stripes(), RECIPE, lower(network(), stripes()[0], 1)), "layer 'conv' must be shared"),
         (lambda: fit(network(), stripes()[0], np.zeros(3, int), RECIPE), r"labels must be int\[240\].*got int64\[3\]"),
         (lambda: fit(network(), stripes()[0], np.full(240, 3), RECIPE), "labels must be 0 to 2, got 3 to 3"),
         (lambda: fit(network(), stripes()[0] * np.nan, stripes()[1], RECIPE), "inputs must be finite f32, got nan"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from workloads.errors import BadInput
+from workloads.lowering import lower_encoder
 from workloads.transformer import EPSILON, MATRICES, Encoder
 
 N_LAYERS, WIDTH, N_HEADS, N_HIDDEN, N_WORDS, N_PLACES = 2, 8, 2, 12, 20, 10
@@ -104,6 +105,16 @@ def test_what_reaches_a_matrix_gives_what_leaves_it(encoder):
         again = normal * a[f"{at}output.LayerNorm.weight"] + a[f"{at}output.LayerNorm.bias"]
         assert states[layer + 1] == pytest.approx(again, abs=1e-4)
     assert {len(x) for x in inputs.values()} == {sum(map(len, SENTENCES))}
+
+
+def test_lowered_matrices_are_those_of_the_encoder(encoder):
+    workloads = lower_encoder(encoder, SENTENCES, n_columns=7)
+    assert [workload.name for workload in workloads] == encoder.names
+    for workload in workloads:
+        assert not workload.relu
+        assert np.array_equal(workload.activations, encoder.inputs(SENTENCES)[workload.name][:7])
+        assert np.array_equal(workload.weights, encoder.matrices[workload.name])
+        assert np.array_equal(workload.bias, encoder.arrays[f"{workload.name}.bias"])
 
 
 def test_replacing_a_matrix_leaves_the_encoder_alone(encoder):
