@@ -14,8 +14,9 @@ from workloads.sequential import Flatten, MaxPool2d, ReLU, Sequential
 from workloads.train import Recipe, fit
 
 DIGITS_WIDTHS, DIGITS_CHANNELS, N_DIGITS = (64, 256, 128, 10), (16, 32), 10
-DIGITS_MLP = Recipe(n_epochs=30, learning_rate=1e-3, batch=64, l2=1e-4)
-DIGITS_CONVNET = Recipe(n_epochs=15, learning_rate=2e-3, batch=64, l2=1e-4)
+# Chosen on splits of other seeds than benchmarks/accuracy reports.
+DIGITS_MLP = Recipe(n_epochs=20, learning_rate=4e-3, batch=64, l2=1e-4, dropout=0.3)
+DIGITS_CONVNET = Recipe(n_epochs=10, learning_rate=4e-3, batch=64, l2=1e-4)
 
 
 def mlp(widths: Sequence[int], seed: int) -> Sequential:
@@ -75,12 +76,21 @@ def split(
     return inputs[seen], labels[seen], inputs[held], labels[held]
 
 
-def digits_mlp(images: np.ndarray, labels: np.ndarray, seed: int) -> Sequential:
-    """Return 64-256-128-10 trained on images f32[n, 64] in 0 to 1 and labels int[n]."""
-    return fit(mlp(DIGITS_WIDTHS, seed), images, labels, replace(DIGITS_MLP, seed=seed))
+def with_shifts(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return f32[5 n, 1, height, width] and their labels: the images, then each moved by one pixel to every side."""
+    height, width = images.shape[2:]
+    wide = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    places = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+    moved = [wide[:, :, row : row + height, column : column + width] for row, column in places]
+    return np.concatenate(moved), np.tile(labels, len(places))
 
 
-def digits_convnet(images: np.ndarray, labels: np.ndarray, seed: int) -> Sequential:
-    """Return two convolutions of 16 and 32 channels and a matrix, trained on images f32[n, 1, 8, 8] in 0 to 1."""
+def digits_mlp(inputs: np.ndarray, labels: np.ndarray, seed: int) -> Sequential:
+    """Return 64-256-128-10 trained on f32[n, 64] in 0 to 1, best `with_shifts` and flattened, and labels int[n]."""
+    return fit(mlp(DIGITS_WIDTHS, seed), inputs, labels, replace(DIGITS_MLP, seed=seed))
+
+
+def digits_convnet(inputs: np.ndarray, labels: np.ndarray, seed: int) -> Sequential:
+    """Return two convolutions of 16 and 32 channels and a matrix, trained on f32[n, 1, 8, 8] in 0 to 1."""
     net = convnet((1, 8, 8), DIGITS_CHANNELS, N_DIGITS, seed)
-    return fit(net, images, labels, replace(DIGITS_CONVNET, seed=seed))
+    return fit(net, inputs, labels, replace(DIGITS_CONVNET, seed=seed))
