@@ -185,26 +185,28 @@ def batches(inputs: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def with_statistics(network: Sequential, inputs: np.ndarray) -> Sequential:
-    """Return the network with every BatchNorm's mean and variance those that these inputs give.
+    """Return the network with every BatchNorm's mean and variance those of what reaches it when these inputs enter.
 
-    They are those of batches (see `batches`), averaged, the variance unbiased (Ioffe and Szegedy 2015, algorithm 2).
-    For use after training, and again after pruning, which shifts them.
+    One after another, each with those before it already set, so that the order of the inputs does not matter. For use
+    after training, and again after pruning, which shifts them.
     """
-    found = {name: [] for name, module in network.modules.items() if isinstance(module, BatchNorm)}
-    for part in batches(inputs) if found else ():
-        signal = part
-        for name, module in network.modules.items():
-            if isinstance(module, BatchNorm):
-                mean, variance = module.statistics(signal)
-                n = signal.size // len(mean)
-                found[name].append((len(part), mean, variance * (n / max(n - 1, 1))))
-                module = replace(module, mean=mean, variance=variance)
-            signal = module.forward(signal)
-    changes = {}
-    for name, seen in found.items():
-        sizes, means, variances = zip(*seen, strict=True)
-        mean, variance = (np.average(values, axis=0, weights=sizes) for values in (means, variances))
+    names = list(network.modules)
+    for i, name in enumerate(names):
         module = network.modules[name]
+        if not isinstance(module, BatchNorm):
+            continue
+        sizes, means, variances = [], [], []
+        for signal in batches(inputs):
+            for before in names[:i]:
+                signal = network.modules[before].forward(signal)
+            mean, variance = module.statistics(signal)
+            sizes.append(len(signal))
+            means.append(mean)
+            variances.append(variance)
+        mean = np.average(means, axis=0, weights=sizes)
+        # Within the batches, and between them.
+        variance = np.average(variances + np.square(means - mean), axis=0, weights=sizes)
         dtype = module.gamma.dtype
-        changes[name] = replace(module, mean=mean.astype(dtype), variance=variance.astype(dtype))
-    return network.replace(changes)
+        found = replace(module, mean=mean.astype(dtype), variance=variance.astype(dtype))
+        network = network.replace({name: found})
+    return network

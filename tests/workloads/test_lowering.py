@@ -114,12 +114,18 @@ def test_new_weights_find_their_way_back():
     assert np.array_equal(halved.modules["ip3"].weights, NETWORK.modules["ip3"].weights)
 
 
-def test_statistics_are_those_of_the_inputs_and_repeat():
-    network = Sequential({"pool": AvgPool2d(3), "norm": norm(2)})
-    pooled = network.modules["pool"].forward(INPUTS)
-    found = with_statistics(network, INPUTS).modules["norm"]
-    assert found.mean == pytest.approx(pooled.mean(axis=(0, 2, 3)), abs=1e-5)
-    assert found.variance == pytest.approx(pooled.var(axis=(0, 2, 3), ddof=1), rel=1e-4)
+def test_statistics_are_those_of_what_arrives_in_whatever_batches(monkeypatch):
+    # Sorted, so that the batches differ as much as they can.
+    inputs = np.sort(RNG.normal(size=(60, 2, 6, 6)).astype(np.float32), axis=0)
+    network = Sequential({"pool": AvgPool2d(3), "norm1": norm(2), "relu": ReLU(), "norm2": norm(2)})
+    whole = with_statistics(network, inputs)
+    first = network.modules["pool"].forward(inputs)
+    second = np.maximum(whole.modules["norm1"].forward(first), 0)
+    monkeypatch.setattr("workloads.sequential.N_VALUES_AT_ONCE", 7 * inputs[0].size)
+    for found in (whole, with_statistics(network, inputs)):
+        for name, arriving in (("norm1", first), ("norm2", second)):
+            assert found.modules[name].mean == pytest.approx(arriving.mean(axis=(0, 2, 3)), abs=1e-5)
+            assert found.modules[name].variance == pytest.approx(arriving.var(axis=(0, 2, 3)), rel=1e-4)
 
 
 def test_a_networks_outputs_do_not_depend_on_how_many_go_through_together(monkeypatch):

@@ -58,6 +58,17 @@ def test_a_split_takes_every_input_once_with_its_label():
     assert np.array_equal(held[:, 0], held_labels)
 
 
+def test_shifts_move_by_one_pixel_to_every_side():
+    image = np.zeros((1, 1, 3, 3), np.float32)
+    image[0, 0, 1, 1] = 1
+    image[0, 0, 2, 0] = 2
+    moved, labels = nets.with_shifts(image, np.array([7]))
+    assert np.array_equal(moved[0], image[0])
+    assert sorted(tuple(np.argwhere(one == 1)[0]) for one in moved[1:, 0]) == [(0, 1), (1, 0), (1, 2), (2, 1)]
+    assert [int((one == 2).sum()) for one in moved[:, 0]].count(0) == 2  # over the lower and the left edge it is lost
+    assert labels.tolist() == [7] * 5
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
