@@ -43,6 +43,18 @@ def f16(*shape):
             {"card": "h100", "in_dtype": "e4m3", "instruction": "mma.m16n8k32"},
             "out_dtype must be f16 for e4m3 with mma",
         ),
+        (
+            {"card": "l40s", "in_dtype": "e4m3", "out_dtype": "f16", "instruction": "mma.sp.m16n8k64"},
+            "out_dtype must be f32 for e4m3 with mma.sp on l40s, got 'f16'",
+        ),
+        (
+            {"card": "h100", "in_dtype": "e5m2", "out_dtype": "f16", "instruction": "mma.sp.m16n8k64"},
+            "must be dense for e5m2 with mma on h100, got 'mma.sp.m16n8k64': there is no mma.sp to f16, and no rule is",
+        ),
+        (
+            {"card": "h200", "in_dtype": "e4m3", "instruction": "mma.sp.m16n8k64"},
+            "must be dense for e4m3 with mma on h200, got 'mma.sp.m16n8k64'",
+        ),
         ({"saturate": True}, "saturate must be false for out_dtype f32"),
     ],
 )
