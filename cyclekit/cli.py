@@ -18,10 +18,11 @@ EPILOG = """examples:
   zeroskip run eie lenet-300-100 --inputs 10 --set n_pes=16 --engine schedule
   zeroskip run eie my_layer.npz --preset silicon --json run.json
   zeroskip explain eie lenet-300-100 --set n_pes=16 --row 20 --column 300
+  zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
   zeroskip validate eie --out figures
 """
-WORKLOAD = """a name of the catalogue, or an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in],
-and perhaps bias f32[out]"""
+WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
+perhaps bias f32[out]; FILE:LAYER of another file of weights; or, where no values are needed, sizes as MxNxK"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,7 +57,7 @@ def parser() -> Parser:
     design.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of it")
 
     run = verbs.add_parser("run", parents=[common, design], help="run a workload through a machine")
-    run.add_argument("--engine", metavar="E", help="events (SimPy, the default) or schedule (jitted; the same cycles)")
+    run.add_argument("--engine", metavar="E", help="events (SimPy) or schedule (jitted): the same cycles")
     run.add_argument("--inputs", metavar="N", type=_at_least(1), help="run only the first N inputs of the batch")
     run.add_argument("--check", action="store_true", help="compare the values with the references")
 

@@ -62,6 +62,8 @@ def run(options: Namespace) -> int:
         runs = [run.without_arrays() for run in found]
     preset = options.preset or next(iter(chosen.presets))
     out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
+    for provenance in dict.fromkeys(layer.provenance for layer in layers if layer.provenance):
+        out.line(f"  workload: {provenance}")
     _show(out, runs)
     results = [found.as_dict() for found in runs]
     out.result(results[0] if len(results) == 1 else results)

@@ -19,6 +19,8 @@ FOOTNOTES = (
     "The cards of the measured dense and 2:4 times run dense GEMMs about 15% slower than LLMCompass' A100, whose "
     "ladder the model follows: their ratios say more than their times. Power is not modelled: an H100 throttles.",
     "Which card PyTorch PR 177866 measured is not said (Hopper class); torchao PR 4730's is assumed to be an H100 SXM.",
+    "torchao's training times are of forward and backward: that two of the three products are sparse, all but the "
+    "gradient of the weights, is how its autograd function works; pruning is not in them.",
     "CUDALibrarySamples issue 57 asks why its ratio is so low, and gets no answer.",
 )
 
@@ -44,12 +46,31 @@ def compare(progress: Callable[[float], None]) -> Iterator[Comparison]:
             yield _row(source, f"dense time, {card}", "us", row, kind, float(row["dense_us"]), dense, mark)
             yield _row(source, f"2:4 speed-up, {card}", "x", row, kind, ratio, dense / sparse, mark)
         yield _row(source, f"2:4 time, {card}", "us", row, kind, float(row["sparse_us"]), sparse, mark)
+    for row in read_table(NAME + "_sim", "torchao_training"):
+        yield _training(row)
     one_sm = PRESETS["a100-sxm-80gb"].replace(n_sms=1, in_dtype="int8", int8_fma_per_cycle=1024)
     for row in read_table(NAME + "_sim", "sparseloop_counts"):
         for side, sparsity in (("dense", "dense"), ("sparse", "2:4")):
             found = bounds.compute_cycles(_problem(row), one_sm.replace(sparsity=sparsity))
             published = float(row[f"{side}_cycles"])
             yield _row("Sparseloop", f"{side} compute cycles", "cycles", row, "as published", published, found, "A")
+
+
+def _training(row: dict[str, str]) -> Comparison:
+    """Compare forward and backward of a layer: outputs and gradient of the inputs sparse, that of the weights dense."""
+    n_in, n_out, tokens = (int(row[name]) for name in ("n_in", "n_out", "tokens"))
+    dense = PRESETS["a100-sxm-80gb"].replace(in_dtype="bf16")
+    sparse = dense.replace(sparsity="2:4")
+    forward, to_inputs, to_weights = (n_out, tokens, n_in), (n_in, tokens, n_out), (n_out, n_in, tokens)
+    times = [
+        sum(_time_us(dict(zip("mnk", shape, strict=True)), spec) for shape in shapes)
+        for shapes, spec in (((forward, to_inputs, to_weights), dense), ((forward, to_inputs), sparse))
+    ]
+    gain = times[0] / (times[1] + _time_us(dict(zip("mnk", to_weights, strict=True)), dense))
+    published = float(row["dense_ms"]) / float(row["sparse_ms"])
+    layer = {"m": row["n_out"], "n": row["tokens"], "k": row["n_in"]}
+    quantity = "2:4 speed-up, A100 bf16, training"
+    return _row("torchao training", quantity, "x", layer, "as published", published, gain, "A")
 
 
 def _time_us(row: dict[str, str], spec: Spec) -> float:

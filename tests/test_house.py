@@ -12,6 +12,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 TEXTS = [ROOT / name for name in ("Makefile", "README.md", "pyproject.toml")] + sorted((ROOT / "docs").rglob("*.md"))
+CUDA = sorted((ROOT / "benchmarks").rglob("*.cu*"))
 
 
 def ids(path: Path) -> str:
@@ -33,7 +34,7 @@ def test_a_file_can_be_read_in_one_sitting(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
 
 
-@pytest.mark.parametrize("path", SOURCES + TESTS + BENCHMARKS + TEXTS, ids=ids)
+@pytest.mark.parametrize("path", SOURCES + TESTS + BENCHMARKS + TEXTS + CUDA, ids=ids)
 def test_no_file_knows_the_machine_that_it_was_written_on(path):
     home = "|".join(("home", "Users", "root", "work", "tmp", "mnt", "var"))
     found = re.findall(rf"(?<![\w.~/])/(?:{home})/[\w.-]+|\b[A-Z]:\\\\\w+", path.read_text(encoding="utf-8"))

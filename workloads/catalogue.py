@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from workloads import address
 from workloads.errors import BadInput, did_you_mean
-from workloads.files import read_npz, read_table
+from workloads.files import read_table
+from workloads.readers import READERS
 from workloads.records import Network, Shape, Workload
 
 CALIBRATED = "-calibrated"
@@ -84,22 +86,26 @@ def benchmarks() -> Mapping[str, Benchmark]:
 
 
 def load(name: str | Path) -> Workload | Network | Shape:
-    """Return a workload or network of the catalogue, the workload in an .npz file, or the Shape that MxNxK names.
+    """Return a workload or network of the catalogue, what FILE or FILE:LAYER stands for, or the Shape MxNxK names.
 
-    M outputs, N inputs of the batch, K inputs of the layer: a GEMM of [M, K] by [K, N].
+    M outputs, N inputs of the batch, K inputs of the layer: a GEMM of [M, K] by [K, N]. Raises BadInput;
+    workloads.address says what a file may hold and where its activations come from.
     """
     name = str(name)
     if name in benchmarks():
         return draw(benchmarks()[name])
     if name in _networks():
         return _networks()[name][0]()
-    if name.endswith(".npz") or Path(name).exists():
-        return read_npz(Path(name))
+    path, _ = address.split(name)
+    if path.suffix.lower() in READERS or path.exists():
+        return address.workload(name)
     if re.fullmatch(r"\d+x\d+x\d+", name):
         n_out, batch, n_in = map(int, name.split("x"))
         return Shape(name=name, n_out=n_out, n_in=n_in, batch=batch)
+    known = ", ".join(suffix for suffix in READERS if suffix != ".npz")
     raise BadInput(
-        f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK"
+        f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK, "
+        f"or FILE:LAYER of {known}"
     )
 
 

@@ -1,7 +1,6 @@
 """LeNet-300-100 on Fashion-MNIST, trained, pruned and shared: the shipped networks and the recipe that made them."""
 
 import argparse
-import gzip
 import os
 import sys
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workloads.data import as_inputs, fashion_mnist
 from workloads.errors import BadInput
 from workloads.prune import prune
 from workloads.records import Layer, Network, Workload, with_activations
@@ -19,7 +19,6 @@ from workloads.share import bias_codes, share
 from workloads.train import Recipe, initialise, train, tune_centroids
 
 FILE = "lenet_300_100_fashion_mnist.npz"
-DATASET = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist installs
 N_SHIPPED_OF_A_CLASS = 100  # the first test images of each class
 
 WIDTHS = (784, 300, 100, 10)
@@ -68,25 +67,14 @@ def compressed() -> Network:
     return with_activations(_network("lenet-300-100", tuple(layers)))
 
 
-def fashion_mnist(split: str, directory: Path = DATASET) -> tuple[np.ndarray, np.ndarray]:
-    """Return images u8[n, 784] and labels u8[n] of the split "train" (60,000) or "t10k" (10,000). Raises BadInput."""
-    try:
-        images = gzip.decompress((directory / f"{split}-images-idx3-ubyte.gz").read_bytes())
-        labels = gzip.decompress((directory / f"{split}-labels-idx1-ubyte.gz").read_bytes())
-    except FileNotFoundError as missing:
-        raise BadInput(f"no Fashion-MNIST at {missing.filename}: apt-get install dataset-fashion-mnist") from None
-    # idx: 4 bytes of magic and type, then 4 bytes for each of 3 dimensions or 1.
-    return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784), np.frombuffer(labels, np.uint8, offset=8)
-
-
 def learn(images: np.ndarray, labels: np.ndarray) -> tuple[Network, Network, Network]:
-    """Return the dense, pruned and shared networks that the recipe makes of images u8[n, 784] and labels u8[n].
+    """Return the dense, pruned and shared networks that the recipe makes of images f32[n, 784] and labels u8[n].
 
     The last 5,000 are held out; of the networks pruned with each of SEEDS the one that is right most often on them is
     kept.
     """
     seen, held = slice(None, -N_HELD_OUT), slice(-N_HELD_OUT, None)
-    start = initialise("lenet-300-100", WIDTHS, as_inputs(images[seen]), labels[seen], DENSE.seed)
+    start = initialise("lenet-300-100", WIDTHS, images[seen], labels[seen], DENSE.seed)
     trained = train(start, DENSE)
     # What ships as f16 is also what is pruned and measured.
     rounded = [replace(layer, weights=layer.weights.astype(np.float16)) for layer in trained.layers]
@@ -94,7 +82,7 @@ def learn(images: np.ndarray, labels: np.ndarray) -> tuple[Network, Network, Net
     compressed = [prune_and_share(trained, seed) for seed in SEEDS]
 
     def right(networks: tuple[Network, Network]) -> float:
-        return replace(networks[1], inputs=as_inputs(images[held]), labels=labels[held]).accuracy()
+        return replace(networks[1], inputs=images[held], labels=labels[held]).accuracy()
 
     return trained, *max(compressed, key=right)
 
@@ -109,11 +97,6 @@ def prune_and_share(trained: Network, seed: int) -> tuple[Network, Network]:
     shared = with_activations(net)
     shared = replace(shared, layers=tuple(share(layer, bits=4) for layer in shared.layers))
     return net, tune_centroids(shared, replace(CENTROIDS, seed=seed))
-
-
-def as_inputs(images: np.ndarray) -> np.ndarray:
-    """Return f32[n, 784] in 0 to 1 for images u8[n, 784]."""
-    return images.astype(np.float32) / np.float32(255)
 
 
 def first_of_each_class(labels: np.ndarray, n: int) -> np.ndarray:
@@ -142,13 +125,13 @@ def main(argv: Iterable[str] | None = None) -> int:
     try:
         if not out.parent.is_dir():
             raise BadInput(f"--out must lie in a directory that exists, got {out}")
-        images, labels = fashion_mnist("train", DATASET)
-        test_images, test_labels = fashion_mnist("t10k", DATASET)
+        images, labels = fashion_mnist("train")
+        test_images, test_labels = fashion_mnist("test")
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
     networks = learn(images, labels)
-    test = [replace(network, inputs=as_inputs(test_images), labels=test_labels) for network in networks]
+    test = [replace(network, inputs=test_images, labels=test_labels) for network in networks]
     kinds = zip(("dense", "pruned", "shared"), test, strict=True)
     accuracies = ", ".join(f"{kind} {100 * network.accuracy():.2f}%" for kind, network in kinds)
     provenance = (
@@ -169,7 +152,7 @@ def main(argv: Iterable[str] | None = None) -> int:
 
 def _write(out: Path, trained: Network, shared: Network, images: np.ndarray, labels: np.ndarray, provenance: str):
     """Write the networks whole or not at all: a temporary file beside `out`, then os.replace."""
-    arrays = {"images": images, "labels": labels, "provenance": np.array(provenance)}
+    arrays = {"images": np.rint(255 * images).astype(np.uint8), "labels": labels, "provenance": np.array(provenance)}
     for before, after in zip(trained.layers, shared.layers, strict=True):
         arrays |= {
             f"{before.name}_weights": before.weights.astype(np.float16),

@@ -1,42 +1,236 @@
-"""A small trainer for fully connected networks that keeps zeros zero, and the tuning of shared centroids."""
+"""The training loop: keeps zeros zero and shared values shared, for modules in a row and for fully connected layers."""
+
+from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from workloads.errors import BadInput
-from workloads.records import Layer, Network, Workload, with_activations
+from workloads.errors import BadInput, did_you_mean
+from workloads.lowering import restore
+from workloads.modules import Linear, Module, Weighted, he_normal
+from workloads.records import Layer, Network, Workload, checked_array, with_activations
+from workloads.sequential import GELU, ReLU, Sequential, with_statistics
 from workloads.share import bias_codes
 
 # Adam, Kingma and Ba 2015: the defaults of algorithm 1, computed in the order that the end of their section 2 gives.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
-# Adam's moments below this change nothing (EPSILON is far larger), but left to decay they become denormal numbers,
-# on which every operation takes many times as long.
-NEGLIGIBLE = 1e-20
+MOMENTUM = 0.9
+# Moments below this change next to nothing (EPSILON is far larger), but left to decay they become denormal numbers, on
+# which every operation takes many times as long: from here in 393 steps by a factor of 0.9. They are cleared at the end
+# of an epoch, as when the shipped networks were trained, or every 500 steps of a longer one.
+NEGLIGIBLE, N_STEPS_LONGEST = 1e-20, 500
+
+Gradients = dict[str, dict[str, np.ndarray]]  # {module: {parameter: gradient}}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train: Adam with a cosine decay from learning_rate to 0 over n_epochs, on shuffled batches.
+    """How to train: "adam", or "sgd" with momentum 0.9, on shuffled batches, the rate falling to 0 as a cosine.
 
-    Loss: the batch's mean of cross-entropy + activation_l1 * sum |hidden activations|, plus l2 / 2 * sum weights**2.
+    Loss: the batch's mean of cross-entropy + activation_l1 * sum |hidden activations|, plus l2 / 2 * sum weights**2,
+    l1 * sum |weights| and gamma_l1 * sum |gamma| (Network Slimming, Liu et al. 2017). Hidden activations are what
+    leaves every ReLU and GELU but a last one; dropout is the share of them set to 0. To tune a trained network, take a
+    rate about a tenth as high.
     """
 
     n_epochs: int
     learning_rate: float
     batch: int = 256
+    l1: float = 0.0
     l2: float = 0.0
     activation_l1: float = 0.0
+    gamma_l1: float = 0.0
+    dropout: float = 0.0
+    optimiser: str = "adam"
     seed: int = 0
 
     def __post_init__(self):
-        for field in ("n_epochs", "batch", "learning_rate", "l2", "activation_l1", "seed"):
+        for field in (field.name for field in fields(self) if field.name != "optimiser"):
             least = 1 if field in ("n_epochs", "batch") else 0
             if not getattr(self, field) >= least:
                 raise BadInput(f"{field} must be at least {least}, got {getattr(self, field)!r}")
+        if not self.dropout < 1:
+            raise BadInput(f"dropout must be below 1, got {self.dropout!r}")
+        if self.optimiser not in OPTIMISERS:
+            raise BadInput(f"unknown optimiser {self.optimiser!r}{did_you_mean(self.optimiser, OPTIMISERS)}")
+
+
+def fit(
+    network: Sequential, inputs: np.ndarray, labels: np.ndarray, recipe: Recipe, shared: Iterable[Workload] = ()
+) -> Sequential:
+    """Return the network trained; a weight or gamma that is zero stays zero, and every BatchNorm gets its statistics.
+
+    inputs: f32[batch, ...]; labels: int[batch]. shared: Workloads with codes; the network is folded, and the modules of
+    their names take their values (see `restore`): those of one code then stay equal, those of code 0 zero, and the
+    gradient of a centroid is the sum of its members' (Deep Compression, part 3). Raises BadInput.
+    """
+    labels, shared = np.asarray(labels), {workload.name: workload for workload in shared}
+    checked_array("inputs", inputs, (np.ndim(inputs),))
+    if labels.shape != (len(inputs),) or labels.dtype.kind not in "iu":
+        raise BadInput(f"labels must be int[{len(inputs)}], one for each input, got {labels.dtype}{list(labels.shape)}")
+    for name, workload in shared.items():
+        if workload.codes is None:
+            raise BadInput(f"layer {name!r} must be shared before its centroids are tuned, got no codes")
+    network = _copy(restore(network, shared.values()) if shared else network)
+    free = [pair for name, module in network.modules.items() for pair in _free(name, module, shared.get(name))]
+    parameters = {name: module.parameters for name, module in network.modules.items()}
+    moments = [tuple(np.zeros_like(collect(parameters)) for _ in range(2)) for collect, _ in free]
+    update = OPTIMISERS[recipe.optimiser]
+    rng = np.random.default_rng(recipe.seed)
+    n_steps_an_epoch = -(-len(labels) // recipe.batch)
+    n_steps, n_steps_between, step = recipe.n_epochs * n_steps_an_epoch, min(n_steps_an_epoch, N_STEPS_LONGEST), 0
+    for _ in range(recipe.n_epochs):
+        order = rng.permutation(len(labels))
+        for start in range(0, len(labels), recipe.batch):
+            chosen = order[start : start + recipe.batch]
+            loss, gradients = loss_and_gradients(network, inputs[chosen], labels[chosen], recipe, rng)
+            if not math.isfinite(loss):
+                raise BadInput(
+                    f"learning_rate must keep the loss finite, got {recipe.learning_rate!r}: take a lower one"
+                )
+            rate = recipe.learning_rate * (1 + math.cos(math.pi * step / n_steps)) / 2
+            step += 1
+            for (collect, subtract), moment in zip(free, moments, strict=True):
+                subtract(update(moment, collect(gradients), rate, step))
+            if step % n_steps_between == 0:
+                for moment in itertools.chain(*moments):
+                    moment[np.abs(moment) < NEGLIGIBLE] = 0
+    return with_statistics(network, inputs)
+
+
+def loss_and_gradients(
+    network: Sequential, inputs: np.ndarray, labels: np.ndarray, recipe: Recipe, rng: np.random.Generator | None = None
+) -> tuple[float, Gradients]:
+    """Return the loss of a batch (see Recipe) and its gradient by every parameter.
+
+    inputs: float[batch, ...]; labels: int[batch]; rng: draws what is dropped out.
+    """
+    n, loss, signal, steps, last = len(labels), 0.0, inputs, [], list(network.modules)[-1]
+    for name, module in network.modules.items():
+        signal, backward = module.vjp(signal)
+        hidden, kept = signal if isinstance(module, ReLU | GELU) and name != last else None, None
+        if hidden is not None and recipe.activation_l1:
+            loss += recipe.activation_l1 / n * float(np.abs(hidden).sum())
+        if hidden is not None and recipe.dropout:
+            kept = (rng.random(hidden.shape, np.float32) >= recipe.dropout) / hidden.dtype.type(1 - recipe.dropout)
+            signal = hidden * kept
+        steps.append((name, module, backward, hidden, kept))
+
+    if labels.min() < 0 or labels.max() >= signal.shape[1]:
+        raise BadInput(f"labels must be 0 to {signal.shape[1] - 1}, got {labels.min()} to {labels.max()}")
+    logits = signal - signal.max(axis=1, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    loss -= float(logits[np.arange(n), labels].mean())
+    delta = np.exp(logits)
+    delta[np.arange(n), labels] -= 1
+    delta /= n
+
+    gradients: Gradients = {name: {} for name in network.modules}
+    lowest = next((i for i, (_, module, *_) in enumerate(steps) if module.parameters), len(steps))
+    for i in reversed(range(lowest, len(steps))):
+        name, module, backward, hidden, kept = steps[i]
+        if kept is not None:
+            delta = delta * kept
+        if hidden is not None and recipe.activation_l1:
+            delta = delta + np.sign(hidden) * (recipe.activation_l1 / n)
+        delta, gradients[name] = backward(delta, i > lowest)
+        loss += _penalise(module.parameters, gradients[name], recipe)
+    return loss, gradients
+
+
+def _penalise(parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], recipe: Recipe) -> float:
+    """Return the penalty on a module's weights and gamma, and add its gradient in place."""
+    penalty = 0.0
+    for name, l1, l2 in (("weights", recipe.l1, recipe.l2), ("gamma", recipe.gamma_l1, 0.0)):
+        if l2 and name in parameters:
+            penalty += l2 / 2 * float(np.vdot(parameters[name], parameters[name]))
+            gradients[name] += l2 * parameters[name]
+        if l1 and name in parameters:
+            penalty += l1 * float(np.abs(parameters[name]).sum())
+            gradients[name] += l1 * np.sign(parameters[name])
+    return penalty
+
+
+def _adam(moments: tuple[np.ndarray, np.ndarray], gradient: np.ndarray, rate: float, step: int) -> np.ndarray:
+    """Return what to subtract; moments: mean and mean square of the gradients, brought up to date in place."""
+    m, v = moments
+    rate *= math.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
+    m += (1 - BETA_1) * (gradient - m)
+    v += (1 - BETA_2) * (gradient * gradient - v)
+    return rate * m / (np.sqrt(v) + EPSILON)
+
+
+def _sgd(moments: tuple[np.ndarray, np.ndarray], gradient: np.ndarray, rate: float, step: int) -> np.ndarray:
+    """Return what to subtract; moments: the velocity, brought up to date in place, and one that is not used."""
+    velocity, _ = moments
+    velocity *= MOMENTUM
+    velocity += gradient
+    return rate * velocity
+
+
+OPTIMISERS = {"adam": _adam, "sgd": _sgd}
+
+
+def _copy(network: Sequential) -> Sequential:
+    """Return the network with parameters of its own, which training then changes in place."""
+    return Sequential(
+        {
+            name: replace(module, **{key: array.copy() for key, array in module.parameters.items()})
+            if module.parameters
+            else module
+            for name, module in network.modules.items()
+        }
+    )
+
+
+def _free(name: str, module: Module, shared: Workload | None) -> list[tuple[Callable, Callable]]:
+    """Return a pair of functions for each array of free values behind a module's parameters.
+
+    The first picks the free values out of {module: {parameter: array}}, the second subtracts a change from them. Only
+    what may change is among them, so that only it has moments.
+    """
+    if shared is not None:
+        return [_centroids(name, module, shared)]
+    return [_kept(name, key, array) for key, array in module.parameters.items()]
+
+
+def _kept(name: str, key: str, array: np.ndarray) -> tuple[Callable, Callable]:
+    places = np.flatnonzero(array) if key in ("weights", "gamma") else np.arange(array.size)
+    if len(places) == array.size:
+        return lambda by: by[name][key], lambda change: np.subtract(array, change, out=array)
+
+    def subtract(change):
+        array.ravel()[places] -= change
+
+    return lambda by: by[name][key].ravel()[places], subtract
+
+
+def _centroids(name: str, module: Weighted, shared: Workload) -> tuple[Callable, Callable]:
+    book, parameters = shared.codebook.copy(), module.parameters
+    codes = {"weights": shared.codes.reshape(module.weights.shape), "bias": bias_codes(shared)}
+    codes = {key: codes[key] for key in parameters}
+
+    def beside(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        # the weights of each output and beside them its bias
+        return np.column_stack([arrays[key].reshape(shared.n_out, -1) for key in parameters]).ravel()
+
+    members = beside(codes)
+
+    def collect(by):
+        sums = np.bincount(members, weights=beside(by[name]), minlength=len(book)).astype(book.dtype)
+        sums[0] = 0
+        return sums
+
+    def subtract(change):
+        np.subtract(book, change, out=book)
+        for key, array in parameters.items():
+            np.take(book, codes[key], out=array)
+
+    return collect, subtract
 
 
 def initialise(name: str, widths: Sequence[int], inputs: np.ndarray, labels: np.ndarray, seed: int) -> Network:
@@ -49,7 +243,7 @@ def initialise(name: str, widths: Sequence[int], inputs: np.ndarray, labels: np.
     layers = [
         Layer(
             name=f"ip{i}",
-            weights=rng.standard_normal((n_out, n_in), dtype=np.float32) * np.float32(math.sqrt(2 / n_in)),
+            weights=he_normal(rng, (n_out, n_in)),
             bias=np.zeros(n_out, np.float32),
             relu=i < len(widths) - 1,
         )
@@ -63,160 +257,53 @@ def train(network: Network, recipe: Recipe) -> Network:
 
     Layers come back as plain Layers: codes and codebook no longer hold. Raises BadInput.
     """
-    tables = [_table(layer) for layer in network.layers]
-    kept = [np.flatnonzero(np.column_stack([layer.weights != 0, _has_bias(layer)])) for layer in network.layers]
-
-    def write(free):
-        for table, places, values in zip(tables, kept, free, strict=True):
-            table.ravel()[places] = values
-
-    def collect(gradients):
-        return [gradient.ravel()[places] for gradient, places in zip(gradients, kept, strict=True)]
-
-    # Only what may change has Adam moments.
-    free = collect(tables)
-    for step in _adam(network, recipe, tables, collect):
-        for values, change in zip(free, step, strict=True):
-            values -= change
-        write(free)
-    layers = []
-    for layer, table in zip(network.layers, tables, strict=True):
-        bias = None if layer.bias is None else table[:, -1]
-        layers.append(Layer(name=layer.name, weights=table[:, :-1], bias=bias, relu=layer.relu))
+    trained = _fit_layers(network, recipe)
+    layers = (
+        Layer(name=layer.name, weights=found.weights, bias=found.bias, relu=layer.relu)
+        for layer, found in zip(network.layers, trained, strict=True)
+    )
     return replace(network, layers=tuple(layers))
 
 
 def tune_centroids(network: Network, recipe: Recipe) -> Network:
     """Return the network of shared Workloads with its codebooks trained; codes keep their members and zeros stay zero.
 
-    A centroid's gradient is the sum of the gradients of its weights and biases (Deep Compression, part 3). Codebooks
-    come back ascending, and the activations are those that now reach each layer. Raises BadInput.
+    Codebooks come back ascending, and the activations are those that now reach each layer. See `fit`. Raises BadInput.
     """
     for layer in network.layers:
         if not isinstance(layer, Workload) or layer.codes is None:
             raise BadInput(f"layer {layer.name!r} must be shared before its centroids are tuned, got no codes")
-    books = [layer.codebook.copy() for layer in network.layers]
-    codes = [np.column_stack([layer.codes, bias_codes(layer)]) for layer in network.layers]
-    tables = [book[code] for book, code in zip(books, codes, strict=True)]
-
-    def collect(gradients):
-        sums = []
-        for gradient, code, book in zip(gradients, codes, books, strict=True):
-            by_code = np.bincount(code.ravel(), weights=gradient.ravel(), minlength=len(book)).astype(np.float32)
-            by_code[0] = 0
-            sums.append(by_code)
-        return sums
-
-    for step in _adam(network, recipe, tables, collect):
-        for table, code, book, change in zip(tables, codes, books, step, strict=True):
-            book -= change
-            np.take(book, code, out=table)
+    shared = [replace(layer, name=f"{i}") for i, layer in enumerate(network.layers)]
     layers = []
-    for layer, book, code in zip(network.layers, books, codes, strict=True):
-        book, code = _ascending(book, code)
-        bias = None if layer.bias is None else book[code[:, -1]]
-        weight_codes = np.ascontiguousarray(code[:, :-1])
-        layers.append(replace(layer, weights=book[weight_codes], bias=bias, codes=weight_codes, codebook=book))
+    for layer, found in zip(network.layers, _fit_layers(network, recipe, shared), strict=True):
+        book, codes, of_bias = np.zeros_like(layer.codebook), layer.codes, bias_codes(layer)
+        book[codes] = found.weights
+        if found.bias is not None:
+            book[of_bias] = found.bias
+        book, new_code = _ascending(book)
+        bias = None if found.bias is None else book[new_code[of_bias]]
+        layers.append(replace(layer, weights=book[new_code[codes]], bias=bias, codes=new_code[codes], codebook=book))
     return with_activations(replace(network, layers=tuple(layers)))
 
 
-def loss_and_gradients(
-    tables: Sequence[np.ndarray],
-    relus: Sequence[bool],
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    *,
-    l2: float = 0.0,
-    activation_l1: float = 0.0,
-) -> tuple[float, list[np.ndarray]]:
-    """Return the loss of a batch (see Recipe) and its gradient by every table.
-
-    tables: float[out, in + 1] per layer, the bias as the last column; relus: bool per layer; inputs: float[batch, in];
-    labels: int[batch].
-    """
-    n, signals, loss = len(labels), [inputs], 0.0
-    for table, relu in zip(tables, relus, strict=True):
-        signal = signals[-1] @ table[:, :-1].T + table[:, -1]
-        signals.append(np.maximum(signal, 0, out=signal) if relu else signal)
-        if l2:
-            loss += l2 / 2 * float(np.vdot(table[:, :-1], table[:, :-1]))
-    if activation_l1:
-        loss += activation_l1 / n * sum(float(np.abs(hidden).sum()) for hidden in signals[1:-1])
-
-    logits = signals[-1] - signals[-1].max(axis=1, keepdims=True)
-    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    loss -= float(logits[np.arange(n), labels].mean())
-    delta = np.exp(logits)
-    delta[np.arange(n), labels] -= 1
-    delta /= n
-
-    gradients = []
-    for i in reversed(range(len(tables))):
-        table, below, above = tables[i], signals[i], signals[i + 1]
-        if activation_l1 and i < len(tables) - 1:
-            delta += np.sign(above) * (activation_l1 / n)
-        if relus[i]:
-            delta *= above > 0
-        gradient = np.empty_like(table)
-        np.matmul(delta.T, below, out=gradient[:, :-1])
-        gradient[:, -1] = delta.sum(axis=0)
-        if l2:
-            gradient[:, :-1] += l2 * table[:, :-1]
-        gradients.append(gradient)
-        if i:
-            delta = delta @ table[:, :-1]
-    return loss, gradients[::-1]
-
-
-def _adam(
-    network: Network, recipe: Recipe, tables: list[np.ndarray], collect: Callable[[list[np.ndarray]], list[np.ndarray]]
-) -> Iterator[list[np.ndarray]]:
-    """Yield, batch by batch, what to subtract from the free parameters; the caller then rewrites `tables` in place.
-
-    collect: turns the gradients by the tables into those by the free parameters, a list of f32[n].
-    """
+def _fit_layers(network: Network, recipe: Recipe, shared: Sequence[Workload] = ()) -> list[Linear]:
+    """Return the layers, named by number, after training on the network's own inputs and labels."""
     if network.labels is None:
         raise BadInput(f"network {network.name!r} has no labels to learn from")
-    inputs, labels = network.inputs, np.asarray(network.labels)
-    relus = [layer.relu for layer in network.layers]
-    rng = np.random.default_rng(recipe.seed)
-    n_steps = recipe.n_epochs * -(-len(labels) // recipe.batch)
-    step, first, second = 0, [np.zeros_like(g) for g in collect(tables)], [np.zeros_like(g) for g in collect(tables)]
-    for _ in range(recipe.n_epochs):
-        order = rng.permutation(len(labels))
-        for start in range(0, len(labels), recipe.batch):
-            chosen = order[start : start + recipe.batch]
-            _, by_table = loss_and_gradients(
-                tables, relus, inputs[chosen], labels[chosen], l2=recipe.l2, activation_l1=recipe.activation_l1
-            )
-            rate = recipe.learning_rate * (1 + math.cos(math.pi * step / n_steps)) / 2
-            step += 1
-            rate *= math.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
-            changes = []
-            for m, v, gradient in zip(first, second, collect(by_table), strict=True):
-                m += (1 - BETA_1) * (gradient - m)
-                v += (1 - BETA_2) * (gradient * gradient - v)
-                changes.append(rate * m / (np.sqrt(v) + EPSILON))
-            yield changes
-        for moment in (*first, *second):
-            moment[np.abs(moment) < NEGLIGIBLE] = 0
+    modules = {}
+    for i, layer in enumerate(network.layers):
+        modules[f"{i}"] = Linear(weights=layer.weights, bias=layer.bias)
+        if layer.relu:
+            modules[f"{i} relu"] = ReLU()
+    return list(fit(Sequential(modules), network.inputs, network.labels, recipe, shared).weighted.values())
 
 
-def _table(layer: Layer) -> np.ndarray:
-    """Return f32[out, in + 1]: the weights, and the bias (or zeros) as one more column."""
-    return np.column_stack([layer.weights, np.zeros(layer.n_out, np.float32) if layer.bias is None else layer.bias])
-
-
-def _has_bias(layer: Layer) -> np.ndarray:
-    return np.full(layer.n_out, layer.bias is not None)
-
-
-def _ascending(book: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the codebook with its used centroids in ascending order, and the codes that follow them."""
+def _ascending(book: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codebook with its used centroids in ascending order, and u8[len(book)]: the new code of each."""
     places = np.append(0, 1 + np.flatnonzero(book[1:]))
     order = np.append(0, places[1:][np.argsort(book[places[1:]], kind="stable")])
     ordered = np.zeros_like(book)
     ordered[: len(order)] = book[order]
     new_code = np.zeros(len(book), np.uint8)
     new_code[order] = np.arange(len(order))
-    return ordered, new_code[codes]
+    return ordered, new_code

@@ -25,6 +25,7 @@ FIELDS = {
     "states": {"pe": {"busy": 14, "idle": 6}, "bus": {"busy": 10}},
     "output_sha256": "def",
     "check": {"passed": True, "max_error": 0.001},
+    "measures": {"tile": "2x2", "speed_up": 1.5},
     "notes": ("one", "two"),
 }
 

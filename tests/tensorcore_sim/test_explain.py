@@ -108,15 +108,13 @@ def test_what_is_shown_is_what_compress_makes(case, seed, data):
         assert [sign == "#" for sign in signs] == (cells != 0).tolist()
         assert sum(sign in "#o" for sign in signs) == k // 2
 
-    if spec.architecture == "ampere":
-        threads = table(found, ["thread", "word"])
-        words = thread_words(image.nibbles, instruction, spec.in_dtype)
-        shown = {(int(row["thread"]) // 4, int(row["thread"]) % 4): int(row["word"], 16) for row in threads}
-        assert shown == dict(np.ndenumerate(words))
-        assert sum(bool(row["asked for"]) for row in threads) == 1
-    else:
-        assert not any("thread" in rows[0] for rows in found.tables.values())
-        assert any("do not settle which rows a thread's word describes" in remark for remark in found.remarks)
+    threads = table(found, ["thread", "word"])
+    words = thread_words(image.nibbles, instruction, spec.in_dtype)
+    shown = {(int(row["thread"]) // 4, int(row["thread"]) % 4): int(row["word"], 16) for row in threads}
+    assert shown == dict(np.ndenumerate(words))
+    (asked,) = [row for row in threads if row["asked for"]]
+    assert str(row) in asked["rows"].split(" and ")
+    if spec.architecture == "hopper":
         layout = to_sm90(image.nibbles, spec.in_dtype, k)
         for shown in groups:
             byte, half, _ = shown["SM90 byte"].replace(",", "").split()
@@ -175,6 +173,13 @@ def test_remarks_say_what_rounding_did():
     assert table(found, ["kept"])[0]["cells"] == "448 -0.0507812 0 0"  # 2**-5 * (1 + 5/8)
     found = explain(layer([[896, -0.001, 0, 0]]), HOPPER.replace(in_dtype="e4m3"), 0, 0)
     assert "non-zeros of layer that round to zero: 1" in found.remarks
+
+
+def test_int4_weights_are_shown_on_their_grid():
+    # The largest, 7, makes the grid 1: 2.4 becomes 2 and 0.4 becomes 0
+    found = explain(layer([[7, 2.4, 0.4, 0]]), AMPERE.replace(int4_weights=True), 0, 0)
+    assert table(found, ["kept"])[0]["cells"] == "7 2 0 0"
+    assert "numbers are the weights, rounded to int4 and then f16; beyond their edges zeros" in found.remarks
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def test_only_two_rows_of_the_ladder_were_fitted_and_the_others_are_no_worse_for
 
 def test_which_speed_ups_are_within_fifteen_percent_and_which_are_known_not_to_be(rows):
     ratios = of(rows, quantity="2:4 speed-up")
-    assert len(ratios) == 9
+    n_pairs = sum(bool(row["dense_us"]) for row in read_table("tensorcore_sim", "measured_2to4"))
+    assert len(ratios) == n_pairs + len(read_table("tensorcore_sim", "torchao_training"))
     far = {(row.source, row.layer) for row in ratios if abs(row.error) > 15}
     # Known gaps. The last one's measurer asks why its ratio is so low, and gets no answer.
     assert far == {
@@ -56,7 +57,7 @@ def test_no_speed_up_is_near_two_and_none_is_below_one(rows):
 def test_a_speed_up_is_the_quotient_of_the_two_times_beside_it(rows):
     by_layer = {(row.source, row.layer, row.quantity.split(",")[0]): row for row in rows}
     for (source, layer, quantity), row in by_layer.items():
-        if quantity == "2:4 speed-up":
+        if quantity == "2:4 speed-up" and source != "torchao training":  # a sum of products, given as a ratio alone
             dense, sparse = (by_layer[source, layer, f"{kind} time"] for kind in ("dense", "2:4"))
             assert row.simulated == pytest.approx(dense.simulated / sparse.simulated)
             assert row.published == pytest.approx(dense.published / sparse.published)

@@ -7,8 +7,10 @@ import pytest
 
 from tests import naive_workloads as naive
 from workloads.errors import BadInput
+from workloads.modules import Linear
 from workloads.prune import prune
 from workloads.records import Layer, Network, with_activations
+from workloads.sequential import ReLU, Sequential
 from workloads.share import share
 from workloads.train import Recipe, initialise, loss_and_gradients, train, tune_centroids
 
@@ -53,17 +55,27 @@ def case():
     return tables, (True, True, False), rng.normal(size=(7, 4)), np.array([0, 1, 2, 2, 1, 0, 1])
 
 
+def found(tables, relus, inputs, labels, l2, activation_l1):
+    """Return the loss and, for each table, its gradient, the bias as the last column."""
+    modules = {}
+    for i, (table, relu) in enumerate(zip(tables, relus, strict=True)):
+        modules |= {f"{i}": Linear(weights=table[:, :-1], bias=table[:, -1])} | ({f"{i} relu": ReLU()} if relu else {})
+    recipe = Recipe(n_epochs=1, learning_rate=0, l2=l2, activation_l1=activation_l1)
+    loss, gradients = loss_and_gradients(Sequential(modules), inputs, labels, recipe)
+    return loss, [np.column_stack([by["weights"], by["bias"]]) for by in gradients.values() if by]
+
+
 @pytest.mark.parametrize("penalties", [(0, 0), (0.3, 0), (0, 0.2), (0.3, 0.2)])
 def test_the_loss_is_the_naive_twins(case, penalties):
     l2, activation_l1 = penalties
-    loss, _ = loss_and_gradients(*case, l2=l2, activation_l1=activation_l1)
+    loss, _ = found(*case, l2=l2, activation_l1=activation_l1)
     assert loss == pytest.approx(naive.loss(*case, l2, activation_l1), rel=1e-12)
 
 
 @pytest.mark.parametrize("penalties", [(0, 0), (0.3, 0.2)])
 def test_the_gradient_is_the_finite_difference_of_the_naive_loss(case, penalties):
     tables, *rest = case
-    _, gradients = loss_and_gradients(tables, *rest, l2=penalties[0], activation_l1=penalties[1])
+    _, gradients = found(tables, *rest, *penalties)
     step = 1e-6
     for which, gradient in enumerate(gradients):
         for place in np.ndindex(gradient.shape):

@@ -1,0 +1,63 @@
+"""Small valid files of every format that workloads.readers reads, their bytes made by hand or by formula."""
+
+import io
+import json
+import struct
+import zipfile
+
+import numpy as np
+
+from workloads.readers.deep_compression import Shape
+
+ROWS = np.array([[1, 0, -2.5], [0, 0.5, 0]], np.float32)
+COUNTS = np.arange(4, dtype=np.int8)
+
+
+def npz_file() -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **{"fc.weight": ROWS, "counts": COUNTS})
+    return stream.getvalue()
+
+
+def safetensors_file(header: dict | bytes | None = None, data: bytes | None = None, length: int | None = None) -> bytes:
+    """Return a file of two arrays, or of another header, other bytes after it and another length in front of it."""
+    if header is None:
+        header = {
+            "__metadata__": {"format": "pt"},
+            "fc.weight": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+            "counts": {"dtype": "I8", "shape": [4], "data_offsets": [24, 28]},
+        }
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    data = ROWS.tobytes() + COUNTS.tobytes() if data is None else data
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def mtx_file() -> bytes:
+    return b"%%MatrixMarket matrix coordinate real general\n% a comment\n\n2 3 3\n1 1 1\n1 3 -2.5\n2 2 5e-1\n"
+
+
+def smtx_file() -> bytes:
+    return b"2, 3, 3\n0 2 3\n0 2 1\n"
+
+
+# Two layers of a .net file, fully connected and convolution, with every byte by hand.
+NET_SHAPES = (Shape(name="ip", weights=(2, 20), code_bits=4), Shape(name="conv", weights=(1, 1, 3, 3), code_bits=8))
+
+
+def net_file() -> bytes:
+    book_4 = struct.pack("<16f", 0, 0.5, -1.5, 2, *[0] * 12)
+    book_8 = struct.pack("<256f", 0, *[0] * 254, 8)
+    # (code, gap): (1, 1) at 1; (2, 1) at 3; a filler (0, 15) at 19; (3, 2) at 22; (1, 0) at 23.
+    ip = book_4 + struct.pack("<2f", 1, -1) + bytes([0x21, 0x30, 0x01]) + bytes([0x11, 0x2F, 0x00])
+    conv = book_8 + struct.pack("<f", 3) + bytes([255]) + bytes([0x04])  # one weight, at 4
+    return struct.pack("<2I", 5, 1) + ip + conv
+
+
+def torch_file(pickled: bytes) -> bytes:
+    """Return what torch.save writes around a pickle, without any tensor's numbers."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/byteorder", b"little")
+        archive.writestr("archive/version", b"3\n")
+    return stream.getvalue()

@@ -1,0 +1,47 @@
+"""Readers of weight files, one file per format: `read` chooses by the suffix and gives {name: array}."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from workloads.errors import BadInput, did_you_mean
+from workloads.readers import deep_compression, dlmc, matrix_market, npz, onnx, safetensors, torch
+
+READERS = {
+    ".npz": npz,
+    ".safetensors": safetensors,
+    ".onnx": onnx,
+    ".pt": torch,
+    ".pth": torch,
+    ".bin": torch,
+    ".mtx": matrix_market,
+    ".smtx": dlmc,
+    ".net": deep_compression,
+}
+MOST_LETTERS = 300  # of a complaint, which may quote what a file holds
+
+
+def read(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a file by name, in the file's order and element type; matrices are [out, in, ...].
+
+    A layer's bias bears the name of its weights with "bias" for "weight". A file that holds one matrix without a name
+    (.mtx, .smtx) gives it the file's own. Nothing in a file is run, and no memory is set aside for more than it holds.
+    Raises BadInput where it is missing, damaged, of an unknown suffix or holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"workload file {str(path)!r} {'is not a file' if path.exists() else 'does not exist'}")
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise BadInput(f"workload file {str(path)!r} has an unknown suffix{did_you_mean(path.suffix, READERS)}")
+    try:
+        return reader.read(path)
+    except BadInput as error:
+        raise BadInput(f"workload file {str(path)!r} {str(error)[:MOST_LETTERS]}") from error.__cause__
+    except MemoryError:
+        raise BadInput(f"workload file {str(path)!r} does not fit this machine's memory") from None
+    except Exception as error:  # parsers and decompressors each fail in ways of their own
+        reason = " ".join(str(error).split())[:MOST_LETTERS] or type(error).__name__
+        raise BadInput(f"workload file {str(path)!r} is no readable {reader.KIND}: {reason}") from error
