@@ -37,6 +37,7 @@ class Machine:
     validate(progress) -> Validation: the machine against published figures.
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
     explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
+    balance: what users call Run.load_balance.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
 
@@ -56,6 +57,7 @@ class Machine:
     costs: Mapping[str, tuple[float, int]]
     batched: bool = False
     needs_values: bool = True
+    balance: str = "load balance"
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None
