@@ -77,14 +77,16 @@ def run(options: Namespace) -> int:
 def _priced(chosen: machine.Machine, runs: Sequence[Run], name: str | None) -> tuple[Sequence[Run], str]:
     """Return the runs with their energy by the machine's prices of that name, or without, and why without.
 
-    None: the machine's first table, where it has one and that can price the design.
+    None: the machine's default table, where it has one and that can price the design.
     """
-    if name is not None and name not in chosen.prices:
-        raise BadInput(f"unknown prices {name!r} of {chosen.name}{did_you_mean(name, chosen.prices)}")
-    if not chosen.prices:
+    if chosen.energy is None:
+        if name is not None:
+            raise BadInput(f"--prices: {chosen.name} has none")
         return runs, ""
+    table = name or chosen.default_prices
+    if table is None:
+        return runs, f"it takes a table of prices: --prices {' or '.join(chosen.prices)}"
     try:
-        table = name or next(iter(chosen.prices))
         return [replace(found, energy=chosen.energy(found, table)) for found in runs], ""
     except BadInput as error:
         if name is not None:
@@ -298,17 +300,17 @@ def _energies(costs: Sequence[Energy]) -> Iterator[tuple[str, Sequence[float], s
     """Yield (label, value of each run, style) of what a layer's runs cost, energy by module last."""
     if not costs:
         return
-    prices = costs[0].prices
-    yield f"energy, {prices} [nJ]", [cost.total_pj / 1e3 for cost in costs], ",.3f"
+    unit, pj = ("uJ", 1e6) if max(cost.total_pj for cost in costs) >= 1e8 else ("nJ", 1e3)
+    yield f"energy, {costs[0].prices} [{unit}]", [cost.total_pj / pj for cost in costs], ",.3f"
     yield "power [mW]", [cost.power_mw for cost in costs], ",.3f"
     if costs[0].area_um2:
         yield "area [mm2]", [cost.total_area_mm2 for cost in costs], ",.3f"
-    yield "energy x time [nJ us]", [cost.edp_nj_us for cost in costs], ",.3f"
+    yield f"energy x time [{unit} us]", [cost.edp_nj_us * 1e3 / pj for cost in costs], ",.3f"
     yield "energy of a useful MAC [pJ]", [cost.pj_per_mac for cost in costs], ",.3f"
-    modules = {module: [cost.module_pj[module] / 1e3 for cost in costs] for module in costs[0].pj}
+    modules = {module: [cost.module_pj[module] / pj for cost in costs] for module in costs[0].pj}
     for module, values in sorted(modules.items(), key=lambda item: -sum(item[1])):
         if any(values):
-            yield f"energy of {module} [nJ]", values, ",.3f"
+            yield f"energy of {module} [{unit}]", values, ",.3f"
 
 
 def _mean_and_range(values: Sequence[float], style: str) -> Sequence[str]:

@@ -60,6 +60,7 @@ class Machine:
     needs_values: bool = True
     energy: Callable[[Run, str], Energy] | None = None
     prices: Mapping[str, str] = field(default_factory=dict)
+    default_prices: str | None = None  # None: energy only by a table that is asked for
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None
