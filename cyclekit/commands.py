@@ -81,7 +81,7 @@ def _priced(chosen: machine.Machine, runs: Sequence[Run], name: str | None) -> t
     """
     if chosen.energy is None:
         if name is not None:
-            raise BadInput(f"--prices: {chosen.name} has none")
+            raise BadInput(f"unknown prices {name!r}: {chosen.name} has none")
         return runs, ""
     table = name or chosen.default_prices
     if table is None:

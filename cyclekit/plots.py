@@ -279,7 +279,12 @@ def stacked_parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path:
                 heights = np.array([of_bar.get(part, 0.0) for of_bar in bars.values()])
                 panel.bar(list(bars), heights, bottom=below, color=colour, width=0.6, label=part)
                 below += heights
-            panel.bar_label(panel.containers[-1], [f"{total:,.4g}" for total in below], fontsize=8, padding=2)
+            panel.bar_label(
+                panel.containers[-1],
+                [f"{total:,.{2 if total < 100 else 0}f}" for total in below],
+                fontsize=8,
+                padding=2,
+            )
             panel.set_ylabel(y_label)
             panel.margins(y=0.1)
         handles, labels = axes[0, 0].get_legend_handles_labels()

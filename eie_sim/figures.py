@@ -30,8 +30,8 @@ def draw_validation(validation: Validation, folder: Path) -> list[Path]:
         plots.bars_beside_paper(rows, drawn[-1], setting=setting, log=source.startswith("Fig 11"))
     for quantity, name in (
         ("reads against width", "reads"),
-        ("read energy, paper's pJ, against width", "energy"),
-        ("read energy, CACTI's pJ, against width", "energy-cacti"),
+        ("read energy at the paper's pJ against width", "energy"),
+        ("read energy at CACTI's pJ against width", "energy-cacti"),
     ):
         drawn.append(folder / f"eie_fig9-{name}.png")
         rows = validation.select(source="Fig 9", quantity=quantity)

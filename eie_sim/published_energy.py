@@ -128,7 +128,7 @@ def _of_widths(reads: Mapping[str, int], layer: str, kind: str) -> Iterator[Comp
         for width in WIDTHS:
             yield _row("Fig 9", "reads against width", "reads", layer, width, kind, left[layer][width], reads[width])
     pj = {
-        "paper's pJ": {width: 1e3 * panel["alex-6"][width] / left["alex-6"][width] for width in WIDTHS},
+        "the paper's pJ": {width: 1e3 * panel["alex-6"][width] / left["alex-6"][width] for width in WIDTHS},
         "CACTI's pJ": {
             width: prices("bottom-up", Spec(spmat_width_bits=int(width))).actions["spmat_row_reads"][0].value
             for width in WIDTHS
@@ -137,10 +137,10 @@ def _of_widths(reads: Mapping[str, int], layer: str, kind: str) -> Iterator[Comp
     for whose, of_read in pj.items():
         found = {width: reads[width] * of_read[width] / 1e3 for width in WIDTHS}
         for width in WIDTHS:
-            what = f"read energy, {whose}, against width"
+            what = f"read energy at {whose} against width"
             yield _row("Fig 9", what, "nJ", layer, width, kind, panel[layer][width], found[width])
         best, best_found = (float(min(WIDTHS, key=energies.get)) for energies in (panel[layer], found))
-        yield _row("Fig 9, optimum", f"width, {whose}", "bits", layer, "", kind, best, best_found)
+        yield _row("Fig 9, optimum", f"width at {whose}", "bits", layer, "", kind, best, best_found)
 
 
 def fig9(name: str) -> dict[str, dict[str, float]]:

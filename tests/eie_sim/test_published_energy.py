@@ -67,7 +67,7 @@ def test_read_energies_of_the_layers_that_take_no_feature_maps_agree(validation)
     rows = [
         row
         for row in validation.select(
-            source="Fig 9", quantity="read energy, paper's pJ, against width", kind="calibrated"
+            source="Fig 9", quantity="read energy at the paper's pJ against width", kind="calibrated"
         )
         if row.layer not in (*FEATURE_MAPS, "vgg-7")
     ]
@@ -76,12 +76,12 @@ def test_read_energies_of_the_layers_that_take_no_feature_maps_agree(validation)
 
 
 def test_every_layer_has_its_best_width_beside_the_paper_s(validation):
-    rows = validation.select(source="Fig 9, optimum", quantity="width, paper's pJ", kind="calibrated")
+    rows = validation.select(source="Fig 9, optimum", quantity="width at the paper's pJ", kind="calibrated")
     assert {row.layer: row.published for row in rows} == {
         "alex-6": 128, "alex-7": 64, "alex-8": 128, "vgg-6": 64, "vgg-7": 64, "vgg-8": 256, "nt-we": 256,
         "nt-wd": 256, "nt-lstm": 256,
     }  # fmt: skip
-    for row in validation.select(source="Fig 9, optimum", quantity="width, paper's pJ", kind=CLUSTERED):
+    for row in validation.select(source="Fig 9, optimum", quantity="width at the paper's pJ", kind=CLUSTERED):
         assert row.simulated == row.published
 
 
