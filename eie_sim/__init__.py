@@ -41,5 +41,5 @@ MACHINE = Machine(
     prices=NOTES,
     default_prices="bottom-up",
     # Measured on two shared cores, rounded up.
-    costs={"validate": (15, 1.0e9), "demo": (60, 1.2e9), "demo --short": (8, 0.3e9)},
+    costs={"validate": (20, 1.0e9), "demo": (60, 1.2e9), "demo --short": (8, 0.3e9)},
 )
