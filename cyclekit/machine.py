@@ -39,6 +39,7 @@ class Machine:
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
     explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
     energy(run, prices) -> Energy: what a run costs by a table of prices, one of `prices` {name: what to know of it}.
+    balance: what users call Run.load_balance.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
 
@@ -61,6 +62,7 @@ class Machine:
     energy: Callable[[Run, str], Energy] | None = None
     prices: Mapping[str, str] = field(default_factory=dict)
     default_prices: str | None = None  # None: energy only by a table that is asked for
+    balance: str = "load balance"
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None

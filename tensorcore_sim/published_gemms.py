@@ -69,9 +69,9 @@ def _energies(row: dict[str, str], spec: Spec) -> Iterator[Comparison]:
         _, books, _ = time_gemm(_problem(row), design, baseline=False)
         found[side] = charge(prices("sparseloop", design), books.actions, 0.0, 0).total_pj / 1e6
         published = float(row[f"{side}_uj"])
-        yield _row("Sparseloop", f"{side} energy", "uJ", row, "as published", published, found[side], "A")
+        yield _row("Sparseloop, energy", f"{side} energy", "uJ", row, "as published", published, found[side], "A")
     ratio, simulated = float(row["dense_uj"]) / float(row["sparse_uj"]), found["dense"] / found["sparse"]
-    yield _row("Sparseloop", "dense energy over sparse", "x", row, "as published", ratio, simulated, "A")
+    yield _row("Sparseloop, energy", "dense energy over sparse", "x", row, "as published", ratio, simulated, "A")
 
 
 def _training(row: dict[str, str]) -> Comparison:
