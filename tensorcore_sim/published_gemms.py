@@ -30,7 +30,7 @@ FOOTNOTES = (
 
 
 def compare(progress: Callable[[float], None]) -> Iterator[Comparison]:
-    """Yield the comparisons of the dense ladder, of the measured dense and 2:4 times and of Sparseloop's counts."""
+    """Yield the comparisons of the dense ladder, of the measured dense and 2:4 times, of Sparseloop's counts and energies."""
     ladder, measured = read_table(NAME + "_sim", "llmcompass_a100_f16"), read_table(NAME + "_sim", "measured_2to4")
     total = len(ladder) + len(measured)
     for done, row in enumerate(ladder):
@@ -69,9 +69,9 @@ def _energies(row: dict[str, str], spec: Spec) -> Iterator[Comparison]:
         _, books, _ = time_gemm(_problem(row), design, baseline=False)
         found[side] = charge(prices("sparseloop", design), books.actions, 0.0, 0).total_pj / 1e6
         published = float(row[f"{side}_uj"])
-        yield _row("Sparseloop, energy", f"{side} energy", "uJ", row, "as published", published, found[side], "A")
+        yield _row("Energy, Sparseloop", f"{side} energy", "uJ", row, "as published", published, found[side], "A")
     ratio, simulated = float(row["dense_uj"]) / float(row["sparse_uj"]), found["dense"] / found["sparse"]
-    yield _row("Sparseloop, energy", "dense energy over sparse", "x", row, "as published", ratio, simulated, "A")
+    yield _row("Energy, Sparseloop", "dense energy over sparse", "x", row, "as published", ratio, simulated, "A")
 
 
 def _training(row: dict[str, str]) -> Comparison:
