@@ -38,7 +38,8 @@ class Machine:
     validate(progress) -> Validation: the machine against published figures.
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
     explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
-    energy(run, prices) -> Energy: what a run costs by a table of prices, one of `prices` {name: what to know of it}.
+    energy(run, prices) -> Energy: what a run costs by a table of prices, one of `prices` {name: what to know of it};
+    default_prices: the one that holds where none is named (None: none does).
     balance: what users call Run.load_balance.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
@@ -61,7 +62,7 @@ class Machine:
     needs_values: bool = True
     energy: Callable[[Run, str], Energy] | None = None
     prices: Mapping[str, str] = field(default_factory=dict)
-    default_prices: str | None = None  # None: energy only by a table that is asked for
+    default_prices: str | None = None
     balance: str = "load balance"
 
     def layers_and_inputs(

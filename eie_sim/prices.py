@@ -68,11 +68,11 @@ def bottom_up(spec: Spec) -> Prices:
     """Price the SRAMs by CACTI at their size and width, the logic by Table I; nothing is taken from Table II."""
     table1 = {row["operation"]: float(row["energy_pj"]) for row in read_table("eie_sim", "table1_pj")}
     banks = spec.n_pointer_banks
-    spmat = sram(spec.spmat_bytes, spec.spmat_width_bits)
-    pointer = sram(spec.pointer_bytes / banks, spec.pointer_bits)
-    queue = sram(spec.queue_depth * QUEUE_ITEM_BITS / 8, QUEUE_ITEM_BITS)
-    files = sram(2 * spec.register_file_entries * VALUE_BITS / 8, VALUE_BITS)
-    act = sram(spec.act_sram_bytes, VALUE_BITS)
+    spmat = sram(spec.spmat_bytes, spec.spmat_width_bits, "Spmat SRAM")
+    pointer = sram(spec.pointer_bytes / banks, spec.pointer_bits, "pointer bank")
+    queue = sram(spec.queue_depth * QUEUE_ITEM_BITS / 8, QUEUE_ITEM_BITS, "activation queue")
+    files = sram(2 * spec.register_file_entries * VALUE_BITS / 8, VALUE_BITS, "register files")
+    act = sram(spec.act_sram_bytes, VALUE_BITS, "activation SRAM")
     book = sram(0, VALUE_BITS)  # 16 x 16 bits: the smallest of the table
 
     def pj(module: str, value: float, source: str) -> Price:

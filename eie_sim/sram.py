@@ -22,16 +22,16 @@ class Sram(NamedTuple):
     leakage_mw: float
 
 
-def sram(size_bytes: float, width_bits: float) -> Sram:
+def sram(size_bytes: float, width_bits: float, name: str = "SRAM") -> Sram:
     """Return the bank of that size and width of an access, straight lines in logarithms between the table's points.
 
     What is smaller or narrower than the smallest bank of the table is priced as that one, so too high. Raises BadInput
-    beyond the largest.
+    beyond the largest, which calls the bank by its name.
     """
     sizes, widths, table = _table()
-    for name, value, most in (("bytes", size_bytes, sizes[-1]), ("width_bits", width_bits, widths[-1])):
+    for unit, value, most in (("bytes", size_bytes, sizes[-1]), ("bits of width", width_bits, widths[-1])):
         if value > most:
-            raise BadInput(f"an SRAM's {name} must be at most {most:.0f} to have a price, got {value:.0f}")
+            raise BadInput(f"the {name} must have at most {most:.0f} {unit} to have a price, got {value:.0f}")
     row, down = _place(sizes, size_bytes)
     column, right = _place(widths, width_bits)
     corners = np.log(table[row : row + 2, column : column + 2])

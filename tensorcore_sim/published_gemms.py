@@ -30,7 +30,7 @@ FOOTNOTES = (
 
 
 def compare(progress: Callable[[float], None]) -> Iterator[Comparison]:
-    """Yield the comparisons of the dense ladder, of measured dense and 2:4 times, of Sparseloop's counts and energies."""
+    """Yield the comparisons of the dense ladder, of measured dense and 2:4 times, of Sparseloop's counts and energy."""
     ladder, measured = read_table(NAME + "_sim", "llmcompass_a100_f16"), read_table(NAME + "_sim", "measured_2to4")
     total = len(ladder) + len(measured)
     for done, row in enumerate(ladder):

@@ -45,11 +45,11 @@ def test_a_design_that_cannot_be_priced_runs_without_energy_unless_it_was_asked_
     command = ("run", "eie", layer_npz, "--engine", "schedule", "--set", "spmat_width_bits=2048")
     ended = zeroskip(*command)
     assert ended.code == 0
-    assert "note: no energy: an SRAM's width_bits must be at most 1024 to have a price, got 2048" in ended.out
+    assert "note: no energy: the Spmat SRAM must have at most 1024 bits of width to have a price, got 2048" in ended.out
     assert as_json(zeroskip(*command, "--json", "-"))["energy"] is None
     ended = zeroskip(*command, "--prices", "bottom-up")
     assert ended.code == 2
-    assert "must be at most 1024" in ended.err
+    assert "must have at most 1024 bits of width" in ended.err
 
 
 def test_a_machine_without_a_default_table_says_which_there_are(zeroskip):

@@ -59,9 +59,9 @@ def test_a_bank_half_way_is_the_geometric_mean():
 def test_what_is_smaller_than_the_table_costs_its_smallest_bank_and_what_is_larger_is_refused():
     assert sram(32, 16) == sram(256, 16)
     assert sram(256, 4) == sram(256, 8)
-    with pytest.raises(BadInput, match="bytes must be at most 4194304 to have a price, got 8388608"):
+    with pytest.raises(BadInput, match="the SRAM must have at most 4194304 bytes to have a price, got 8388608"):
         sram(2**23, 64)
-    with pytest.raises(BadInput, match="width_bits must be at most 1024 to have a price, got 2048"):
+    with pytest.raises(BadInput, match="the Spmat SRAM must have at most 1024 bits of width to have a price, got 2048"):
         prices("bottom-up", Spec(spmat_width_bits=2048))
 
 
