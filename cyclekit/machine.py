@@ -37,6 +37,8 @@ class Machine:
     validate(progress) -> Validation: the machine against published figures.
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
     explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
+    stored(image, spec) -> {part: bytes}: what the image takes in memory, which sums to the whole; "padding" is waste.
+    suited(workload, spec) -> Spec: the spec with what the workload's own weights ask for, such as their N:M.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
 
@@ -53,6 +55,8 @@ class Machine:
     draw_validation: Callable[[Validation, Path], Sequence[Path]]
     demo: Callable[..., Demo]
     explain: Callable[[Workload, Any, int, int], Explanation]
+    stored: Callable[[Any, Any], Mapping[str, float]]
+    suited: Callable[[Workload, Any], Any]
     costs: Mapping[str, tuple[float, int]]
     batched: bool = False
     needs_values: bool = True

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Network, Workload, with_activations
-from workloads.sequential import Sequential
+from workloads.records import Layers, Network, Workload, with_activations
 from workloads.share import share
 from workloads.steps import STEPS, State, Step
-from workloads.subjects import subject
-from workloads.transformer import Encoder
+from workloads.subjects import Compressible, subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,22 +61,20 @@ class Recipe:
 
     def fit(
         self,
-        network: Sequential | Encoder | Network | Workload,
+        network: Compressible,
         calibration: Any = None,
         labels: np.ndarray | None = None,
     ) -> Fitted:
         """Return the network compressed step by step, with what each step left.
 
-        calibration: f32[batch, ...], or for an Encoder sentences; labels: int[batch], for what learns. A Network and a
-        Workload bring their own, which hold where none is given. Each step looks at the network that enters it; equal
-        arguments give equal bits. Raises BadInput naming the step.
+        calibration: f32[batch, ...], or for an Encoder sentences; labels: int[batch], for what learns. A Network brings
+        its own, which hold where none is given; Layers and a Workload have their activations, and take none. Each step
+        looks at the network that enters it; equal arguments give equal bits. Raises BadInput naming the step.
         """
         if calibration is None and isinstance(network, Network):
             calibration, labels = network.inputs, network.labels
-        if calibration is None and isinstance(network, Workload):
-            calibration = network.activations
-        if calibration is None:
-            raise BadInput("calibration must be given for a network that brings no inputs, got None")
+        if (calibration is None) != isinstance(network, Layers | Workload):
+            raise BadInput("calibration must be given for a network that computes, and only for such a one")
         start = subject(network)
         state = State(made=start, dense=start, inputs=calibration, labels=labels, seed=self.seed)
         rows: list[dict] = []
@@ -96,7 +92,7 @@ class Recipe:
 class Fitted:
     """What a recipe made of a network. steps: a row for each step and matrix, {"step", "do", "layer", "density"}."""
 
-    given: Sequential | Encoder | Network | Workload
+    given: Compressible
     state: State
     steps: tuple[dict, ...]
 
@@ -105,15 +101,15 @@ class Fitted:
         """{name: bool[out, in]}: which weights were kept."""
         return {name: matrix != 0 for name, matrix in self.state.made.matrices.items()}
 
-    def apply(self) -> Sequential | Encoder | Network | Workload:
+    def apply(self) -> Compressible:
         """Return the compressed network, of the kind that was given; a Network's layers are then Workloads."""
         if isinstance(self.given, Network):
             return with_activations(
                 replace(self.given, layers=tuple(self.workloads(self.given.inputs, 1, self.given.provenance)))
             )
-        if isinstance(self.given, Workload):
-            (found,) = self.workloads(self.given.activations, None, self.given.provenance)
-            return found
+        if isinstance(self.given, Layers | Workload):
+            found = self.workloads(None)
+            return found[0] if isinstance(self.given, Workload) else replace(self.given, layers=tuple(found))
         return self.state.made.network
 
     def workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:

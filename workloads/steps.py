@@ -140,7 +140,7 @@ class Share(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Quantise(Step):
-    """Round weights to symmetric grids: "rtn" (to nearest), "gptq" or "awq"; per "tensor", "channel" or a group size."""
+    """Round weights to symmetric grids: "rtn", "gptq" or "awq"; one per "tensor", "channel" or group of a size."""
 
     bits: int = 4
     method: str = "rtn"
@@ -178,8 +178,8 @@ class Quantise(Step):
 class Reconstruct(Step):
     """Move the kept weights until a matrix gives again what the dense one gave.
 
-    "least-squares" solves for all weights of the kept outputs and input channels, and the bias; "sweep" takes the dense weights to
-    the present mask as SparseGPT does, whatever its pattern.
+    "least-squares" solves for all weights of the kept outputs and input channels, and the bias; "sweep" takes the dense
+    weights to the present mask as SparseGPT does, whatever its pattern.
     """
 
     method: str = "least-squares"

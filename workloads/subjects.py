@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from workloads.errors import BadInput
 from workloads.lowering import fold, lower, lower_encoder
 from workloads.modules import BatchNorm, Linear, Module
-from workloads.records import Layer, Network, Workload
+from workloads.records import Layer, Layers, Network, Workload
 from workloads.sequential import ReLU, Sequential
 from workloads.transformer import Encoder
 
@@ -115,21 +115,70 @@ class Encoding:
         return self
 
 
-Subject = Modules | Encoding
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """Layers that run apart, each with activations of its own; there are no inputs."""
+
+    network: Layers
+
+    @property
+    def matrices(self) -> dict[str, np.ndarray]:
+        return {layer.name: layer.weights for layer in self.network.layers}
+
+    @property
+    def biases(self) -> dict[str, np.ndarray | None]:
+        return {layer.name: layer.bias for layer in self.network.layers}
+
+    @property
+    def kernels(self) -> dict[str, int]:
+        return {layer.name: 1 for layer in self.network.layers}
+
+    @property
+    def before(self) -> dict[str, str]:
+        return {}
+
+    @property
+    def gammas(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def reaching(self, inputs: None, n_columns: int) -> dict[str, np.ndarray]:
+        return {layer.name: layer.activations[:n_columns] for layer in self.network.layers}
+
+    def workloads(self, inputs: None, n_columns: int | None, provenance: str = "") -> list[Workload]:
+        return [replace(layer, activations=layer.activations[:n_columns]) for layer in self.network.layers]
+
+    def with_parameters(self, changes: Parameters) -> Apart:
+        layers = []
+        for layer in self.network.layers:
+            weights, bias = changes.get(layer.name, (layer.weights, layer.bias))
+            layers.append(replace(layer, weights=weights, bias=bias, codes=None, codebook=None))
+        return Apart(replace(self.network, layers=tuple(layers)))
+
+    def folded(self) -> Apart:
+        return self
 
 
-def subject(network: Sequential | Encoder | Network | Workload) -> Subject:
+Subject = Modules | Encoding | Apart
+Compressible = Sequential | Encoder | Network | Layers | Workload
+
+
+def subject(network: Compressible) -> Subject:
     """Return the network as a recipe sees it; codes of shared layers are left behind. Raises BadInput."""
     if isinstance(network, Encoder):
         return Encoding(network)
     if isinstance(network, Sequential):
         return Modules(network)
-    if isinstance(network, Network | Workload):
-        return Modules(_in_a_row(network.layers if isinstance(network, Network) else [network]))
-    raise BadInput(f"network must be a Sequential, an Encoder, a Network or a Workload, got {type(network).__name__}")
+    if isinstance(network, Network):
+        return Modules(_in_a_row(network.layers))
+    if isinstance(network, Workload):
+        network = Layers(name=network.name, layers=(network,))
+    if isinstance(network, Layers):
+        return Apart(network)
+    known = "a Sequential, an Encoder, a Network, Layers or a Workload"
+    raise BadInput(f"network must be {known}, got {type(network).__name__}")
 
 
-def _in_a_row(layers: list[Layer] | tuple[Layer, ...]) -> Sequential:
+def _in_a_row(layers: Iterable[Layer]) -> Sequential:
     modules: dict[str, Module] = {}
     for layer in layers:
         if layer.name in modules:
