@@ -80,6 +80,7 @@ def parser() -> Parser:
     prune = verbs.add_parser("prune", parents=[common, subject], help="compress a network; its cost on every machine")
     prune.add_argument("--recipe", metavar="FILE", required=True, help="the steps, in TOML (docs/pruning.md)")
     prune.add_argument("--out", metavar="FILE", required=True, help="the .npz to write, which 'zeroskip run' reads")
+    prune.add_argument("--compact", action="store_true", help="drop rows and columns that hold no weight")
     prune.add_argument("--check", action="store_true", help="compare the machines' values with the references")
 
     tradeoff = verbs.add_parser(

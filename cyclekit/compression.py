@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from workloads.recipe import Fitted
     from workloads.tasks import Task
 
-TUNING_RATE = 1e-3
+TUNING_RATE = 5e-4
 N_EPOCHS = 3
+WHOLE = ("filter", "channel")  # patterns whose pruned rows or columns leave the matrix
 
 
 def prune(options: Namespace) -> int:
     """Compress a network by a recipe, report its layers and write them; 1 where a check failed."""
     from workloads import saved
+    from workloads.prune import compacted
     from workloads.recipe import Recipe
 
     out = Output(options.json)
@@ -36,6 +38,7 @@ def prune(options: Namespace) -> int:
     machines = _machines()
     announce(*report.expected(machines, [*made, *dense], options.check))
     layers = [report.figures(before, after) for before, after in zip(dense, made, strict=True)]
+    made = [compacted(layer) for layer in made] if options.compact else made
     totals = {}
     for chosen in machines:
         with progress(chosen.name) as step:
@@ -51,6 +54,7 @@ def prune(options: Namespace) -> int:
         "quality_before": task.quality(task.network),
         "quality_after": task.quality(fitted.apply()),
         "batch": options.batch,
+        "compact": options.compact,
         "steps": list(fitted.steps),
         "layers": layers,
         "totals": totals,
@@ -117,6 +121,7 @@ def _one_pattern(
     task: Task, pattern: str, names: Sequence[str], options: Namespace, n_epochs: int
 ) -> tuple[dict[str, Any], list, list]:
     """Return the row of a pattern so far, and the layers that it makes and made them of."""
+    from workloads.prune import compacted
     from workloads.recipe import Recipe
     from workloads.steps import Prune, Tune
 
@@ -127,7 +132,10 @@ def _one_pattern(
         steps.append(Tune(epochs=n_epochs, learning_rate=TUNING_RATE))
         fitted = Recipe(steps=steps).fit(task.network, task.inputs, task.labels)
         row["quality_tuned"] = task.quality(fitted.apply())
-    return row, *_layers(task, fitted, options.batch)
+    made, dense = _layers(task, fitted, options.batch)
+    if pattern in WHOLE:
+        made = [compacted(layer) for layer in made]
+    return row, made, dense
 
 
 def _task(options: Namespace) -> Task:
@@ -212,6 +220,7 @@ def _show_tradeoff(out: Output, result: dict[str, Any]) -> None:
     out.table(title, heads, rows)
     if result["measure"]:
         out.line(f"  {result['measure']} of the dense network: {result['quality_dense']:.4f}")
+    out.line(f"  without the rows and columns that are empty: {', '.join(WHOLE)}")
     if result["left_dense"]:
         out.line(f"  left dense, as not every pattern fits: {', '.join(result['left_dense'])}")
 

@@ -292,7 +292,11 @@ def tradeoff(result: Mapping, path: Path) -> None:
         panels[0, 0].set_ylabel(f"{measure}; dashed: dense" if measure else "flexibility [bit/weight]")
         handles, texts = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="center left", bbox_to_anchor=(0.91, 0.5))
-        figure.suptitle(f"{result['network']}, {result['density']:g} of the weights kept", x=0.125, ha="left")
+        figure.suptitle(
+            f"{result['network']}, {result['density']:g} of the weights kept; hollow: pruned, full: tuned",
+            x=0.125,
+            ha="left",
+        )
         _save(figure, path)
 
 
