@@ -113,7 +113,7 @@ def _channels(choose: Callable[..., np.ndarray]) -> Callable[[Evidence, str, Any
 
     def criterion(seen: Evidence, name: str, asked: Any) -> np.ndarray:
         weights, kernel = seen.matrices[name], seen.subject.kernels[name]
-        n_kept = round(asked.density_of(name, seen.matrices) * (weights.shape[1] // kernel))
+        n_kept = round(asked.densities(seen.matrices)[name] * (weights.shape[1] // kernel))
         kept = choose(weights, seen.reaching[name], n_kept, kernel=kernel)
         return np.tile(np.repeat(kept, kernel).astype(np.float32), (len(weights), 1))
 

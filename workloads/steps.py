@@ -70,22 +70,24 @@ class Prune(Step):
         if self.criterion in ("lasso", "thinet") and (kind.name != "channel" or self.scope == "global"):
             raise BadInput(f"criterion {self.criterion!r} takes pattern 'channel' and scope 'layer'")
 
-    def density_of(self, name: str, known: Iterable[str]) -> float | None:
-        """Return the density of one matrix, None for an N:M pattern's own."""
-        if isinstance(self.density, Mapping):
-            return per_layer(self.names(known), self.density)[name]
-        return self.density
+    def densities(self, known: Iterable[str]) -> dict[str, float | None]:
+        """Return {name: density} of the matrices pruned, None for an N:M pattern's own. Raises BadInput."""
+        names = self.names(known)
+        return (
+            per_layer(names, self.density) if isinstance(self.density, Mapping) else dict.fromkeys(names, self.density)
+        )
 
     def apply(self, state: State) -> State:
         matrices, kernels, seen = state.made.matrices, state.made.kernels, state.evidence()
-        names = self.names(matrices)
+        densities = self.densities(matrices)
+        names = list(densities)
         if self.criterion == "sparsegpt":
             state.check_free(names)
-            found = {name: self._moved(matrices[name], seen.reaching[name], name, matrices) for name in names}
+            found = {name: self._moved(name, matrices[name], seen.reaching[name], d) for name, d in densities.items()}
             found_state = state.with_weights(found, bits=state.unshared(names))
         else:
             scores = {name: CRITERIA[self.criterion](seen, name, self) for name in names}
-            masks = self._masks(scores, kernels, matrices)
+            masks = self._masks(scores, kernels, densities)
             found = {name: np.where(masks[name], matrices[name], np.float32(0)) for name in names}
             found_state = state.with_weights(found)
         empty = [name for name in names if matrices[name].any() and not found[name].any()]
@@ -95,13 +97,15 @@ class Prune(Step):
             )
         return found_state
 
-    def _moved(self, weights: np.ndarray, inputs: np.ndarray, name: str, known: Iterable[str]) -> np.ndarray:
+    def _moved(self, name: str, weights: np.ndarray, inputs: np.ndarray, density: float | None) -> np.ndarray:
         kind = pattern(self.pattern)
-        how = {"n_m": (kind.n, kind.m)} if kind.m else {"density": self.density_of(name, known)}
+        how = {"n_m": (kind.n, kind.m)} if kind.m else {"density": density}
         with naming(name):
             return sparsegpt(weights, hessian(inputs), **how)
 
-    def _masks(self, scores: Mapping[str, np.ndarray], kernels: Mapping[str, int], known: Iterable[str]):
+    def _masks(
+        self, scores: Mapping[str, np.ndarray], kernels: Mapping[str, int], densities: Mapping[str, float | None]
+    ) -> dict[str, np.ndarray]:
         if self.scope == "global":
             how = {"floor": 0.0 if self.floor is None else self.floor, "kernels": [kernels[name] for name in scores]}
             masks = global_masks([*scores.values()], self.pattern, self.density, **how)
@@ -109,8 +113,7 @@ class Prune(Step):
         within, found = self.within or ("row" if self.criterion == "wanda" else "layer"), {}
         for name, values in scores.items():
             with naming(name):
-                density = self.density_of(name, known)
-                found[name] = mask(values, self.pattern, density, kernel=kernels[name], within=within)
+                found[name] = mask(values, self.pattern, densities[name], kernel=kernels[name], within=within)
         return found
 
 
