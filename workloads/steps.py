@@ -53,11 +53,13 @@ class Prune(Step):
         number("p", self.p, above=0)
         if not isinstance(self.allow_empty, bool):
             raise BadInput(f"allow_empty must be true or false, got {self.allow_empty!r}")
-        if isinstance(self.density, Mapping):
-            for density in self.density.values():
+        if kind.m and self.density not in (None, kind.n / kind.m):
+            raise BadInput(
+                f"density of pattern {kind.name!r} is {kind.n / kind.m:g}: leave it out, got {self.density!r}"
+            )
+        for density in self.density.values() if isinstance(self.density, Mapping) else [self.density]:
+            if not (density is None and kind.m):
                 checked_density(density)
-        elif self.density is not None or not kind.m:
-            checked_density(self.density)
         if self.scope == "global":
             if self.within is not None or kind.m or isinstance(self.density, Mapping):
                 raise BadInput("scope 'global' takes one density, a pattern other than N:M, and no within")

@@ -83,7 +83,7 @@ class Task:
 
 def describe() -> dict[str, str]:
     """Return {name: one line} of the networks that have a name."""
-    return {name: line for name, (_, line) in _NAMED.items()}
+    return {name: line for name, (_, line) in NAMED.items()}
 
 
 def load(name: str) -> Task:
@@ -91,13 +91,13 @@ def load(name: str) -> Task:
 
     What a file holds are layers apart, with the activations that workloads.address says.
     """
-    if name in _NAMED:
-        return _NAMED[name][0]()
+    if name in NAMED:
+        return NAMED[name][0]()
     path, _ = address.split(name)
     if path.suffix.lower() in READERS or path.exists():
         found = address.workloads(name)
         return Task(name=found.name, network=found, provenance=found.provenance)
-    raise BadInput(f"unknown network {name!r}{did_you_mean(name, _NAMED)}; or name a file of weights")
+    raise BadInput(f"unknown network {name!r}{did_you_mean(name, NAMED)}; or name a file of weights")
 
 
 def _lenet() -> Task:
@@ -146,7 +146,7 @@ def _minilm() -> Task:
     )
 
 
-_NAMED: dict[str, tuple[Callable[[], Task], str]] = {
+NAMED: dict[str, tuple[Callable[[], Task], str]] = {
     "lenet-300-100-dense": (_lenet, "784 -> 300 -> 100 -> 10 on Fashion-MNIST, before pruning; 1,000 images"),
     "digits-mlp": (
         lambda: _digits(nets.digits_mlp, (64,)),
