@@ -24,7 +24,8 @@ EPILOG = """examples:
   zeroskip validate eie --out figures
 """
 WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
-perhaps bias f32[out]; FILE:LAYER of another file of weights; or, where no values are needed, sizes as MxNxK"""
+perhaps bias f32[out], or one that 'prune' wrote; FILE:LAYER of another file of weights; or, where no values are
+needed, sizes as MxNxK"""
 
 
 class Parser(argparse.ArgumentParser):

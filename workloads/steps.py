@@ -140,7 +140,7 @@ class Share(Step):
         shared = {name: share(layers[name], self.bits, self.method) for name in names}
         made = made.with_parameters({name: (layer.weights, layer.bias) for name, layer in shared.items()})
         bits = {**state.bits, **dict.fromkeys(names, self.bits)}
-        return replace(state, made=made, dense=state.dense.folded(), bits=bits)
+        return replace(state, made=made, dense=state.dense.folded(), bits=bits, quantised=state.quantised - set(names))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ import pytest
 
 from workloads import data, nets, tasks
 
-DOCS = Path(__file__).parents[2] / "docs" / "pruning.md"
-RECIPES = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+ROOT = Path(__file__).parents[2]
+TEXTS = [(ROOT / name).read_text(encoding="utf-8") for name in ("docs/pruning.md", "README.md")]
+RECIPES = [recipe for text in TEXTS for recipe in re.findall(r"```toml\n(.*?)```", text, re.DOTALL)]
 
 
 @pytest.fixture(autouse=True)
@@ -118,9 +119,10 @@ def test_equal_commands_write_equal_bytes(pruned):
     assert pruned(SHARED)[2].read_bytes() == first
 
 
-@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("n", range(3))
 def test_the_recipes_of_the_documentation_run(pruned, n):
-    _, result, _ = pruned(RECIPES[n - 1], "--check")
+    assert len(RECIPES) == 3
+    _, result, _ = pruned(RECIPES[n], "--check")
     assert all(layer["density"] <= 0.5 for layer in result["layers"] if layer["layer"] != "ip3")
 
 

@@ -63,7 +63,7 @@ def test_a_file_that_means_nothing(text, complaint):
             "criterion 'sparsegpt' takes pattern ",
         ),
         ("prune", 'density = 1\ncriterion = "lasso"', "criterion 'lasso' takes pattern 'channel'"),
-        ("prune", 'pattern = "2:4"\ndensity = 0.25', "density of '2:4' is 0.5: leave it out, got 0.25"),
+        ("prune", 'pattern = "2:4"\ndensity = 0.25', "density of pattern '2:4' is 0.5: leave it out, got 0.25"),
         ("share", "bits = 9", "bits must be a whole number from 1 to 8, got 9"),
         ("share", "bit = 4", "unknown key 'bit', did you mean 'bits'?"),
         ("share", 'method = "exat"', "unknown method 'exat', did you mean 'exact'?"),
