@@ -51,6 +51,8 @@ class Prune(Step):
         if self.within is not None:
             one_of("within", self.within, ("layer", "row"))
         number("p", self.p, above=0)
+        if self.p != 1 and self.criterion != "magnitude":
+            raise BadInput(f"p belongs to criterion 'magnitude', got {self.p!r} with {self.criterion!r}")
         if not isinstance(self.allow_empty, bool):
             raise BadInput(f"allow_empty must be true or false, got {self.allow_empty!r}")
         if kind.m and self.density not in (None, kind.n / kind.m):
@@ -75,9 +77,8 @@ class Prune(Step):
     def densities(self, known: Iterable[str]) -> dict[str, float | None]:
         """Return {name: density} of the matrices pruned, None for an N:M pattern's own. Raises BadInput."""
         names = self.names(known)
-        return (
-            per_layer(names, self.density) if isinstance(self.density, Mapping) else dict.fromkeys(names, self.density)
-        )
+        asked = self.density if isinstance(self.density, Mapping) else None
+        return dict.fromkeys(names, self.density) if asked is None else per_layer(names, asked)
 
     def apply(self, state: State) -> State:
         matrices, kernels, seen = state.made.matrices, state.made.kernels, state.evidence()

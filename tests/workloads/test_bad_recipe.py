@@ -51,6 +51,7 @@ def test_a_file_that_means_nothing(text, complaint):
         ("prune", 'pattern = "blok"', "pattern must be element, "),
         ("prune", 'density = 1\ncriterion = "magnitud"', "unknown criterion 'magnitud', did you mean 'magnitude'?"),
         ("prune", "density = 1\np = 0", "p must be a number above 0, got 0"),
+        ("prune", 'density = 1\np = 2\ncriterion = "obd"', "p belongs to criterion 'magnitude', got 2 with 'obd'"),
         ("prune", 'density = 1\nwithin = "rows"', "unknown within 'rows', did you mean 'row'?"),
         ("prune", "density = 1\nfloor = 0.1", "floor belongs to scope 'global', got 0.1 with scope 'layer'"),
         ("prune", 'pattern = "2:4"\nscope = "global"', "scope 'global' takes one density, a pattern other than N:M"),
