@@ -19,10 +19,13 @@ EPILOG = """examples:
   zeroskip run eie my_layer.npz --preset silicon --json run.json
   zeroskip explain eie lenet-300-100 --set n_pes=16 --row 20 --column 300
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
+  zeroskip prune lenet-300-100-dense --recipe recipe.toml --out pruned.npz
+  zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
   zeroskip validate eie --out figures
 """
 WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
-perhaps bias f32[out]; FILE:LAYER of another file of weights; or, where no values are needed, sizes as MxNxK"""
+perhaps bias f32[out], or one that 'prune' wrote; FILE:LAYER of another file of weights; or, where no values are
+needed, sizes as MxNxK"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,8 +50,8 @@ def parser() -> Parser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
 
-    found = verbs.add_parser("list", parents=[common], help="say what there is: machines, workloads or presets")
-    found.add_argument("what", choices=("machines", "workloads", "presets"))
+    found = verbs.add_parser("list", parents=[common], help="say what there is to name in the other commands")
+    found.add_argument("what", choices=("machines", "workloads", "presets", "networks", "data"))
 
     design = argparse.ArgumentParser(add_help=False)
     design.add_argument("machine", metavar="MACHINE")
@@ -66,6 +69,35 @@ def parser() -> Parser:
     explain.add_argument("--layer", metavar="L", help="the layer of a network (default: its first)")
     explain.add_argument("--row", metavar="R", type=_at_least(0), default=0, help="of the weights (default: 0)")
     explain.add_argument("--column", metavar="C", type=_at_least(0), default=0, help="of the weights (default: 0)")
+
+    subject = argparse.ArgumentParser(add_help=False)
+    subject.add_argument("network", metavar="NETWORK", help="see 'zeroskip list networks'; or FILE:LAYERS of weights")
+    amount = subject.add_mutually_exclusive_group()
+    amount.add_argument("--inputs", metavar="N", type=_at_least(1), help="calibrate on the first N inputs only")
+    amount.add_argument("--calibration", metavar="FILE", help="on those of an .npz file: inputs, and perhaps labels")
+    subject.add_argument(
+        "--batch", metavar="N", type=_at_least(1), default=16, help="inputs of each matrix to time (default: 16)"
+    )
+
+    prune = verbs.add_parser("prune", parents=[common, subject], help="compress a network; its cost on every machine")
+    prune.add_argument("--recipe", metavar="FILE", required=True, help="the steps, in TOML (docs/pruning.md)")
+    prune.add_argument("--out", metavar="FILE", required=True, help="the .npz to write, which 'zeroskip run' reads")
+    prune.add_argument("--compact", action="store_true", help="drop rows and columns that hold no weight")
+    prune.add_argument("--check", action="store_true", help="compare the machines' values with the references")
+
+    tradeoff = verbs.add_parser(
+        "tradeoff", parents=[common, subject], help="accuracy, bytes and cycles of every granularity"
+    )
+    tradeoff.add_argument("--patterns", metavar="P,P", help="such as element,vector 1x4,2:4 (default: seven)")
+    tradeoff.add_argument("--density", metavar="D", type=float, default=0.5, help="share kept (default: %(default)s)")
+    tradeoff.add_argument(
+        "--tune", metavar="N", type=_at_least(0), help="epochs after pruning (default: 3 where there are labels)"
+    )
+    tradeoff.add_argument("--out", metavar="DIR", help="draw the figure into this folder")
+
+    data = verbs.add_parser("data", parents=[common], help="fetch a real input, verified: 'zeroskip list data'")
+    data.add_argument("name", metavar="NAME")
+    data.add_argument("--out", metavar="DIR", help="the folder to keep it in (default: the user's cache)")
 
     validate = verbs.add_parser("validate", parents=[common], help="hold a machine against published figures")
     validate.add_argument("machine", metavar="MACHINE")

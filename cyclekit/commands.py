@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -10,15 +9,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cyclekit import machine
+from cyclekit import compression, machine
 from cyclekit.energy import Energy
 from cyclekit.run import Run
-from cyclekit.terminal import Output, make_folder, progress
+from cyclekit.terminal import Output, announce, make_folder, progress
 from cyclekit.validation import Validation, mean_error, worst
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Workload
-
-LONG_S = 2.0  # a run expected to take longer says so first
 
 
 def show_list(options: Namespace) -> int:
@@ -26,6 +23,14 @@ def show_list(options: Namespace) -> int:
     out = Output(options.json)
     if options.what == "workloads":
         from workloads.catalogue import describe
+
+        rows = [{"name": name, "description": text} for name, text in describe().items()]
+    elif options.what == "networks":
+        from workloads.tasks import describe
+
+        rows = [{"name": name, "description": text} for name, text in describe().items()]
+    elif options.what == "data":
+        from workloads.data import describe
 
         rows = [{"name": name, "description": text} for name, text in describe().items()]
     elif options.what == "machines":
@@ -54,17 +59,23 @@ def run(options: Namespace) -> int:
     spec = chosen.design(options.preset, _changes(options.set))
     engine = chosen.engine(options.engine)
     work = workloads.load(options.workload)
-    layers, inputs = chosen.layers_and_inputs(work, options.inputs)
-    _announce(*chosen.estimate(layers, spec, engine=engine, check=options.check))
-    images = chosen.encode(layers, spec)
+    # What runs apart from each other is encoded apart, too.
+    works = work.layers if isinstance(work, workloads.Layers) else [work]
+    parts = [chosen.layers_and_inputs(part, options.inputs) for part in works]
     how = {"engine": engine, "check": options.check}
+    estimates = [chosen.estimate(layers, spec, **how) for layers, _ in parts]
+    announce(sum(seconds for seconds, _ in estimates), max(n_bytes for _, n_bytes in estimates))
+    runs = []
     with progress(f"{chosen.name} {engine}") as step:
-        found = machine.run_through(chosen.simulate, images, inputs, spec, **how, progress=step)
-        runs = [run.without_arrays() for run in found]
+        for layers, inputs in parts:
+            images = chosen.encode(layers, spec)
+            found = machine.run_through(chosen.simulate, images, inputs, spec, **how, progress=step)
+            runs += [run.without_arrays() for run in found]
     runs, unpriced = _priced(chosen, runs, options.prices)
     preset = options.preset or next(iter(chosen.presets))
     out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
-    for provenance in dict.fromkeys(layer.provenance for layer in layers if layer.provenance):
+    said = (layer.provenance for layers, _ in parts for layer in layers)
+    for provenance in dict.fromkeys(filter(None, said)):
         out.line(f"  workload: {provenance}")
     _show(out, runs, chosen.balance)
     if unpriced:
@@ -104,7 +115,7 @@ def explain(options: Namespace) -> int:
     work = workloads.load(options.workload)
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
-    layers, _ = machine.layers_and_inputs(work, 1)
+    layers = work.layers if isinstance(work, workloads.Layers) else machine.layers_and_inputs(work, 1)[0]
     found = chosen.explain(_layer(layers, options.layer), spec, options.row, options.column)
     _show_tables(out, found)
     for line in found.remarks:
@@ -119,7 +130,7 @@ def validate(options: Namespace) -> int:
     chosen = machine.load(options.machine)
     if options.out is not None:
         make_folder(Path(options.out))
-    _announce(*chosen.costs["validate"])
+    announce(*chosen.costs["validate"])
     with progress(f"validate {chosen.name}") as step:
         validation = chosen.validate(step)
     show_validation(out, validation)
@@ -137,7 +148,7 @@ def demo(options: Namespace) -> int:
     make_folder(folder)
     results = {}
     for chosen in _machines():
-        _announce(*chosen.costs["demo --short" if options.short else "demo"])
+        announce(*chosen.costs["demo --short" if options.short else "demo"])
         with progress(f"demo {chosen.name}") as step:
             results[chosen.name] = found = chosen.demo(folder, short=options.short, progress=step)
         _show_tables(out, found)
@@ -241,12 +252,6 @@ def _short(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _announce(seconds: float, n_bytes: float) -> None:
-    """Say what a long piece of work is expected to take, before it starts."""
-    if seconds > LONG_S:
-        print(f"zeroskip: expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB", file=sys.stderr)
-
-
 def _show_tables(out: Output, found: machine.Explanation) -> None:
     for title, rows in found.tables.items():
         out.table(title, list(rows[0]), [list(row.values()) for row in rows])
@@ -319,4 +324,27 @@ def _mean_and_range(values: Sequence[float], style: str) -> Sequence[str]:
     return [format(number, style) for number in (fmean(values), min(values), max(values))]
 
 
-VERBS = {"list": show_list, "run": run, "explain": explain, "validate": validate, "demo": demo}
+def fetch(options: Namespace) -> int:
+    """Bring a real input to this machine, verified, and say where it lies."""
+    from workloads import data
+
+    out = Output(options.json)
+    place = data.fetch(options.name, None if options.out is None else Path(options.out))
+    files = sorted(path.name for path in place.iterdir())
+    out.line(f"{data.describe()[options.name]}")
+    for name in files:
+        out.line(f"  {place / name}")
+    out.result({"name": options.name, "folder": str(place), "files": files})
+    return 0
+
+
+VERBS = {
+    "list": show_list,
+    "run": run,
+    "explain": explain,
+    "validate": validate,
+    "demo": demo,
+    "data": fetch,
+    "prune": compression.prune,
+    "tradeoff": compression.tradeoff,
+}

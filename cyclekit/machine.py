@@ -41,6 +41,8 @@ class Machine:
     energy(run, prices) -> Energy: what a run costs by a table of prices, one of `prices` {name: what to know of it};
     default_prices: the one that holds where none is named (None: none does).
     balance: what users call Run.load_balance.
+    stored(image, spec) -> {part: bytes}: what the image takes in memory, which sums to the whole; "padding" is waste.
+    suited(workload, spec) -> Spec: the spec with what the workload's own weights ask for, such as their N:M.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
 
@@ -57,6 +59,8 @@ class Machine:
     draw_validation: Callable[[Validation, Path], Sequence[Path]]
     demo: Callable[..., Demo]
     explain: Callable[[Workload, Any, int, int], Explanation]
+    stored: Callable[[Any, Any], Mapping[str, float]]
+    suited: Callable[[Workload, Any], Any]
     costs: Mapping[str, tuple[float, int]]
     batched: bool = False
     needs_values: bool = True

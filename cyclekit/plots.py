@@ -294,6 +294,38 @@ def stacked_parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path:
         _save(figure, path)
 
 
+def tradeoff(result: Mapping, path: Path) -> None:
+    """Draw quality against time of each pattern, a panel a machine, from the result of `zeroskip tradeoff`.
+
+    Hollow: pruned, filled: tuned. A network without a measure of quality shows its flexibility instead.
+    """
+    names, measure = list(result["rows"][0]["machines"]), result["measure"]
+    with mpl.rc_context({**STYLE, "axes.grid.axis": "both"}):
+        figure, panels = plt.subplots(1, len(names), figsize=(5.2 * len(names), 4), sharey=True, squeeze=False)
+        for panel, name in zip(panels[0], names, strict=True):
+            for row, colour in zip(result["rows"], plt.get_cmap("tab10").colors * 3, strict=False):
+                x = row["machines"][name]["time_us"]
+                before = row["quality_pruned"] if measure else row["flexibility"]
+                after = row["quality_tuned"]
+                panel.scatter(x, before, s=30, facecolors="none", edgecolors=[colour], label=row["pattern"])
+                if after is not None:
+                    panel.plot([x, x], [before, after], color=colour, linewidth=0.8)
+                    panel.scatter(x, after, s=30, color=[colour])
+            if measure:
+                panel.axhline(result["quality_dense"], color=PAPER, linestyle="--", linewidth=0.9)
+            panel.set_xlabel("time of all layers [us]")
+            panel.set_title(f"{name}, {result['batch']} inputs to a layer", loc="left", fontsize=9)
+        panels[0, 0].set_ylabel(f"{measure}; dashed: dense" if measure else "flexibility [bit/weight]")
+        handles, texts = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="center left", bbox_to_anchor=(0.91, 0.5))
+        figure.suptitle(
+            f"{result['network']}, {result['density']:g} of the weights kept; hollow: pruned, full: tuned",
+            x=0.125,
+            ha="left",
+        )
+        _save(figure, path)
+
+
 def _legend_of_states(figure, states: Sequence[IntEnum]) -> None:
     handles = [Patch(color=STATE_COLOURS[state], label=state.name.lower()) for state in states]
     figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.91, 0.5))

@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 from workloads.errors import BadInput
 
+LONG_S = 2.0  # work expected to take longer says so first
+
 
 class Output:
     """Where one command writes: text for people, and JSON if it was asked for (then "-" sends the text to stderr)."""
@@ -21,7 +23,7 @@ class Output:
         self._json_path = json_path
         self._text: TextIO = sys.stderr if json_path == "-" else sys.stdout
         if json_path not in (None, "-"):
-            check_writable(Path(json_path))
+            check_writable(Path(json_path), "--json")
 
     def line(self, text: str = "") -> None:
         print(text, file=self._text, flush=True)
@@ -56,10 +58,7 @@ class Output:
             sys.stdout.write(text)
             sys.stdout.flush()
             return
-        try:
-            write_whole(Path(self._json_path), text)
-        except OSError as error:
-            raise BadInput(f"--json could not be written to {self._json_path!r}: {error.strerror}") from error
+        write_asked(Path(self._json_path), text.encode(), "--json")
 
 
 @contextmanager
@@ -77,14 +76,20 @@ def progress(what: str) -> Iterator[Any]:
         yield lambda text, done, total: bar.update(task, description=f"{what}: {text}", completed=done, total=total)
 
 
-def check_writable(path: Path) -> None:
-    """Raise BadInput where a file could not be written, before any work is done for it."""
+def check_writable(path: Path, option: str) -> None:
+    """Raise BadInput where the file that an option names could not be written, before any work is done for it."""
     if path.is_dir():
-        raise BadInput(f"--json must name a file, {str(path)!r} is a folder")
+        raise BadInput(f"{option} must name a file, {str(path)!r} is a folder")
     if not path.parent.is_dir():
-        raise BadInput(f"--json must name a file in an existing folder, there is no folder {str(path.parent)!r}")
+        raise BadInput(f"{option} must name a file in an existing folder, there is no folder {str(path.parent)!r}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise BadInput(f"--json must name a file that can be written, {str(path)!r} cannot")
+        raise BadInput(f"{option} must name a file that can be written, {str(path)!r} cannot")
+
+
+def announce(seconds: float, n_bytes: float) -> None:
+    """Say what a long piece of work is expected to take, before it starts."""
+    if seconds > LONG_S:
+        print(f"zeroskip: expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB", file=sys.stderr)
 
 
 def make_folder(path: Path) -> None:
@@ -95,16 +100,24 @@ def make_folder(path: Path) -> None:
         raise BadInput(f"--out must name a folder, {str(path)!r} cannot be one: {error.strerror}") from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that at every moment it holds the old text or the new one, never a part; a pipe as it comes."""
+def write_asked(path: Path, content: bytes, option: str) -> None:
+    """Write the file that an option names, whole or not at all. Raises BadInput."""
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise BadInput(f"{option} could not be written to {str(path)!r}: {error.strerror}") from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that at every moment it holds the old content or the new, never a part; a pipe as it comes."""
     if path.exists() and not path.is_file():  # a pipe or a device must stay what it is
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(content)
         return
     path = path.resolve()  # and a link a link
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".zeroskip-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)

@@ -1,6 +1,7 @@
 """EIE, the Efficient Inference Engine on compressed networks (Han et al., ISCA 2016), cycle by cycle."""
 
 from cyclekit.machine import Machine
+from eie_sim.capacity import stored
 from eie_sim.explain import explain
 from eie_sim.image import decode
 from eie_sim.prices import NOTES, energy
@@ -40,6 +41,8 @@ MACHINE = Machine(
     energy=energy,
     prices=NOTES,
     default_prices="bottom-up",
+    stored=stored,
+    suited=lambda workload, spec: spec,
     # Measured on two shared cores, rounded up.
     costs={"validate": (20, 1.0e9), "demo": (60, 1.2e9), "demo --short": (8, 0.3e9)},
 )

@@ -105,6 +105,17 @@ def check(images: Sequence[Image], spec: Spec) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def stored(image: Image, spec: Spec) -> dict[str, float]:
+    """Return the bytes of one layer in all PEs together; the codebook once, of 16-bit values."""
+    n_pointers = (image.n_columns + 1) * image.n_pes
+    return {
+        "entries": (image.n_entries - image.n_paddings) * ENTRY_BITS / 8,
+        "padding": image.n_paddings * ENTRY_BITS / 8,
+        "pointers": n_pointers * spec.pointer_bits / 8,
+        "codebook": len(image.codebook) * VALUE_BITS / 8,
+    }
+
+
 def what_stays(images: Sequence[Image], spec: Spec) -> dict[str, bool]:
     """Tell whether the weights and the pointers of all layers stay in the SRAMs side by side, from run to run."""
     weights, *pointers = (need.fits for need in needs(images, spec) if need.remedy == "refills")

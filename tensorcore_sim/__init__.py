@@ -2,6 +2,7 @@
 
 from cyclekit.machine import Machine
 from tensorcore_sim.arithmetic import fused_dot_add, gemm
+from tensorcore_sim.encode import stored, suited
 from tensorcore_sim.image import Compressed, compress, decompress
 from tensorcore_sim.microbenchmark import Throughput, latency, throughput
 from tensorcore_sim.prices import NOTES, dense_over_sparse, energy
@@ -66,6 +67,8 @@ MACHINE = Machine(
     explain=_explain,
     energy=energy,
     prices=NOTES,
+    stored=stored,
+    suited=suited,
     # Measured on two shared cores, rounded up.
     costs={"validate": (15, 0.6e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9)},
     batched=True,

@@ -12,7 +12,7 @@ from cyclekit.run import identity
 from tensorcore_sim.image import compress
 from tensorcore_sim.operand import to_format, to_reals
 from tensorcore_sim.spec import Spec
-from tensorcore_sim.tiling import n_of_m
+from tensorcore_sim.tiling import SCALE_BITS, kept_share, metadata_bits, n_of_m, value_bits
 from tensorcore_sim.what_if import compress as compress_n_of_m
 from workloads.errors import BadInput
 from workloads.records import Layer, Network, Shape, Workload
@@ -50,9 +50,35 @@ def encode(work: Workload | Shape | Network | Sequence[Workload | Shape], spec: 
     return [_encode(layer, spec) for layer in layers]
 
 
-def stored(spec: Spec) -> dict[str, object]:
+def stored_fields(spec: Spec) -> dict[str, object]:
     """Return what of a Spec the weights in memory depend on."""
     return {name: getattr(spec, name) for name in ("in_dtype", "sparsity", "int4_weights", "scale_group")}
+
+
+def stored(image: Image, spec: Spec) -> dict[str, float]:
+    """Return the bytes of one layer in memory; padding fills the last group of each row."""
+    n_out, n_in = image.layer.n_out, image.layer.n_in
+    kept, value, metadata = kept_share(spec), value_bits(spec), metadata_bits(spec)
+    n_filled = n_out * (-n_in % n_of_m(spec)[1])
+    n_scales = n_out * -(-n_in // spec.scale_group) if spec.int4_weights else 0
+    return {
+        "values": float(n_out * n_in * kept * value / 8),
+        "metadata": float(n_out * n_in * kept * metadata / 8),
+        "scales": n_scales * SCALE_BITS / 8,
+        "padding": float(n_filled * kept * (value + metadata) / 8),
+    }
+
+
+def suited(layer: Workload | Shape, spec: Spec) -> Spec:
+    """Return the spec with sparsity 2:4 for a layer whose weights fit that, as it is for any other."""
+    if spec.sparse or isinstance(layer, Shape):
+        return spec
+    sparse = spec.replace(sparsity="2:4")
+    try:
+        _encode(layer, sparse)
+    except BadInput:
+        return spec
+    return sparse
 
 
 def _encode(layer: Workload | Shape, spec: Spec) -> Image:
@@ -62,8 +88,8 @@ def _encode(layer: Workload | Shape, spec: Spec) -> Image:
             layer=layer,
             bits=None,
             scale=1.0,
-            stored=stored(spec),
-            digest=identity([layer.n_out, layer.n_in], stored(spec)),
+            stored=stored_fields(spec),
+            digest=identity([layer.n_out, layer.n_in], stored_fields(spec)),
             notes=notes,
         )
     weights = _int4_groups(layer.weights, spec.scale_group) if spec.int4_weights else layer.weights
@@ -72,12 +98,13 @@ def _encode(layer: Workload | Shape, spec: Spec) -> Image:
         _check_pattern(bits, spec)
     except BadInput as error:
         raise BadInput(f"weights of {layer.name}: {error}") from None
+    bias = [] if layer.bias is None else [layer.bias]
     return Image(
         layer=layer,
         bits=bits,
         scale=scale,
-        stored=stored(spec),
-        digest=identity(bits, scale, stored(spec), *([layer.bias] if layer.bias is not None else []), layer.relu),
+        stored=stored_fields(spec),
+        digest=identity(bits, scale, stored_fields(spec), *bias, layer.relu),
         notes=notes,
     )
 

@@ -13,7 +13,7 @@ from tensorcore_sim import bounds, card_events, card_schedule, reference
 from tensorcore_sim.actions import SmState
 from tensorcore_sim.arithmetic import gemm
 from tensorcore_sim.card_account import ledger
-from tensorcore_sim.encode import Image, encode, stored
+from tensorcore_sim.encode import Image, encode, stored_fields
 from tensorcore_sim.formats import FORMATS
 from tensorcore_sim.instructions import look_up
 from tensorcore_sim.mainloop import step
@@ -51,8 +51,8 @@ def simulate(
     """
     if not isinstance(image, Image):
         return list(run_through(simulate, image, [activations], spec, engine=engine, check=check))
-    if image.stored != stored(spec):
-        raise BadInput(f"the image was encoded for {image.stored}, encode it again for {stored(spec)}")
+    if image.stored != stored_fields(spec):
+        raise BadInput(f"the image was encoded for {image.stored}, encode it again for {stored_fields(spec)}")
     layer = image.layer
     inputs = _inputs(layer, activations)
     problem = Problem(m=layer.n_out, n=layer.batch if inputs is None else len(inputs), k=layer.n_in)

@@ -73,9 +73,13 @@ def kept_share(spec: Spec) -> Fraction:
 
 def a_bits(spec: Spec) -> Fraction:
     """Return the bits that A takes in memory for each of its m x k places: values, metadata, scales."""
-    value = 4 if spec.int4_weights else BITS[spec.in_dtype]
-    bits = kept_share(spec) * (value + metadata_bits(spec))
+    bits = kept_share(spec) * (value_bits(spec) + metadata_bits(spec))
     return bits + Fraction(SCALE_BITS, spec.scale_group) if spec.int4_weights else bits
+
+
+def value_bits(spec: Spec) -> int:
+    """Return the bits of one kept value of A in memory."""
+    return 4 if spec.int4_weights else BITS[spec.in_dtype]
 
 
 def metadata_bits(spec: Spec) -> int:

@@ -2,6 +2,6 @@
 
 from workloads.catalogue import load
 from workloads.errors import BadInput
-from workloads.records import Layer, Network, Shape, Workload
+from workloads.records import Layer, Layers, Network, Shape, Workload
 
-__all__ = ["BadInput", "Layer", "Network", "Shape", "Workload", "load"]
+__all__ = ["BadInput", "Layer", "Layers", "Network", "Shape", "Workload", "load"]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from workloads import saved
 from workloads.errors import BadInput, did_you_mean
 from workloads.readers import READERS, read
-from workloads.records import Layer, Workload
+from workloads.records import Layer, Layers, Workload
 
 # The share of inputs that are not zero where a file holds no activations: what reaches AlexNet's first two fully
 # connected layers behind a ReLU (EIE, Table III: Act% of Alex-6 and Alex-7).
@@ -64,28 +65,65 @@ def workload(
     the address means several layers.
     """
     path, pattern = split(address)
-    arrays = read(path)
+    found = _workloads(path, pattern, read(path), activations, act_density, seed)
+    if len(found) > 1:
+        names = {layer.name: layer for layer in found}
+        example = f"{path.name}:{found[0].name}"
+        raise BadInput(f"{str(address)!r} means {len(found)} layers, {_few(names)}: name one, as in {example}")
+    return found[0]
+
+
+def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: int = 0) -> Layers:
+    """Return every layer that FILE or FILE:PATTERN stands for, each as `workload` gives it. Raises BadInput."""
+    path, pattern = split(address)
+    found = _workloads(path, pattern, read(path), None, act_density, seed)
+    return Layers(name=path.stem, layers=tuple(found), provenance=found[0].provenance)
+
+
+def load(address: str | Path) -> Workload | Layers:
+    """Return the one workload that an address stands for, or all of a file that workloads.saved wrote."""
+    path, _ = split(address)
+    if path.suffix.lower() == ".npz" and saved.holds(read(path)):
+        found = workloads(address)
+        return found if len(found.layers) > 1 else found.layers[0]
+    return workload(address)
+
+
+def _workloads(
+    path: Path,
+    pattern: str,
+    arrays: dict[str, np.ndarray],
+    activations: np.ndarray | None,
+    act_density: float,
+    seed: int,
+) -> list[Workload]:
+    if activations is None and saved.holds(arrays):
+        try:
+            kept = saved.from_arrays(arrays, path.name)
+        except BadInput as error:
+            raise BadInput(f"workload file {str(path)!r} {error}") from None
+        return [kept[name] for name in _chosen(str(path), dict.fromkeys(kept, ""), pattern)]
     is_own = activations is None and path.suffix.lower() in COMPLETE and not _MEANT.isdisjoint(arrays)
     if is_own and (pattern == "*" or (pattern == "weights" and "activations" in arrays)):
-        return _complete(path, arrays)
-    found = _layers(path, pattern, arrays)
-    if len(found) > 1:
-        example = f"{path.name}:{next(iter(found))}"
-        raise BadInput(f"{str(address)!r} means {len(found)} layers, {_few(found)}: name one, as in {example}")
-    (layer,) = found.values()
-    said = "activations given"
-    if activations is None:
-        activations = half_normal(layer.n_in, act_density, seed)
-        said = f"activations drawn: half-normal, {100 * act_density:g}% of them not zero, seed {seed}"
-    provenance = f"file {path.name}, layer {layer.name}; {said}"
-    return Workload(
-        name=layer.name,
-        weights=layer.weights,
-        bias=layer.bias,
-        relu=layer.relu,
-        activations=activations,
-        provenance=provenance,
-    )
+        return [_complete(path, arrays)]
+    given = activations
+    found = []
+    for layer in _layers(path, pattern, arrays).values():
+        said = "activations given"
+        if given is None:
+            activations = half_normal(layer.n_in, act_density, seed)
+            said = f"activations drawn: half-normal, {100 * act_density:g}% of them not zero, seed {seed}"
+        found.append(
+            Workload(
+                name=layer.name,
+                weights=layer.weights,
+                bias=layer.bias,
+                relu=layer.relu,
+                activations=activations,
+                provenance=f"file {path.name}, layer {layer.name}; {said}",
+            )
+        )
+    return found
 
 
 def half_normal(n: int, density: float, seed: int) -> np.ndarray:

@@ -39,3 +39,21 @@ def masked(layer: Layer, kept: np.ndarray) -> Layer:
     if isinstance(layer, Workload) and layer.codes is not None:
         changes["codes"] = np.where(kept, layer.codes, np.uint8(0))
     return replace(layer, **changes)
+
+
+def compacted(workload: Workload) -> Workload:
+    """Return the workload without the rows and columns that hold no weight: less to store, multiply and broadcast.
+
+    What such a row would give is its bias alone, a constant that the next layer's bias can take up. Columns move, so
+    that an N:M pattern is lost. A workload without weights keeps its first row and column.
+    """
+    rows, columns = workload.mask.any(axis=1), workload.mask.any(axis=0)
+    if not rows.any():
+        rows[0] = columns[0] = True
+    return replace(
+        workload,
+        weights=workload.weights[rows][:, columns],
+        bias=None if workload.bias is None else workload.bias[rows],
+        codes=None if workload.codes is None else np.ascontiguousarray(workload.codes[rows][:, columns]),
+        activations=workload.activations[:, columns],
+    )

@@ -1,4 +1,4 @@
-"""The records that the front-end hands on: a dense Layer, a compressed Workload, its Shape alone, a Network."""
+"""The records that the front-end hands on: a dense Layer, a compressed Workload, its Shape alone, a Network, Layers."""
 
 from __future__ import annotations
 
@@ -196,6 +196,20 @@ class Network:
         if self.labels is None:
             raise BadInput(f"network {self.name!r} has no labels to be right or wrong about")
         return float((self.forward()[-1].argmax(axis=1) == self.labels).mean())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layers:
+    """Layers that run apart from each other, each with activations of its own: Workloads of different names."""
+
+    name: str
+    layers: tuple[Workload, ...]
+    provenance: str = ""
+
+    def __post_init__(self):
+        names = [layer.name for layer in self.layers]
+        if not names or len(set(names)) < len(names):
+            raise BadInput(f"layers must be at least one, each with a name of its own, got {names}")
 
 
 def with_activations(network: Network) -> Network:

@@ -90,7 +90,7 @@ def test_what_does_not_fit_the_silicon(refused, tmp_path, shape, fields, told):
     ],
 )
 def test_json_where_no_file_can_be(refused, layer_npz, tmp_path, monkeypatch, place, complaint):
-    monkeypatch.setattr(commands, "_announce", lambda *_: pytest.fail("work was done before the path was looked at"))
+    monkeypatch.setattr(commands, "announce", lambda *_: pytest.fail("work was done before the path was looked at"))
     (tmp_path / "folder").mkdir()
     (tmp_path / "layer.npz").write_bytes(layer_npz.read_bytes())
     found = refused("run", "eie", tmp_path / "layer.npz", "--json", tmp_path / place)

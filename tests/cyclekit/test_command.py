@@ -286,7 +286,7 @@ def test_help_imports_nothing_heavy():
     assert not loaded & {"numpy", "scipy", "numba", "matplotlib", "simpy", "rich", "eie_sim"}
 
 
-@pytest.mark.parametrize("verb", ["list", "run", "explain", "validate", "demo"])
+@pytest.mark.parametrize("verb", ["list", "run", "explain", "prune", "tradeoff", "data", "validate", "demo"])
 def test_every_verb_has_help(installed_zeroskip, verb):
     ended = installed_zeroskip(verb, "--help")
     assert (ended.code, ended.err) == (0, "")

@@ -78,5 +78,7 @@ MACHINE = Machine(
     draw_validation=draw_validation,
     demo=demo,
     explain=explain,
+    stored=lambda layer, spec: {"values": float(layer.weights.nbytes)},
+    suited=lambda layer, spec: spec,
     costs={"validate": (0.1, 1e6), "demo": (0.1, 1e6), "demo --short": (0.1, 1e6)},
 )

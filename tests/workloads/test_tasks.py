@@ -1,0 +1,91 @@
+"""Do the networks to compress keep what they are judged by apart from what they learn from?"""
+
+import numpy as np
+import pytest
+
+from workloads import BadInput, Workload, lenet, tasks
+from workloads.recipe import Recipe
+from workloads.transformer import MATRICES, Encoder
+
+WIDTH, HIDDEN = 8, 12
+
+
+@pytest.fixture(scope="module")
+def task():
+    """Return a task of an encoder of one layer, 8 wide."""
+    rng = np.random.default_rng(6)
+    sides = {"intermediate.dense": (HIDDEN, WIDTH), "output.dense": (WIDTH, HIDDEN)}
+    arrays = {f"embeddings.{kind}_embeddings.weight": rng.normal(size=(9, WIDTH)) for kind in ("word", "position")}
+    arrays["embeddings.token_type_embeddings.weight"] = rng.normal(size=(2, WIDTH))
+    for name in ("embeddings", "encoder.layer.0.attention.output", "encoder.layer.0.output"):
+        arrays |= {f"{name}.LayerNorm.weight": np.ones(WIDTH), f"{name}.LayerNorm.bias": np.zeros(WIDTH)}
+    for name in MATRICES:
+        n_out, n_in = sides.get(name, (WIDTH, WIDTH))
+        arrays[f"encoder.layer.0.{name}.weight"] = rng.normal(size=(n_out, n_in))
+        arrays[f"encoder.layer.0.{name}.bias"] = rng.normal(size=n_out)
+    encoder = Encoder({name: array.astype(np.float32) for name, array in arrays.items()}, n_heads=2)
+    words = [rng.integers(0, 9, 5) for _ in range(12)]
+    return tasks.Task(name="e", network=encoder, provenance="", inputs=words[:8], test_inputs=words[8:])
+
+
+def test_the_images_of_lenet_are_parted():
+    task = tasks.load("lenet-300-100-dense")
+    assert (len(task.inputs), len(task.test_inputs)) == (500, 500)
+    both = np.concatenate([task.inputs, task.test_inputs])
+    assert np.array_equal(np.sort(both, axis=0), np.sort(lenet.dense().inputs, axis=0))
+    assert task.measure == "accuracy"
+    # The whole network is right as often as the two halves together.
+    halves = task.quality(task.network) + task.network.accuracy(task.inputs, task.labels)
+    assert halves / 2 == pytest.approx(lenet.dense().accuracy())
+
+
+def test_only_the_first_inputs_calibrate(task):
+    assert len(task.first(3).inputs) == 3
+    assert len(task.first(None).inputs) == 8
+    assert len(task.first(3).test_inputs) == 4
+
+
+def test_an_encoder_is_judged_by_the_cosine_to_itself(task):
+    assert task.measure == "cosine"
+    assert task.quality(task.network) == pytest.approx(1)
+    text = '[[step]]\ndo = "prune"\ndensity = 0.5\ncriterion = '
+    found = {c: Recipe.parse(text + f'"{c}"').fit(task.network, task.inputs) for c in ("wanda", "random", "sparsegpt")}
+    assert all(0 < task.quality(fitted.apply()) < 1 for fitted in found.values())
+    assert [layer.activations.shape for layer in found["wanda"].workloads(task.test_inputs, 4)] == [
+        (4, HIDDEN if name == "output.dense" else WIDTH) for name in MATRICES
+    ]
+
+
+def test_the_feed_forward_part_of_an_encoder_is_permuted(task):
+    text = '[[step]]\ndo = "permute"\ntargets = ["*.0.output.dense"]'
+    found = Recipe.parse(text).fit(task.network, task.inputs).apply()
+    name = "encoder.layer.0.output.dense"
+    assert not np.array_equal(found.matrices[name], task.network.matrices[name])
+    assert task.quality(found) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_an_encoder_is_shared_to_is_its_arrays(task):
+    fitted = Recipe.parse('[[step]]\ndo = "share"').fit(task.network, task.inputs)
+    layers = fitted.workloads(task.test_inputs)
+    assert all(len(np.unique(layer.weights)) <= 15 and layer.codes is not None for layer in layers)
+
+
+def test_an_encoder_is_not_trained_here(task):
+    with pytest.raises(BadInput, match=r"step 1 \(tune\): tune takes modules in a row"):
+        Recipe.parse('[[step]]\ndo = "tune"').fit(task.network, task.inputs, np.zeros(8, int))
+    with pytest.raises(BadInput, match="network 'e' takes no file of inputs"):
+        task.calibrated("c.npz")
+
+
+def test_a_file_of_weights_brings_layers_apart(tmp_path):
+    np.savez(tmp_path / "w.npz", a=np.ones((2, 4)), b=np.ones((3, 4)), c=np.ones((3, 4)))
+    found = tasks.load(f"{tmp_path / 'w.npz'}:[ab]")
+    assert [layer.name for layer in found.network.layers] == ["a", "b"]
+    assert all(isinstance(layer, Workload) for layer in found.network.layers)
+    assert (found.inputs, found.measure, found.quality(found.network)) == (None, None, None)
+    assert found.first(3) is found
+
+
+def test_an_unknown_network_names_what_is_near():
+    with pytest.raises(BadInput, match="unknown network 'lenet-300-100-dens', did you mean 'lenet-300-100-dense'"):
+        tasks.load("lenet-300-100-dens")

@@ -1,0 +1,61 @@
+"""Workloads as the arrays of one .npz file, and back: NAME/weights, NAME/activations and what else each layer has."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from workloads.errors import BadInput, did_you_mean
+from workloads.records import Workload
+
+# name and provenance aside, what a Workload is made of
+REQUIRED, OPTIONAL = ("weights", "activations", "relu"), ("bias", "codes", "codebook")
+PROVENANCE = "provenance"
+
+
+def to_bytes(workloads: Iterable[Workload], provenance: str) -> bytes:
+    """Return the .npz file of the workloads, which `from_arrays` reads back; equal workloads give equal bytes."""
+    arrays: dict[str, np.ndarray] = {PROVENANCE: np.array(provenance)}
+    for layer in workloads:
+        for key in (*REQUIRED, *OPTIONAL):
+            if (value := getattr(layer, key)) is not None:
+                arrays[f"{layer.name}/{key}"] = np.asarray(value)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+def holds(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Tell whether a file's arrays are such workloads."""
+    return any(f"{name.removesuffix('/weights')}/activations" in arrays for name in arrays if name.endswith("/weights"))
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray], file: str) -> dict[str, Workload]:
+    """Return the workloads by name, in the file's order. Raises BadInput naming what is missing or unknown."""
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        layer, _, key = name.rpartition("/")
+        if name == PROVENANCE:
+            continue
+        if not layer or key not in (*REQUIRED, *OPTIONAL):
+            raise BadInput(f"holds an unknown array {name!r}{did_you_mean(key, (*REQUIRED, *OPTIONAL))}")
+        parts.setdefault(layer, {})[key] = array
+    said = str(arrays[PROVENANCE]) if PROVENANCE in arrays else ""
+    return {
+        name: _workload(name, found, "; ".join(filter(None, (f"file {file}", said)))) for name, found in parts.items()
+    }
+
+
+def _workload(name: str, found: dict[str, np.ndarray], provenance: str) -> Workload:
+    for key in REQUIRED:
+        if key not in found:
+            raise BadInput(f"has no array {f'{name}/{key}'!r}")
+    relu = found.pop("relu")
+    if relu.shape != () or relu.dtype != bool:
+        raise BadInput(f"must hold one bool in {f'{name}/relu'!r}, got {relu.dtype}{list(relu.shape)}")
+    try:
+        return Workload(name=name, relu=bool(relu), provenance=provenance, **found)
+    except BadInput as error:
+        raise BadInput(f"layer {name!r}: {error}") from None

@@ -1,0 +1,160 @@
+"""Networks to compress, by name or from a file: each with inputs to calibrate and tune on, and others to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workloads import address, data, lenet, nets
+from workloads.errors import BadInput, did_you_mean
+from workloads.readers import READERS, read
+from workloads.records import Layers
+from workloads.sentences import sentences
+from workloads.sequential import Sequential
+from workloads.subjects import subject
+from workloads.transformer import Encoder
+from workloads.wordpiece import tokenise, vocabulary
+
+SEED = 0  # of training, of splits and of drawn sentences
+N_DIGITS_HELD_OUT = 360
+N_SENTENCES = 192, 128  # to calibrate, to judge by
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Task:
+    """A network and its inputs: f32[batch, ...] with labels int[batch], sentences of an Encoder, or None for Layers.
+
+    test_inputs, test_labels: those that accuracy is measured on, none of them among the others.
+    """
+
+    name: str
+    network: Sequential | Encoder | Layers
+    provenance: str
+    inputs: Any = None
+    labels: np.ndarray | None = None
+    test_inputs: Any = None
+    test_labels: np.ndarray | None = None
+
+    @property
+    def measure(self) -> str | None:
+        """What `quality` is: "accuracy", "cosine" (to the embeddings of the network as it was), or None."""
+        if isinstance(self.network, Encoder):
+            return "cosine"
+        return None if self.test_labels is None else "accuracy"
+
+    def quality(self, network: Any) -> float | None:
+        """Return the measure of a network of the task's kind on the test inputs."""
+        if self.measure == "cosine":
+            pairs = network.embed(self.test_inputs) * self.network.embed(self.test_inputs)
+            return float(pairs.sum(axis=1).mean())
+        return None if self.measure is None else network.accuracy(self.test_inputs, self.test_labels)
+
+    def first(self, n: int | None) -> Task:
+        """Return the task with only its first n inputs to calibrate and tune on (None: all)."""
+        if self.inputs is None:
+            return self
+        return replace(self, inputs=self.inputs[:n], labels=None if self.labels is None else self.labels[:n])
+
+    def calibrated(self, path: str | Path) -> Task:
+        """Return the task with the inputs, f32[batch, ...], and labels, int[batch] or none, of an .npz file instead.
+
+        Raises BadInput.
+        """
+        if not isinstance(self.network, Sequential):
+            raise BadInput(f"network {self.name!r} takes no file of inputs to calibrate on")
+        arrays = read(path)
+        for name in arrays:
+            if name not in ("inputs", "labels"):
+                raise BadInput(f"{str(path)!r} has an unknown array {name!r}{did_you_mean(name, ('inputs', 'labels'))}")
+        if "inputs" not in arrays:
+            raise BadInput(f"{str(path)!r} has no array 'inputs'")
+        inputs, labels = arrays["inputs"].astype(np.float32), arrays.get("labels")
+        if inputs.shape[1:] != self.inputs.shape[1:] or not len(inputs) or not np.isfinite(inputs).all():
+            wanted = ", ".join(map(str, ("batch", *self.inputs.shape[1:])))
+            raise BadInput(f"inputs must be finite f32[{wanted}] for {self.name}, got shape {inputs.shape}")
+        return replace(
+            self, inputs=inputs, labels=labels, provenance=f"{self.provenance}; calibration {Path(path).name}"
+        )
+
+
+def describe() -> dict[str, str]:
+    """Return {name: one line} of the networks that have a name."""
+    return {name: line for name, (_, line) in NAMED.items()}
+
+
+def load(name: str) -> Task:
+    """Return a network by its name, or the layers that FILE or FILE:PATTERN stands for. Raises BadInput.
+
+    What a file holds are layers apart, with the activations that workloads.address says.
+    """
+    if name in NAMED:
+        return NAMED[name][0]()
+    path, _ = address.split(name)
+    if path.suffix.lower() in READERS or path.exists():
+        found = address.workloads(name)
+        return Task(name=found.name, network=found, provenance=found.provenance)
+    raise BadInput(f"unknown network {name!r}{did_you_mean(name, NAMED)}; or name a file of weights")
+
+
+def _lenet() -> Task:
+    network = lenet.dense()
+    own, others = slice(0, None, 2), slice(1, None, 2)
+    return Task(
+        name=network.name,
+        network=subject(network).network,
+        provenance=f"{network.provenance}; every other image to calibrate and tune on, the rest to judge by",
+        inputs=network.inputs[own],
+        labels=network.labels[own].astype(np.int64),
+        test_inputs=network.inputs[others],
+        test_labels=network.labels[others],
+    )
+
+
+def _digits(make: Callable[..., Sequential], shape: tuple[int, ...]) -> Task:
+    images, labels = data.digits()
+    split = nets.split(images.reshape(-1, 1, 8, 8), labels.astype(np.int64), N_DIGITS_HELD_OUT, SEED)
+    inputs, labels = nets.with_shifts(*split[:2])
+    inputs = inputs.reshape(-1, *shape)
+    return Task(
+        name=make.__name__.replace("_", "-"),
+        network=make(inputs, labels, SEED),
+        provenance=f"trained here on the digits of scikit-learn, seed {SEED}; {N_DIGITS_HELD_OUT} held out to judge by",
+        inputs=inputs,
+        labels=labels,
+        test_inputs=split[2].reshape(-1, *shape),
+        test_labels=split[3],
+    )
+
+
+def _minilm() -> Task:
+    place = data.fetch("minilm")
+    pieces = vocabulary((place / "vocab.txt").read_text(encoding="utf-8"))
+    found = [tokenise(sentence, pieces) for sentence in sentences()]
+    order = np.random.default_rng(SEED).permutation(len(found))[: sum(N_SENTENCES)]
+    drawn = [found[i] for i in order]
+    own, others = N_SENTENCES
+    return Task(
+        name="minilm",
+        network=Encoder(read(place / "model.safetensors")),
+        provenance=f"all-MiniLM-L6-v2; {own} sentences to calibrate, {others} others to judge by, seed {SEED}",
+        inputs=drawn[:own],
+        test_inputs=drawn[own:],
+    )
+
+
+NAMED: dict[str, tuple[Callable[[], Task], str]] = {
+    "lenet-300-100-dense": (_lenet, "784 -> 300 -> 100 -> 10 on Fashion-MNIST, before pruning; 1,000 images"),
+    "digits-mlp": (
+        lambda: _digits(nets.digits_mlp, (64,)),
+        "64 -> 256 -> 128 -> 10 on the digits of scikit-learn, trained within 10 s",
+    ),
+    "digits-convnet": (
+        lambda: _digits(nets.digits_convnet, (1, 8, 8)),
+        "two convolutions of 16 and 32 channels and a matrix, on the same digits, trained within 20 s",
+    ),
+    "minilm": (_minilm, "36 matrices of a sentence encoder; real sentences; quality: cosine to the dense embedding"),
+}
