@@ -95,6 +95,13 @@ def parser() -> Parser:
     )
     tradeoff.add_argument("--out", metavar="DIR", help="draw the figure into this folder")
 
+    sensitivity = verbs.add_parser(
+        "sensitivity", parents=[common, subject], help="accuracy with each layer pruned alone"
+    )
+    sensitivity.add_argument("--densities", metavar="D,D", default="0.5,0.3,0.2,0.1,0.05", help="shares kept")
+    sensitivity.add_argument("--pattern", metavar="P", default="element", help="such as 2:4 or block 4x4")
+    sensitivity.add_argument("--out", metavar="DIR", help="draw the figure into this folder")
+
     data = verbs.add_parser("data", parents=[common], help="fetch a real input, verified: 'zeroskip list data'")
     data.add_argument("name", metavar="NAME")
     data.add_argument("--out", metavar="DIR", help="the folder to keep it in (default: the user's cache)")

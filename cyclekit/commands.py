@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cyclekit import compression, machine
+from cyclekit import compression, machine, sensitivity
 from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.terminal import Output, announce, make_folder, progress
@@ -347,4 +347,5 @@ VERBS = {
     "data": fetch,
     "prune": compression.prune,
     "tradeoff": compression.tradeoff,
+    "sensitivity": sensitivity.sensitivity,
 }

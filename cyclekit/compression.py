@@ -32,7 +32,7 @@ def prune(options: Namespace) -> int:
         raise BadInput(f"--out must name an .npz file, got {options.out!r}")
     check_writable(path, "--out")
     recipe = Recipe.read(options.recipe)
-    task = _task(options)
+    task = task_of(options)
     fitted = recipe.fit(task.network, task.inputs, task.labels)
     made, dense = _layers(task, fitted, options.batch)
     machines = _machines()
@@ -75,7 +75,7 @@ def tradeoff(options: Namespace) -> int:
     out = Output(options.json)
     if options.out is not None:
         make_folder(Path(options.out))
-    task = _task(options)
+    task = task_of(options)
     n_epochs = options.tune
     if n_epochs is None:
         n_epochs = 0 if task.labels is None else N_EPOCHS
@@ -138,7 +138,8 @@ def _one_pattern(
     return row, made, dense
 
 
-def _task(options: Namespace) -> Task:
+def task_of(options: Namespace) -> Task:
+    """Return the network that the options name, with the inputs to calibrate on that they name."""
     from workloads import tasks
 
     task = tasks.load(options.network)
