@@ -32,6 +32,7 @@ lint: install
 
 bench: install
 	$(BIN)/python benchmarks/bench_eie.py
+	$(BIN)/python benchmarks/bench_tensorcore.py
 	$(BIN)/python benchmarks/bench_prune.py
 
 clean:

@@ -75,7 +75,7 @@ def run(options: Namespace) -> int:
     said = (layer.provenance for layers, _ in parts for layer in layers)
     for provenance in dict.fromkeys(filter(None, said)):
         out.line(f"  workload: {provenance}")
-    _show(out, runs)
+    _show(out, runs, chosen.balance)
     results = [found.as_dict() for found in runs]
     out.result(results[0] if len(results) == 1 else results)
     return 0 if all(found.check is None or found.check["passed"] for found in runs) else 1
@@ -233,7 +233,7 @@ def _show_tables(out: Output, found: machine.Explanation) -> None:
         out.line()
 
 
-def _show(out: Output, runs: Sequence[Run]) -> None:
+def _show(out: Output, runs: Sequence[Run], balance: str) -> None:
     """Print the runs of each layer: one run in full, several by their mean and range."""
     first = runs[0]
     for name in dict.fromkeys(found.workload for found in runs):
@@ -241,7 +241,7 @@ def _show(out: Output, runs: Sequence[Run]) -> None:
         rows = [
             ["cycles", *_mean_and_range([found.cycles for found in of_layer], ",.0f")],
             ["time [us]", *_mean_and_range([found.time_us for found in of_layer], ",.3f")],
-            ["load balance [%]", *_mean_and_range([100 * found.load_balance for found in of_layer], ".1f")],
+            [f"{balance} [%]", *_mean_and_range([100 * found.load_balance for found in of_layer], ".1f")],
         ]
         for label, value in of_layer[0].measures.items():
             if isinstance(value, str):

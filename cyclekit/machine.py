@@ -39,6 +39,7 @@ class Machine:
     explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
     stored(image, spec) -> {part: bytes}: what the image takes in memory, which sums to the whole; "padding" is waste.
     suited(workload, spec) -> Spec: the spec with what the workload's own weights ask for, such as their N:M.
+    balance: what users call Run.load_balance.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
 
@@ -60,6 +61,7 @@ class Machine:
     costs: Mapping[str, tuple[float, int]]
     batched: bool = False
     needs_values: bool = True
+    balance: str = "load balance"
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None

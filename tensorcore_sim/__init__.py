@@ -68,4 +68,5 @@ MACHINE = Machine(
     costs={"validate": (15, 0.6e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9)},
     batched=True,
     needs_values=False,
+    balance="utilisation of the peak",
 )

@@ -53,8 +53,8 @@ class SmState(IntEnum):
     PORT = 3  # the tensor cores wait for shared memory
     ISSUE = 4  # they wait for the scheduler, or for a result that is on its way
     LOOP = 5  # barrier and pointers between two k-steps
-    L2 = 6  # the next k-step is on its way from L2
-    HBM = 7  # the next k-step is on its way from HBM
+    L2 = 6  # the next k-step is on its way, and L2 is what it waits for
+    HBM = 7  # the next k-step is on its way, and HBM is what it waits for
     FILL = 8  # the first k-step of a tile is on its way
     DRAIN = 9  # the result of a tile is on its way out
     WAVE = 10  # there is no tile left for the SM: wave quantisation

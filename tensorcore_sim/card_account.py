@@ -6,7 +6,7 @@ import numpy as np
 
 from cyclekit.ledger import Ledger
 from tensorcore_sim.actions import CardAction, CoreState, SmState
-from tensorcore_sim.card_timeline import HBM, SHARED, CardTimeline, Plan
+from tensorcore_sim.card_timeline import HBM, LATE, SHARED, CardTimeline, Plan
 from tensorcore_sim.mainloop import Step
 from tensorcore_sim.spec import TICKS, Spec
 from tensorcore_sim.tiling import Problem, Tiling, kept_share
@@ -26,8 +26,9 @@ _REASON = {
 def ledger(timeline: CardTimeline, plan: Plan, problem: Problem, tiling: Tiling, step: Step, spec: Spec) -> Ledger:
     """Return the books: states of every SM in whole cycles that sum to the kernel's, and counts.
 
-    A wait for a k-step is charged to where its data came from, HBM before L2; the instructions' own cycles are split as
-    the tensor cores' were in the middle of a tile (mainloop.step), multiply-adds on padding apart.
+    A wait for a k-step is charged to HBM if that was through with one of its chunks later than L2, else to L2; the
+    instructions' own cycles are split as the tensor cores' were in the middle of a tile (mainloop.step), multiply-adds
+    on padding apart.
     """
     spent = np.zeros((plan.n_sms, len(SmState)))
     spent[:, SmState.LAUNCH] = plan.begin
@@ -51,7 +52,7 @@ def _of_tiles(
     computed = timeline.started + plan.step
     ready = np.concatenate([timeline.begun[:, None], computed[:, :-1]], axis=1)
     waits = (timeline.started - ready).astype(np.float64)
-    from_hbm = (timeline.source & HBM).any(axis=2)
+    from_hbm = (timeline.source & LATE).any(axis=2)
     of_steps = float(step.ticks * plan.n_steps)
     height = np.minimum(tiling.tile_m, problem.m - plan.row * tiling.tile_m)
     width = np.minimum(tiling.tile_n, problem.n - plan.column * tiling.tile_n)
@@ -80,6 +81,6 @@ def _actions(timeline: CardTimeline, plan: Plan, tiling: Tiling, step: Step, spe
         CardAction.SHARED_READ_BYTES: step.port_bytes * n_steps,
         CardAction.SHARED_WRITE_BYTES: int(asked.sum()),
         CardAction.L2_READ_BYTES: int(asked[timeline.source & SHARED == 0].sum()),
-        CardAction.HBM_READ_BYTES: int(asked[timeline.source == HBM].sum()),
+        CardAction.HBM_READ_BYTES: int(asked[timeline.source & (HBM | SHARED) == HBM].sum()),
         CardAction.WRITE_BYTES: int(plan.store_bytes.sum()),
     }

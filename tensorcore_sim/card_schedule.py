@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from cyclekit.jit import kernel
-from tensorcore_sim.card_timeline import HBM, L2, SHARED, CardTimeline, Plan, empty
+from tensorcore_sim.card_timeline import HBM, L2, LATE, SHARED, CardTimeline, Plan, empty
 from tensorcore_sim.spec import TICKS
 
 FAR = np.int64(2**62)  # later than anything
@@ -115,7 +115,9 @@ def _play(sizes, times, tiles, a, b, arrays):
                 else:
                     oldest = chunk
                 newest = chunk
-                arrives = max(arrives, there[chunk])
+                if there[chunk] > arrives:
+                    arrives = there[chunk]
+                    source[t, j, side] += LATE
                 while used > l2_bytes:  # the oldest leave; a chunk larger than L2 does not stay either
                     gone = oldest
                     used -= chunk_bytes[gone]

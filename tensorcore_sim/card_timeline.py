@@ -16,8 +16,8 @@ G5 L2 keeps the chunks used last, l2_bytes of them. A chunk that is not there co
    A chunk that is there but still on its way from HBM arrives no earlier than that.
 G6 A k-step is computed when both chunks are there and the k-step before is done; it takes the time of its instructions
    (mainloop.py) and k_step_overhead_cycles.
-G7 After its last k-step a tile's result goes through L2 like a request, and on to HBM; the SM is free when L2 has taken
-   it. The kernel ends, at a full cycle, when HBM has taken the last one.
+G7 After its last k-step a tile's result goes through L2 like a request, and through HBM from when it reaches L2; the SM
+   is free when L2 has taken it. The kernel ends, at a full cycle, when both have taken the last one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 NEVER = -1
-L2, HBM, SHARED = 0, 1, 2  # where a chunk came from, L2 or HBM, and added to it: by another SM's request
+L2, HBM = 0, 1  # where a chunk came from
+SHARED, LATE = 2, 4  # added to it: by another SM's request; HBM was through with it later than L2
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,7 +70,7 @@ class CardTimeline:
     """When everything happened, in ticks.
 
     sm, begun, finished: i64[tiles]. asked, arrived, started: i64[tiles, k-steps], of the request, of its later chunk
-    and of computing. source: u8[tiles, k-steps, 2], where the chunks of A and B came from. end: of the kernel.
+    and of computing. source: u8[tiles, k-steps, 2], where the chunks of A and B came from, and how. end: of the kernel.
     """
 
     sm: np.ndarray

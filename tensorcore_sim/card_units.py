@@ -12,7 +12,7 @@ import simpy
 from simpy.events import Event
 
 from cyclekit.parts import at_edge
-from tensorcore_sim.card_timeline import HBM, L2, SHARED, Plan
+from tensorcore_sim.card_timeline import HBM, L2, LATE, SHARED, Plan
 from tensorcore_sim.spec import TICKS
 
 A, B = range(2)
@@ -116,6 +116,7 @@ class L2Cache:
             while self._n_kept > plan.l2_bytes:
                 _, (size, _) = self._kept.popitem(last=False)
                 self._n_kept -= size
+        source += LATE * (there > self._env.now + delay)
         self._record.source[tile, step, side] = source
         self._on_the_way[group, chunk] = source, [receive]
         at_edge(self._env, max(delay, there - self._env.now), self._arrive, (group, chunk))

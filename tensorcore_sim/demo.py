@@ -69,8 +69,8 @@ def _row(card: str, size: int, dense, sparse) -> dict[str, str]:
         "m = n = k": f"{size:,}",
         "dense [us]": f"{dense.time_us:,.1f}",
         "2:4 [us]": f"{sparse.time_us:,.1f}",
-        "dense TFLOPS": f"{dense.measures['dense_tflops']:,.0f}",
-        "2:4 TFLOPS": f"{sparse.measures['dense_tflops']:,.0f}",
+        "dense TFLOPS": f"{dense.measures['dense_equivalent_tflops']:,.0f}",
+        "2:4 TFLOPS": f"{sparse.measures['dense_equivalent_tflops']:,.0f}",
         "speed-up": f"{sparse.measures['speed_up']:.2f}",
         "lost against 2x [us]": ", ".join(f"{name} {lost[name]:,.1f}" for name in largest),
     }
@@ -96,7 +96,7 @@ def _draw_roofline(card: str, runs: dict, folder: Path) -> Path:
     for size, pair in runs.items():
         for name, run in zip(points, pair, strict=True):
             least = bounds.hbm_bytes(Problem(m=size, n=size, k=size), Spec(**run.spec))
-            points[name].append((2 * size**3 / least, run.measures["dense_tflops"], f"{size:,}"))
+            points[name].append((2 * size**3 / least, run.measures["dense_equivalent_tflops"], f"{size:,}"))
     roofs = {"dense": (peak, gb_per_s), "2:4": (2 * peak, gb_per_s)}
     title = f"{card}, f16, square GEMMs; {gb_per_s:,.0f} GB/s"
     return figures.draw_roofline(roofs, points, folder / "tensorcore_roofline.png", title)

@@ -84,10 +84,11 @@ def _own_pattern(tile: _Tile, instruction: str, spec: Spec) -> tuple[dict[str, R
         nothing = np.zeros((len(tile.bits), 0), np.int32)
         remark = f"the design stores the weights dense; this tile would not fit, as counted from its corner: {misfit}"
         return {f"{tile.title}, non-zeros": _picture(tile, group, nothing)}, [remark]
-    unit, columns = parse(instruction).unit, kept.columns()
+    columns = kept.columns()
     tables = {
         f"{tile.layer}: row {tile.row}, {tile.columns}, {pattern}": _groups(tile, group, columns, _codes(kept, tile)),
         f"{tile.title}: A of {instruction}": _picture(tile, group, columns, kept.metadata()),
+        f"{tile.title}: metadata by thread, selector 0": _threads(tile, kept, instruction),
     }
     n_selectors = 4 // len(contributors(instruction, spec.in_dtype))
     threads = (contributors(instruction, spec.in_dtype, selector) for selector in range(n_selectors))
@@ -96,13 +97,9 @@ def _own_pattern(tile: _Tile, instruction: str, spec: Spec) -> tuple[dict[str, R
         "metadata come from these threads of each quad, selector by selector: "
         + "; ".join(", ".join(map(str, of_selector)) for of_selector in threads),
     ]
-    if unit == "mma":
-        tables[f"{tile.title}: metadata by thread, selector 0"] = _threads(tile, kept, instruction)
-    else:
-        remarks += [
-            "the sources do not settle which rows a thread's word describes in wgmma.sp, so threads are not shown",
-            f"SM90 byte: where a group lies in the tile's metadata, for CUTLASS kernels with {kept.shape[1]} k a tile",
-        ]
+    if parse(instruction).unit == "wgmma":
+        place = "where a group lies in the tile's metadata"
+        remarks.append(f"SM90 byte: {place}, for CUTLASS kernels with {kept.shape[1]} k a tile")
     if spec.sparsity == "dense":
         remarks.append(f"the design stores the weights dense; this tile would fit {pattern}")
     return tables, remarks
@@ -197,7 +194,7 @@ def _picture(tile: _Tile, group: int, columns: np.ndarray, words: np.ndarray | N
 
 
 def _threads(tile: _Tile, kept: Compressed, instruction: str) -> Rows:
-    """Return a table row for each thread of the warp that supplies a word of an mma.sp tile."""
+    """Return a table row for each thread, of the warp or of wgmma's four, that supplies a word of the tile."""
     words, group = thread_words(kept.nibbles, instruction, kept.in_dtype), GROUP_COLUMNS[kept.in_dtype]
     threads = contributors(instruction, kept.in_dtype)
     rows = []

@@ -25,6 +25,7 @@ class FusedAdd:
     n_products: products in one fused add; a longer k is a chain of them, in order. fraction_bits: F, kept below the
     largest exponent. min_exponent: {out_dtype: lower limit of that exponent}. significand_bits: of an f32 result.
     halves: the products whose index has bit 1 clear go first, on a zero accumulator; C is added last, in f16.
+    dense_only: results that no sparse instruction gives.
     """
 
     cards: tuple[str, ...]
@@ -36,6 +37,7 @@ class FusedAdd:
     source: str
     significand_bits: int = 24
     halves: bool = False
+    dense_only: tuple[str, ...] = ()
 
 
 def _row(cards, units, in_dtypes, n_products, fraction_bits, min_exponent, source, **more) -> FusedAdd:
@@ -57,19 +59,20 @@ _MMA, _WGMMA, _EITHER = ("mma",), ("wgmma",), ("mma", "wgmma")
 _16_BIT, _FP8 = ("f16", "bf16"), ("e4m3", "e5m2")
 _BOTH = f"{MMA_SIM}; {MATLAB}"  # they agree but for the limits of the exponent, which are MATLAB's
 
+# dense_only: ptxas 13.0 takes mma.sp of fp8 to f32 for sm_89 and sm_90, and to f16 for neither.
 FUSED_ADDS = (
     _row(("v100",), _MMA, ("f16",), 4, 23, {"f32": -132, "f16": -20}, _BOTH),
     _row(_AMPERE, _MMA, ("f16",), 8, 24, {"f32": -132, "f16": -20}, _BOTH),
     _row(_AMPERE, _MMA, ("bf16",), 8, 24, {"f32": -132}, _BOTH),
     _row(_AMPERE, _MMA, ("tf32",), 4, 24, {"f32": -132}, _BOTH),
-    _row(("l40s",), _MMA, _FP8, 16, 13, {"f32": -133, "f16": -133}, _BOTH, significand_bits=14),
+    _row(("l40s",), _MMA, _FP8, 16, 13, {"f32": -133, "f16": -133}, _BOTH, significand_bits=14, dense_only=("f16",)),
     _row(_HOPPER, _EITHER, ("f16",), 16, 25, {"f32": -133, "f16": -21}, _BOTH),
     _row(_HOPPER, _EITHER, ("bf16",), 16, 25, {"f32": -133}, _BOTH),
     _row(_HOPPER, _EITHER, ("tf32",), 8, 25, {"f32": -133}, _BOTH),  # MATLAB's vectors exercise 4 of the 8 products
     # The f16 result is MMA-Sim's alone; its limit is Ada's, which no product of fp8 and no f16 C reaches.
     _row(_HOPPER, _WGMMA, _FP8, 32, 13, {"f32": -133, "f16": -133}, _BOTH, significand_bits=14),
     # To f32 the sources do not settle this path, so it has no such row.
-    _row(_HOPPER, _MMA, _FP8, 16, 25, {"f16": -133}, MATLAB, halves=True),
+    _row(_HOPPER, _MMA, _FP8, 16, 25, {"f16": -133}, MATLAB, halves=True, dense_only=("f16",)),
     # Exact sums of 32 bits: neither the number of products nor F matters.
     _row(_AMPERE, _MMA, ("int8", "int4"), 16, 0, {"s32": 0}, PTX),
     _row(_HOPPER, _EITHER, ("int8",), 32, 0, {"s32": 0}, PTX),
@@ -163,7 +166,13 @@ def look_up(card: str, in_dtype: str, out_dtype: str, name: str) -> tuple[Instru
         raise BadInput(f"in_dtype must be one of {', '.join(takes)} on {card}, got {in_dtype!r}{cuda_cores}")
     instruction = check_shape(name, in_dtype, card)
     (rule,) = [rule for rule in rules if unit in rule.units]
-    if out_dtype not in rule.min_exponent:
-        takes = " or ".join(rule.min_exponent)
-        raise BadInput(f"out_dtype must be {takes} for {in_dtype} with {unit} on {card}, got {out_dtype!r}")
+    takes = [out for out in rule.min_exponent if not (instruction.sparse and out in rule.dense_only)]
+    family = f"{unit}{'.sp' if instruction.sparse else ''}"
+    if not takes:
+        why = f"there is no {family} to {' or '.join(rule.dense_only)}, and no rule is known to another out_dtype"
+        raise BadInput(f"instruction must be dense for {in_dtype} with {unit} on {card}, got {name!r}: {why}")
+    if out_dtype not in takes:
+        raise BadInput(
+            f"out_dtype must be {' or '.join(takes)} for {in_dtype} with {family} on {card}, got {out_dtype!r}"
+        )
     return instruction, rule

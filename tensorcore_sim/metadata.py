@@ -59,7 +59,7 @@ def contributors(instruction: str, in_dtype: str, selector: int = 0) -> tuple[in
     One, two or four threads hold a tile's bits, 32 each, so the selector goes to 3, to 1, or is 0 (PTX ISA, mma.sp and
     wgmma.sp: "Sparsity selector"). Raises BadInput for a dense instruction or a selector out of range.
     """
-    n_threads = _groups(instruction, in_dtype) // 4  # 16 bits a row and thread, two rows a quad
+    n_threads = _size(instruction, in_dtype)[1] // 4  # 16 bits a row and thread, two rows a quad
     largest = 4 // n_threads - 1
     if selector not in range(largest + 1):
         raise BadInput(f"selector must be 0 to {largest} for {instruction} with {in_dtype}, got {selector!r}")
@@ -67,22 +67,22 @@ def contributors(instruction: str, in_dtype: str, selector: int = 0) -> tuple[in
 
 
 def thread_words(nibbles: np.ndarray, instruction: str, in_dtype: str) -> np.ndarray:
-    """Return the words that the contributors hold for one mma.sp tile, u32[8 quads, contributors].
+    """Return the words that the contributors hold for one tile, u32[quads, contributors].
 
-    nibbles: u8[16, groups] of the tile. Quad q serves rows q and q + 8. With cells of 16 bits, a contributor holds four
-    groups of both rows, row q's below; else eight groups of one row, its neighbour those of the other.
-    Source: what ldmatrix delivers from CUTLASS' SM80 layout (host_reorder.h). Raises BadInput.
+    nibbles: u8[m, groups] of the tile. Quad q of a warp serves rows q and q + 8 of its 16: all of mma.sp's tile, a
+    quarter of wgmma.sp's, warp by warp. With cells of 16 bits, a contributor holds four groups of both rows, row q's
+    below; else eight groups of one row, its neighbour those of the other.
+    Sources: what ldmatrix delivers from CUTLASS' SM80 layout (host_reorder.h); CuTe's layouts of wgmma.sp's metadata
+    (mma_traits_sm90_gmma_sparse.hpp: ELayout_64x64, 64x32, 64x16). Raises BadInput.
     """
-    groups = _groups(instruction, in_dtype)
-    if instruction.startswith("wgmma"):
-        raise BadInput(f"instruction must be an mma.sp, got {instruction!r}: CUTLASS' layouts do not settle wgmma.sp")
-    if nibbles.shape != (16, groups):
-        raise BadInput(f"nibbles must be u8[16, {groups}] for {instruction}, got shape {list(nibbles.shape)}")
+    m, groups = _size(instruction, in_dtype)
+    if nibbles.shape != (m, groups):
+        raise BadInput(f"nibbles must be u8[{m}, {groups}] for {instruction}, got shape {list(nibbles.shape)}")
+    of_warps = nibbles.reshape(-1, 2, 8, groups)
+    lower, upper = (of_warps[:, half].reshape(-1, groups) for half in (0, 1))  # rows q, rows q + 8
     if in_dtype in WIDE_CELLS:
-        halves = pack(nibbles, 16).astype(np.uint32)
-        return halves[:8] | halves[8:] << np.uint32(16)
-    words = pack(nibbles, 32)
-    return np.stack([words[:8], words[8:]], axis=2).reshape(8, -1)
+        return pack(lower, 16).astype(np.uint32) | pack(upper, 16).astype(np.uint32) << np.uint32(16)
+    return np.stack([pack(lower), pack(upper)], axis=2).reshape(m // 2, -1)
 
 
 def suppliers(instruction: str, in_dtype: str) -> list[tuple[int, int, tuple[int, ...], range]]:
@@ -90,13 +90,15 @@ def suppliers(instruction: str, in_dtype: str) -> list[tuple[int, int, tuple[int
 
     Raises BadInput as contributors does.
     """
+    m, _ = _size(instruction, in_dtype)
     found = []
-    for quad, place in product(range(8), range(len(contributors(instruction, in_dtype)))):
+    for quad, place in product(range(m // 2), range(len(contributors(instruction, in_dtype)))):
+        row = quad // 8 * 16 + quad % 8
         if in_dtype in WIDE_CELLS:
-            found.append((quad, place, (quad, quad + 8), range(4 * place, 4 * place + 4)))
+            found.append((quad, place, (row, row + 8), range(4 * place, 4 * place + 4)))
         else:
             start = place // 2 * 8
-            found.append((quad, place, (quad + place % 2 * 8,), range(start, start + 8)))
+            found.append((quad, place, (row + place % 2 * 8,), range(start, start + 8)))
     return found
 
 
@@ -137,12 +139,12 @@ def from_sm90(flat: np.ndarray, n_rows: int, in_dtype: str, tile_k: int) -> np.n
     return unpack(words, in_dtype)
 
 
-def _groups(instruction: str, in_dtype: str) -> int:
-    """Return how many groups a row of a sparse instruction's A has."""
+def _size(instruction: str, in_dtype: str) -> tuple[int, int]:
+    """Return how many rows a sparse instruction's A has, and how many groups a row."""
     parsed = check_shape(instruction, in_dtype)
     if not parsed.sparse:
         raise BadInput(f"instruction must be a sparse one, got {instruction!r}")
-    return parsed.k // GROUP_COLUMNS[in_dtype]
+    return parsed.m, parsed.k // GROUP_COLUMNS[in_dtype]
 
 
 def _sm80_sources(n_rows: int, n_columns: int, bits: int) -> np.ndarray:

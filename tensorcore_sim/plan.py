@@ -8,6 +8,7 @@ from math import ceil
 import numpy as np
 
 from tensorcore_sim.card_timeline import Plan
+from tensorcore_sim.program import ticks
 from tensorcore_sim.spec import TICKS, Spec
 from tensorcore_sim.tiling import Problem, Tiling, a_bits, b_bits
 from workloads.errors import BadInput
@@ -32,10 +33,10 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
         n_sharing=spec.n_sms_sharing_reads,
         n_stages=tiling.n_stages,
         n_steps=n_steps,
-        begin=_ticks(a_second * Fraction(str(spec.launch_us + spec.setup_us)) / 10**6),
-        step=step_ticks + _ticks(spec.k_step_overhead_cycles * TICKS),
-        l2_latency=_ticks(spec.l2_latency_cycles * TICKS),
-        hbm_latency=_ticks(spec.hbm_latency_cycles * TICKS),
+        begin=round(a_second * (Fraction(str(spec.launch_us)) + Fraction(str(spec.setup_us))) / 10**6),
+        step=step_ticks + ticks(spec, "k_step_overhead_cycles"),
+        l2_latency=ticks(spec, "l2_latency_cycles"),
+        hbm_latency=ticks(spec, "hbm_latency_cycles"),
         l2_bytes=spec.l2_bytes,
         row=row,
         column=column,
@@ -50,9 +51,7 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
         b_hbm=_times(b_bytes, hbm),
     )
     if _latest(made) > LATEST:
-        raise BadInput(
-            "the times of this GEMM must fit 64 bits: its clock, latencies, overheads or sizes are too large"
-        )
+        raise BadInput("times must fit 64 bits: the clock, a latency, an overhead or the GEMM is too large")
     return made
 
 
@@ -88,7 +87,3 @@ def _times(n_bytes: np.ndarray, ticks_of_byte: Fraction) -> np.ndarray:
     sizes, where = np.unique(n_bytes, return_inverse=True)
     times = np.array([min(max(1, ceil(int(size) * ticks_of_byte)), LATEST) for size in sizes], np.int64)
     return times[where].reshape(n_bytes.shape)
-
-
-def _ticks(value: float | Fraction) -> int:
-    return round(value)

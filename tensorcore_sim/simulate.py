@@ -88,8 +88,9 @@ def simulate(
 def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baseline: bool = True):
     """Return (CardTimeline, Ledger, measures) of a GEMM; with baseline, a sparse or int4 one beside the dense one.
 
-    What keeps it from the ideal speed-up, lost_to_REASON_us, is the mean over the SMs of the time spent for a reason
-    beyond an ideal share of the dense one's; with the speed-up's own definition these sum to what is lost.
+    The dense one chooses its own tile. What keeps a sparse one from the ideal speed-up, lost_to_REASON_us, is the mean
+    over the SMs of the time spent for a reason beyond an ideal share of the dense one's; with the speed-up's own
+    definition these sum to what is lost.
     """
     if engine not in ENGINES:
         raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
@@ -100,7 +101,7 @@ def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baselin
         "gemm": f"{problem.m} x {problem.n} x {problem.k}, {spec.in_dtype}",
         "tile": str(found),
         "padding_%": 100 * (1 - problem.m * problem.n * problem.k / _padded(problem, found)),
-        "dense_tflops": operations / time_us / 1e6,
+        "dense_equivalent_tflops": operations / time_us / 1e6,
         "least_time_us": bounds.time_us(problem, spec),
     }
     if baseline and (spec.sparse or spec.int4_weights):

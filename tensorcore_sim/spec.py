@@ -19,6 +19,7 @@ CHOICE = "the user's"
 
 IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4")
 SPARSITIES = ("dense", "2:4", "1:2", "1:4", "2:8", "4:8", "1:8", "2:16", "4:16", "8:16")
+LONGEST = 10_000.0  # cycles of an instruction: what one holds is played tick by tick
 TICKS = 10  # a cycle in units of the timeline: published times have tenths
 
 
@@ -47,31 +48,50 @@ class Spec(BaseSpec):
     b1_fma_per_cycle: int = number(16384, "dense 1-bit multiply-adds of the SM in a cycle", source=WHITEPAPER)
 
     pass_cycles: float = number(
-        4.0, "least issue interval of an mma; one pass of the tensor core", source=f"{SUN}, k8 at 8 warps", minimum=0.1
+        4.0,
+        "least issue interval of an mma; one pass of the tensor core",
+        source=f"{SUN}, k8 at 8 warps",
+        minimum=0.1,
+        maximum=LONGEST,
     )
-    sparse_floor_cycles: float = number(6.2, "least issue interval of an mma.sp", source=FITTED)
+    sparse_floor_cycles: float = number(6.2, "least issue interval of an mma.sp", source=FITTED, maximum=LONGEST)
     first_pass_latency_cycles: float = number(
-        17.7, "from issue to completion of an mma of one pass", source=f"{SUN}, f16 m16n8k8", minimum=2.1
+        17.7,
+        "from issue to completion of an mma of one pass",
+        source=f"{SUN}, f16 m16n8k8",
+        minimum=2.1,
+        maximum=LONGEST,
     )
     further_pass_latency_cycles: float = number(
-        7.0, "added by each further pass", source=f"{SUN}, f16 m16n8k16 less m16n8k8"
+        7.0, "added by each further pass", source=f"{SUN}, f16 m16n8k16 less m16n8k8", maximum=LONGEST
     )
     loop_overhead_one_warp_cycles: float = number(
-        2.6, "what closing an iteration takes from a sub-core with one warp", source=FITTED, minimum=0.1
+        2.6,
+        "what closing an iteration takes from a sub-core with one warp",
+        source=FITTED,
+        minimum=0.1,
+        maximum=LONGEST,
     )
     loop_overhead_more_warps_cycles: float = number(
-        0.8, "what closing an iteration of all its warps takes from a sub-core with two", source=FITTED, minimum=0.1
+        0.8,
+        "what closing an iteration of all its warps takes from a sub-core with two",
+        source=FITTED,
+        minimum=0.1,
+        maximum=LONGEST,
     )
 
     port_bytes_per_cycle: int = number(
         128, "width of the shared-memory port: one pass a cycle", source=f"{WHITEPAPER}; {SUN}; {LUO}", minimum=1
     )
     load_latency_cycles: float = number(
-        21.0, "of a load from shared memory, before its passes", source=LAW, minimum=1.1
+        21.0, "of a load from shared memory, before its passes", source=LAW, minimum=1.1, maximum=LONGEST
     )
-    load_latency_per_pass_cycles: float = number(2.0, "added by each pass of a load", source=LAW)
+    load_latency_per_pass_cycles: float = number(2.0, "added by each pass of a load", source=LAW, maximum=LONGEST)
     wgmma_rs_floor_cycles: float = number(
-        13.4, "least interval of a wgmma with A from registers", source=f"fitted on one point of {LUO}: m64n8k16 RS"
+        13.4,
+        "least interval of a wgmma with A from registers",
+        source=f"fitted on one point of {LUO}: m64n8k16 RS",
+        maximum=LONGEST,
     )
 
     n_sms: int = number(108, "SMs of the card", source=WHITEPAPER, minimum=1, maximum=4096)
@@ -127,6 +147,8 @@ class Spec(BaseSpec):
         super().__post_init__()
         if self.int4_weights and self.in_dtype not in ("f16", "bf16"):
             raise BadInput(f"in_dtype must be f16 or bf16 with int4_weights, got {self.in_dtype!r}")
+        if (self.in_dtype, self.sparsity) == ("tf32", "1:2"):
+            raise BadInput("sparsity must be 2:4 for the card's own pattern of tf32, which is 1:2, got '1:2'")
 
     @property
     def sparse(self) -> bool:

@@ -22,6 +22,7 @@ MOST_STAGES = 6
 ACCUMULATORS_BYTES = 128 * 1024  # of a block: half of the SM's registers (A100 and H100 whitepapers)
 OPERAND_BYTES = 32  # of a row of A that one instruction multiplies: k16 of f16, k32 of int8, k8 of tf32 (PTX ISA)
 SCALE_BITS = 16
+MOST_STEPS = 20_000_000  # a Timeline holds about 30 bytes of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +99,17 @@ def b_bits(spec: Spec) -> int:
 def tiling(problem: Problem, spec: Spec) -> Tiling:
     """Return the tiling: what the Spec asks for, the rest chosen for the least time of `estimate`.
 
-    Raises BadInput for a tile that is no multiple of the instruction's or does not fit the SM.
+    Raises BadInput for a tile that is no multiple of the instruction's or does not fit the SM, and for a GEMM of more
+    than MOST_STEPS k-steps.
     """
-    return _chosen(problem, spec)
+    found = _chosen(problem, spec)
+    n_steps = -(-problem.m // found.tile_m) * -(-problem.n // found.tile_n) * -(-problem.k // found.tile_k)
+    if n_steps > MOST_STEPS:
+        raise BadInput(
+            f"m x n x k must be at most {MOST_STEPS:,} k-steps of tiles, got {problem.m} x {problem.n} x {problem.k}, "
+            f"{n_steps:,} of {found}"
+        )
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -116,10 +125,8 @@ def _candidates(problem: Problem, spec: Spec):
     group_k = OPERAND_BYTES * 8 // BITS[spec.in_dtype]
     group_k = int(group_k / kept_share(spec))
     least_m, least_n = (64, 8) if hopper else (16, 8)
-    shapes = [(m, n) for m, n in (HOPPER_TILES if hopper else TILES) if spec.tile_m in (0, m) and spec.tile_n in (0, n)]
-    if not shapes:
-        shapes = [(spec.tile_m or 128, spec.tile_n or 128)]
-    for tile_m, tile_n in shapes:
+    shapes = ((spec.tile_m or m, spec.tile_n or n) for m, n in (HOPPER_TILES if hopper else TILES))
+    for tile_m, tile_n in dict.fromkeys(shapes):
         if (
             tile_m % least_m
             or tile_n % least_n

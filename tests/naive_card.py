@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from tensorcore_sim.card_timeline import HBM, L2, SHARED, CardTimeline, Plan, empty
+from tensorcore_sim.card_timeline import HBM, L2, LATE, SHARED, CardTimeline, Plan, empty
 
 CYCLE = 10
 
@@ -57,6 +57,8 @@ def timeline(plan: Plan) -> CardTimeline:
                         source, entry = HBM, [chunk, n_bytes, hbm_free + plan.hbm_latency]
                     in_l2.append(entry)
                     arrival = max(l2_free + plan.l2_latency, entry[2])
+                    if entry[2] > l2_free + plan.l2_latency:
+                        source += LATE
                     while sum(each[1] for each in in_l2) > plan.l2_bytes:
                         in_l2.pop(0)
                     found.source[tile, step, "ab".index(side)] = source

@@ -10,7 +10,7 @@ import numpy as np
 from workloads.errors import BadInput
 from workloads.modules import BatchNorm, Weighted
 from workloads.records import Layer, Workload
-from workloads.sequential import ReLU, Sequential
+from workloads.sequential import ReLU, Sequential, check_n_columns
 from workloads.transformer import Encoder
 
 
@@ -62,6 +62,7 @@ def lower_encoder(
 
     sentences: int[tokens] each. No matrix is followed by a ReLU. Raises BadInput.
     """
+    check_n_columns(n_columns)
     reaching = encoder.inputs(sentences)
     return [
         Workload(

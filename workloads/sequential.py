@@ -115,13 +115,9 @@ class Sequential:
     def replace(self, changes: Mapping[str, Module]) -> Sequential:
         """Return the network with some modules replaced. Raises BadInput for a name that it does not have."""
         for name in changes:
-            self.check_name(name)
+            if name not in self.modules:
+                raise BadInput(f"unknown module {name!r}{did_you_mean(name, self.modules)}")
         return Sequential({**self.modules, **changes})
-
-    def check_name(self, name: str):
-        """Raise BadInput unless a module has this name."""
-        if name not in self.modules:
-            raise BadInput(f"unknown module {name!r}{did_you_mean(name, self.modules)}")
 
     @property
     def weighted(self) -> dict[str, Weighted]:
@@ -151,8 +147,7 @@ class Sequential:
         For a convolution a row per window, in the order batch, height, width. n_columns: only the first so many rows
         (they are the columns of the product with the matrix). Raises BadInput.
         """
-        if n_columns is not None and n_columns < 1:
-            raise BadInput(f"n_columns must be at least 1, got {n_columns!r}")
+        check_n_columns(n_columns)
         reaching: dict[str, list[np.ndarray]] = {name: [] for name in self.weighted}
         for signal in batches(inputs):
             for name, module in self.modules.items():
@@ -178,8 +173,16 @@ class Sequential:
         return float((self.forward(inputs).argmax(axis=1) == labels).mean())
 
 
+def check_n_columns(n_columns: int | None):
+    """Raise BadInput unless it is None (all of them) or at least 1."""
+    if n_columns is not None and n_columns < 1:
+        raise BadInput(f"n_columns must be at least 1, got {n_columns!r}")
+
+
 def batches(inputs: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the inputs in order, at least one and about a million values at a time."""
+    """Return the inputs in order, at least one and about a million values at a time. Raises BadInput for none."""
+    if not np.size(inputs):
+        raise BadInput(f"inputs must not be empty, got shape {np.shape(inputs)}")
     size = max(1, N_VALUES_AT_ONCE // inputs[0].size)
     return (inputs[start : start + size] for start in range(0, len(inputs), size))
 

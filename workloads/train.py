@@ -19,9 +19,9 @@ from workloads.share import bias_codes
 # Adam, Kingma and Ba 2015: the defaults of algorithm 1, computed in the order that the end of their section 2 gives.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 MOMENTUM = 0.9
-# Moments below this change nothing (EPSILON is far larger), but left to decay they become denormal numbers, on which
-# every operation takes many times as long: from here that is 393 steps by a factor of 0.9. The end of an epoch and
-# every 500 steps of a longer one is often enough, and what the shipped networks were trained with.
+# Moments below this change next to nothing (EPSILON is far larger), but left to decay they become denormal numbers, on
+# which every operation takes many times as long: from here in 393 steps by a factor of 0.9. They are cleared at the end
+# of an epoch, as when the shipped networks were trained, or every 500 steps of a longer one.
 NEGLIGIBLE, N_STEPS_LONGEST = 1e-20, 500
 
 Gradients = dict[str, dict[str, np.ndarray]]  # {module: {parameter: gradient}}

@@ -8,8 +8,7 @@ B of mma        register r holds rows 4 p r + p t + 0 .. p - 1 of column g
 C and D         elements 2 i and 2 i + 1 are row 16 w + g + 8 (i mod 2), columns 8 (i / 2) + 2 t and the next
 B of wgmma      core matrices of 8 columns x 16 bytes, back to back along k, then the next 8 columns (card.cuh)
 
-The columns of a sparse A are those of its kept values. Its metadata follow tensorcore_sim.metadata; each warp of
-wgmma.sp takes those of an mma.sp for its 16 rows (CuTe, mma_traits_sm90_gmma_sparse.hpp: ELayout_64x64, 64x32, 64x16).
+The columns of a sparse A are those of its kept values. Its metadata follow tensorcore_sim.metadata.
 """
 
 from __future__ import annotations
@@ -78,13 +77,10 @@ def metadata_registers(nibbles: np.ndarray, measured: Measured) -> np.ndarray:
     registers = np.full((len(nibbles), measured.n_threads, 1), UNREAD, np.uint32)
     if not measured.shape.sparse:
         return registers
-    of_warp = f"mma.sp.m16n8k{measured.shape.k}"
-    threads = list(contributors(of_warp, measured.in_dtype, measured.selector))
-    lanes = np.arange(8)[:, None] * 4 + threads
+    of_quad = list(contributors(measured.instruction, measured.in_dtype, measured.selector))
+    threads = np.arange(0, measured.n_threads, 4)[:, None] + of_quad
     for tile, of_tile in enumerate(nibbles):
-        for warp in range(measured.n_threads // 32):
-            words = thread_words(of_tile[16 * warp : 16 * warp + 16], of_warp, measured.in_dtype)
-            registers[tile, 32 * warp + lanes, 0] = words
+        registers[tile, threads, 0] = thread_words(of_tile, measured.instruction, measured.in_dtype)
     return registers
 
 

@@ -147,34 +147,14 @@ def random_nibbles(row):
 def test_the_contributors_hold_thread_words_and_the_others_something_else(row):
     nibbles = random_nibbles(row)
     found = metadata_registers(nibbles, row)
-    of_warp = f"mma.sp.m16n8k{row.shape.k}"
-    supplying = contributors(of_warp, row.in_dtype, row.selector)
+    supplying = contributors(row.instruction, row.in_dtype, row.selector)
     for tile in range(3):
+        words = thread_words(nibbles[tile], row.instruction, row.in_dtype)
         for thread in range(row.n_threads):
-            warp, quad, place = thread // 32, thread % 32 // 4, thread % 4
-            if place in supplying:
-                words = thread_words(nibbles[tile, 16 * warp : 16 * warp + 16], of_warp, row.in_dtype)
-                assert found[tile, thread, 0] == words[quad, supplying.index(place)]
+            if thread % 4 in supplying:
+                assert found[tile, thread, 0] == words[thread // 4, supplying.index(thread % 4)]
             else:
                 assert found[tile, thread, 0] == UNREAD
-
-
-@pytest.mark.parametrize("row", [row for row in VECTORS if row.is_wgmma and row.shape.sparse], ids=lambda row: row.key)
-def test_the_metadata_of_wgmma_lie_as_cute_says(row):
-    # mma_traits_sm90_gmma_sparse.hpp, ELayout_*: 8-bit types: bit 0 of the thread is 8 rows, bit 1 half of the
-    # columns; else bit 0 is half of the columns, bit 1 nothing, and the upper half of the word is 8 rows further
-    nibbles = random_nibbles(row)
-    found = metadata_registers(nibbles, row)
-    for thread in range(128):
-        first = 16 * (thread // 32) + thread % 32 // 4
-        for place in range(8):
-            if row.in_dtype in ("e4m3", "e5m2"):
-                expected = nibbles[0, first + 8 * (thread % 2), 8 * (thread // 2 % 2) + place]
-            elif thread % 4 < 2:
-                expected = nibbles[0, first + 8 * (place // 4), 4 * (thread % 2) + place % 4]
-            else:
-                continue  # the other pair, with selector 1
-            assert found[0, thread, 0] >> (4 * place) & 15 == expected
 
 
 def test_a_dense_instruction_has_no_metadata():

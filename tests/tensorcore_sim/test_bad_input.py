@@ -43,6 +43,18 @@ def f16(*shape):
             {"card": "h100", "in_dtype": "e4m3", "instruction": "mma.m16n8k32"},
             "out_dtype must be f16 for e4m3 with mma",
         ),
+        (
+            {"card": "l40s", "in_dtype": "e4m3", "out_dtype": "f16", "instruction": "mma.sp.m16n8k64"},
+            "out_dtype must be f32 for e4m3 with mma.sp on l40s, got 'f16'",
+        ),
+        (
+            {"card": "h100", "in_dtype": "e5m2", "out_dtype": "f16", "instruction": "mma.sp.m16n8k64"},
+            "must be dense for e5m2 with mma on h100, got 'mma.sp.m16n8k64': there is no mma.sp to f16, and no rule is",
+        ),
+        (
+            {"card": "h200", "in_dtype": "e4m3", "instruction": "mma.sp.m16n8k64"},
+            "must be dense for e4m3 with mma on h200, got 'mma.sp.m16n8k64'",
+        ),
         ({"saturate": True}, "saturate must be false for out_dtype f32"),
     ],
 )
@@ -125,7 +137,7 @@ def test_a_group_with_too_many_non_zeros_is_named(in_dtype, group, line):
         (lambda: contributors("mma.m16n8k16", "f16"), "instruction must be a sparse one"),
         (lambda: contributors("wgmma.sp.m64n8k64", "int4"), "there is no wgmma.sp for int4"),
         (lambda: thread_words(np.zeros((8, 8), np.uint8), "mma.sp.m16n8k32", "f16"), r"nibbles must be u8\[16, 8\]"),
-        (lambda: thread_words(np.zeros((64, 8), np.uint8), "wgmma.sp.m64n8k32", "f16"), "must be an mma.sp"),
+        (lambda: thread_words(np.zeros((16, 8), np.uint8), "wgmma.sp.m64n8k32", "f16"), r"nibbles must be u8\[64, 8\]"),
         (lambda: to_sm80(np.zeros((16, 2), np.uint16)), "rows in 32s"),
         (lambda: to_sm80(np.zeros((16, 3), np.uint32)), "an even width"),
         (lambda: to_sm90(np.zeros((64, 8), np.uint8), "f16", 48), "a multiple of 32"),

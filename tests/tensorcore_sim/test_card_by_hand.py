@@ -9,7 +9,7 @@ L2 at 230, holds it to 237 and HBM to 239.
 import numpy as np
 import pytest
 
-from tensorcore_sim.card_timeline import HBM, L2, SHARED
+from tensorcore_sim.card_timeline import HBM, L2, LATE, SHARED
 from tensorcore_sim.plan import order, plan
 from tensorcore_sim.simulate import ENGINES
 from tensorcore_sim.spec import Spec
@@ -24,11 +24,16 @@ def play(request):
     return ENGINES[request.param]
 
 
+def came_from(found):
+    """Return where the chunks came from, whatever they waited for."""
+    return found.source & (HBM | SHARED)
+
+
 def test_one_tile_of_one_k_step(play):
     found = play(card())
     assert (found.sm.tolist(), found.begun.tolist(), found.finished.tolist()) == ([0], [10], [237])
     assert (found.asked.tolist(), found.arrived.tolist(), found.started.tolist()) == ([[10]], [[120]], [[120]])
-    assert found.source.tolist() == [[[HBM, HBM]]]
+    assert came_from(found).tolist() == [[[HBM, HBM]]]
     assert found.end == 240
 
 
@@ -133,20 +138,20 @@ def test_neighbours_share_what_is_on_its_way(play):
     # SM 0: A 20-24, B 24-30; SM 1: A 30-34, and B comes with SM 0's, at 60
     found = play(card([(0, 0), (1, 0)], n_sms=2, n_sharing=2, **FAST_HBM))
     assert found.arrived.tolist() == [[60], [64]]
-    assert found.source.tolist() == [[[HBM, HBM]], [[HBM, HBM | SHARED]]]
+    assert came_from(found).tolist() == [[[HBM, HBM]], [[HBM, HBM | SHARED]]]
 
 
 def test_an_sm_of_another_group_is_served_by_l2_itself(play):
     # groups {0, 1} and {2}, the last one ragged: SM 2's B is served, 38-44
     found = play(card([(0, 0), (1, 0), (2, 0)], n_sms=3, n_sharing=2, **FAST_HBM))
-    assert found.source[:, 0, 1].tolist() == [HBM, HBM | SHARED, L2]
+    assert came_from(found)[:, 0, 1].tolist() == [HBM, HBM | SHARED, L2]
     assert found.arrived.tolist() == [[60], [64], [74]]
 
 
 def test_sharing_is_by_groups_not_by_distance(play):
     # SMs 1 and 2 are neighbours, but of the groups {0, 1} and {2, 3}
     found = play(card([(0, 0), (1, 1), (2, 1)], n_sms=4, n_sharing=2, **FAST_HBM))
-    assert found.source[2, 0].tolist() == [HBM, L2]
+    assert came_from(found)[2, 0].tolist() == [HBM, L2]
 
 
 @pytest.mark.parametrize(("held", "source", "arrived"), [(39, HBM | SHARED, 243), (40, L2, 250)])
@@ -157,7 +162,7 @@ def test_sharing_ends_at_the_tick_of_arrival(play, held, source, arrived):
     # and B is served again, 214-220.
     made = card([(0, 0), (1, 0)], n_sms=2, n_sharing=2, n_stages=1, n_steps=2, a_l2=[[4, 4], [held, 4]], **FAST_HBM)
     found = play(made)
-    assert found.source[1, 1].tolist() == [HBM, source]
+    assert came_from(found)[1, 1].tolist() == [HBM, source]
     assert found.arrived[1, 1] == arrived
 
 
@@ -165,7 +170,7 @@ def test_the_tail_of_a_chain_of_sharers_arrives_with_the_first(play):
     found = play(card([(row, 0) for row in range(4)], n_sms=4, n_sharing=4, a_l2=1, **FAST_HBM))
     # A 20-21, B 21-27, then the others' A 27-28, 28-29, 29-30; every B is there at 57
     assert found.arrived.tolist() == [[57], [58], [59], [60]]
-    assert found.source[:, 0, 1].tolist() == [HBM] + 3 * [HBM | SHARED]
+    assert came_from(found)[:, 0, 1].tolist() == [HBM] + 3 * [HBM | SHARED]
 
 
 # G5
@@ -176,30 +181,41 @@ def test_the_chunk_used_longest_ago_leaves_l2(play):
     # 50 bytes of L2, A 10, B 20. What is there, oldest first: A0 B0 | A0 A1 B0 | A1 B0 A0, and with B1 60 bytes: A1
     # leaves | B0 A0 B1, and with A1 60: B0 leaves, A0 A1 B1 | A1 B1 A0, and with B0 60: A1 leaves.
     found = play(card(tiles, l2_bytes=50))
-    assert found.source[:, 0].tolist() == [[HBM, HBM], [HBM, L2], [L2, HBM], [HBM, L2], [L2, HBM]]
+    assert came_from(found)[:, 0].tolist() == [[HBM, HBM], [HBM, L2], [L2, HBM], [HBM, L2], [L2, HBM]]
 
 
 @pytest.mark.parametrize(("l2_bytes", "second"), [(30, L2), (29, HBM), (19, HBM), (0, HBM)])
 def test_what_fits_to_the_byte_stays_and_what_is_larger_than_l2_does_not(play, l2_bytes, second):
     # 29: B's 20 bytes push A out, A pushes B out, B pushes A out. 19: B pushes out A, and itself.
     found = play(card(SAME, l2_bytes=l2_bytes))
-    assert found.source[:, 0].tolist() == [[HBM, HBM], [second, second]]
+    assert came_from(found)[:, 0].tolist() == [[HBM, HBM], [second, second]]
 
 
 def test_a_chunk_larger_than_l2_pushes_the_others_out_too(play):
-    assert play(card(SAME, l2_bytes=10, b_bytes=10)).source[1, 0].tolist() == [HBM, HBM]
-    assert play(card([(0, 0), (0, 1)], l2_bytes=19, b_bytes=[[20, 20], [1, 1]])).source[1, 0].tolist() == [HBM, HBM]
-    assert play(card([(0, 0), (0, 1)], l2_bytes=19, b_bytes=[[9, 9], [1, 1]])).source[1, 0].tolist() == [L2, HBM]
+    assert came_from(play(card(SAME, l2_bytes=10, b_bytes=10)))[1, 0].tolist() == [HBM, HBM]
+    assert came_from(play(card([(0, 0), (0, 1)], l2_bytes=19, b_bytes=[[20, 20], [1, 1]])))[1, 0].tolist() == [HBM, HBM]
+    assert came_from(play(card([(0, 0), (0, 1)], l2_bytes=19, b_bytes=[[9, 9], [1, 1]])))[1, 0].tolist() == [L2, HBM]
 
 
 def test_a_hit_on_a_chunk_still_on_its_way_from_hbm_comes_no_earlier(play):
     # SM 0's chunks are there at 90 and 120; SM 1's hits hold L2 30-34-40 and wait for the same times
     found = play(card(SAME, n_sms=2))
-    assert found.source.tolist() == [[[HBM, HBM]], [[L2, L2]]]
+    assert came_from(found).tolist() == [[[HBM, HBM]], [[L2, L2]]]
     assert found.arrived.tolist() == [[120], [120]]
     # and a hit that comes late from L2 itself is later: 34-40 with B's latency of 90 after L2 is 130
     late = play(card(SAME, n_sms=2, l2_latency=90))
     assert late.arrived.tolist() == [[120], [130]]
+
+
+def test_whether_hbm_or_l2_was_what_a_chunk_waited_for(play):
+    # A: L2 at 24 + l2_latency, HBM at 90; B: L2 at 30 + l2_latency, HBM at 120
+    for l2_latency, late in ((65, [LATE, LATE]), (66, [0, LATE]), (89, [0, LATE]), (90, [0, 0])):
+        found = play(card(l2_latency=l2_latency))
+        assert (found.source & LATE).tolist() == [[late]], l2_latency
+    # a hit on what is still on its way waits for HBM too, a later one does not; a neighbour waits as the one it joins
+    assert play(card(SAME, n_sms=2)).source[1, 0].tolist() == [L2 | LATE, L2 | LATE]
+    assert play(card(SAME)).source[1, 0].tolist() == [L2, L2]
+    assert play(card(SAME, n_sms=2, n_sharing=2)).source[1, 0].tolist() == [HBM | SHARED | LATE] * 2
 
 
 def test_hbm_takes_one_chunk_at_a_time(play):

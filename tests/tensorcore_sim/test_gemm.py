@@ -94,7 +94,7 @@ def test_it_is_the_chain_of_its_instructions(case):
         ("a100", "f16", np.float16, "f32", "mma.sp.m16n8k32"),
         ("a100", "tf32", np.float32, "f32", "mma.sp.m16n8k16"),
         ("h100", "bf16", ml_dtypes.bfloat16, "f32", "wgmma.sp.m64n64k32"),
-        ("h100", "e4m3", ml_dtypes.float8_e4m3fn, "f16", "mma.sp.m16n8k64"),
+        ("h100", "e4m3", ml_dtypes.float8_e4m3fn, "f16", "wgmma.sp.m64n8k64"),
     ],
 )
 def test_a_sparse_one_adds_the_kept_products_in_order(card, in_dtype, value, out, instruction):

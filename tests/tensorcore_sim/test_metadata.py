@@ -60,28 +60,67 @@ def test_words_hold_the_lowest_group_lowest(bits):
     assert np.array_equal(unpack(words, "f16"), nibbles)
 
 
-@pytest.mark.parametrize(("instruction", "in_dtype", "threads"), [row for row in TABLE if row[0].startswith("mma")])
+@pytest.mark.parametrize(("instruction", "in_dtype", "threads"), TABLE)
 def test_every_index_of_a_tile_is_with_one_thread(instruction, in_dtype, threads):
     k, columns = int(instruction.rsplit("k", 1)[1]), {"tf32": 2, "int4": 8}.get(in_dtype, 4)
-    groups = k // columns
-    assert thread_words(random_nibbles(16, groups, in_dtype), instruction, in_dtype).shape == (8, len(threads[0]))
-    for row in range(16):
+    m, groups = 64 if instruction.startswith("wgmma") else 16, k // columns
+    assert thread_words(random_nibbles(m, groups, in_dtype), instruction, in_dtype).shape == (m // 2, len(threads[0]))
+    supplied = suppliers(instruction, in_dtype)
+    for row in range(m):
+        quad, upper = row // 16 * 8 + row % 8, row // 8 % 2  # eight quads for each 16 rows
         for group in range(groups):
-            lone = np.zeros((16, groups), np.uint8)
+            lone = np.zeros((m, groups), np.uint8)
             lone[row, group] = 15
             if in_dtype in ("f16", "bf16", "tf32"):  # four groups of rows q and q + 8 to a thread
-                thread, shift = group // 4, group % 4 * 4 + row // 8 * 16
+                thread, shift = group // 4, group % 4 * 4 + upper * 16
             else:  # eight groups of one row to a thread, the next thread has the other row
-                thread, shift = group // 8 * 2 + row // 8, group % 8 * 4
-            expected = np.zeros((8, len(threads[0])), np.uint32)
-            expected[row % 8, thread] = 15 << shift
+                thread, shift = group // 8 * 2 + upper, group % 8 * 4
+            expected = np.zeros((m // 2, len(threads[0])), np.uint32)
+            expected[quad, thread] = 15 << shift
             assert np.array_equal(thread_words(lone, instruction, in_dtype), expected)
-            told = [
-                (quad, place)
-                for quad, place, of, which in suppliers(instruction, in_dtype)
-                if row in of and group in which
-            ]
-            assert told == [(row % 8, thread)]
+            told = [(of_quad, place) for of_quad, place, of, which in supplied if row in of and group in which]
+            assert told == [(quad, thread)]
+
+
+# CuTe, mma_traits_sm90_gmma_sparse.hpp, ELayout_64x64, 64x32, 64x16: (size, stride) of the thread, of the columns that
+# its word describes, lowest bits first; they add up to row + 64 x column of A.
+ELAYOUTS = {
+    64: ([(2, 8), (2, 2048), (8, 1), (4, 16)], [(32, 64)]),
+    32: ([(2, 1024), (2, 0), (8, 1), (4, 16)], [(16, 64), (2, 8)]),
+    16: ([(2, 512), (2, 0), (8, 1), (4, 16)], [(8, 64), (2, 8)]),
+}
+
+
+def in_layout(index, modes):
+    offset = 0
+    for size, stride in modes:
+        offset += index % size * stride
+        index //= size
+    return offset
+
+
+@pytest.mark.parametrize(("instruction", "in_dtype", "threads"), [row for row in TABLE if row[0].startswith("wgmma")])
+def test_the_threads_of_wgmma_hold_what_cute_says(instruction, in_dtype, threads):
+    k, columns = int(instruction.rsplit("k", 1)[1]), 2 if in_dtype == "tf32" else 4
+    of_thread, of_value = ELAYOUTS[k]
+    nibbles = random_nibbles(64, k // columns, in_dtype)
+    words = thread_words(nibbles, instruction, in_dtype)
+    for thread in range(128):
+        (of_selector,) = [quad for quad in threads if thread % 4 in quad]
+        word = int(words[thread // 4, of_selector.index(thread % 4)])
+        for place in range(8):
+            offset = in_layout(thread, of_thread) + in_layout(place * columns, of_value)
+            assert word >> (4 * place) & 15 == nibbles[offset % 64, offset // 64 // columns]
+
+
+@pytest.mark.parametrize(("instruction", "in_dtype", "threads"), [row for row in TABLE if row[0].startswith("wgmma")])
+def test_each_warp_of_wgmma_holds_what_mma_holds_of_its_16_rows(instruction, in_dtype, threads):
+    k = int(instruction.rsplit("k", 1)[1])
+    nibbles = random_nibbles(64, k // (2 if in_dtype == "tf32" else 4), in_dtype)
+    words = thread_words(nibbles, instruction, in_dtype)
+    for warp in range(4):
+        of_mma = thread_words(nibbles[16 * warp : 16 * warp + 16], f"mma.sp.m16n8k{k}", in_dtype)
+        assert np.array_equal(words[8 * warp : 8 * warp + 8], of_mma)
 
 
 def naive_sm80(elements):

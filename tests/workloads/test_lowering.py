@@ -142,6 +142,8 @@ def test_a_networks_outputs_do_not_depend_on_how_many_go_through_together(monkey
         (lambda: restore(NETWORK, [Layer(name="relu1", weights=draw(7, 12))]), "unknown matrix 'relu1'"),
         (lambda: restore(NETWORK, [Layer(name="ip3", weights=draw(7, 11))]), r"must be f32\[7, 12\], got \[7, 11\]"),
         (lambda: fold(Sequential({"a": Linear(weights=draw(3, 2)), "b": norm(4)})), r"gamma must be f32\[3\]"),
+        (lambda: NETWORK.forward(INPUTS[:0]), r"inputs must not be empty, got shape \(0, 2, 9, 8\)"),
+        (lambda: NETWORK.replace({"relu9": ReLU()}), "unknown module 'relu9', did you mean 'relu"),
         (lambda: Sequential({}), "modules must hold at least one module"),
         (lambda: Sequential({"a": 3}), "module 'a' must be a Module, got int"),
     ],

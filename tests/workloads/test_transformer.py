@@ -134,6 +134,7 @@ def test_replacing_a_matrix_leaves_the_encoder_alone(encoder):
         (lambda e: Encoder(arrays(), n_heads=3), "n_heads must divide the width 8, got 3"),
         (lambda e: e.with_matrices({"encoder.layer.0.output.dens": None}), "unknown matrix .* did you mean"),
         (lambda e: e.with_matrices({e.names[0]: np.ones((2, 8))}), r"must be f32\[8, 8\], got \[2, 8\]"),
+        (lambda e: lower_encoder(e, SENTENCES, n_columns=0), "n_columns must be at least 1, got 0"),
         (lambda e: e.embed([]), "sentences must be at least one, of 1 to 10 tokens each"),
         (lambda e: e.embed([np.ones(11, int)]), "sentences must be at least one, of 1 to 10 tokens each"),
         (lambda e: e.embed([np.array([1, 20])]), "tokens must be 0 to 19, got 1 to 20"),

@@ -1,0 +1,94 @@
+"""How near to the published times of whole GEMMs is the model, and are both sides told honestly?"""
+
+import pytest
+
+from cyclekit.validation import Comparison
+from tensorcore_sim import published_gemms
+from workloads.files import read_table
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Comparison]:
+    return list(published_gemms.compare(lambda share: None))
+
+
+def of(rows, source: str = "", quantity: str = "") -> list[Comparison]:
+    return [row for row in rows if row.source.startswith(source) and row.quantity.startswith(quantity)]
+
+
+def n_of(row: Comparison) -> int:
+    return int(row.layer.split(" x ")[1])
+
+
+def test_the_dense_ladder_is_within_five_percent_from_512_on_and_fifteen_below(rows):
+    errors = {n_of(row): abs(row.error) for row in of(rows, "LLMCompass")}
+    assert sorted(errors) == [2**power for power in range(6, 16)]
+    assert max(error for n, error in errors.items() if n >= 512) <= 5
+    assert max(errors.values()) <= 15
+
+
+def test_only_two_rows_of_the_ladder_were_fitted_and_the_others_are_no_worse_for_it(rows):
+    ladder = of(rows, "LLMCompass")
+    assert [n_of(row) for row in ladder if row.kind == "calibrated"] == [8192, 16384]
+    assert {row.kind for row in ladder} == {"calibrated", "as published"}
+
+
+def test_which_speed_ups_are_within_fifteen_percent_and_which_are_known_not_to_be(rows):
+    ratios = of(rows, quantity="2:4 speed-up")
+    n_pairs = sum(bool(row["dense_us"]) for row in read_table("tensorcore_sim", "measured_2to4"))
+    assert len(ratios) == n_pairs + len(read_table("tensorcore_sim", "torchao_training"))
+    far = {(row.source, row.layer) for row in ratios if abs(row.error) > 15}
+    # Known gaps. The last one's measurer asks why its ratio is so low, and gets no answer.
+    assert far == {
+        ("PyTorch tutorial", "3072 x 3072 x 10240"),
+        ("PyTorch PR 90119", "768 x 3072 x 3072"),
+        ("CUDALibrarySamples issue 57", "4096 x 4096 x 4096"),
+    }
+    assert all(row.error > 0 for row in ratios if abs(row.error) > 15)  # too optimistic, never too timid
+
+
+def test_no_speed_up_is_near_two_and_none_is_below_one(rows):
+    # The measured ones are 1.11 to 1.66
+    for row in of(rows, quantity="2:4 speed-up"):
+        assert 1.1 < row.published < 1.7
+        assert 1.1 < row.simulated < 1.9
+
+
+def test_a_speed_up_is_the_quotient_of_the_two_times_beside_it(rows):
+    by_layer = {(row.source, row.layer, row.quantity.split(",")[0]): row for row in rows}
+    for (source, layer, quantity), row in by_layer.items():
+        if quantity == "2:4 speed-up" and source != "torchao training":  # a sum of products, given as a ratio alone
+            dense, sparse = (by_layer[source, layer, f"{kind} time"] for kind in ("dense", "2:4"))
+            assert row.simulated == pytest.approx(dense.simulated / sparse.simulated)
+            assert row.published == pytest.approx(dense.published / sparse.published)
+
+
+def test_sparseloops_counts_are_met_exactly(rows):
+    counts = of(rows, "Sparseloop")
+    assert len(counts) == 8
+    for row in counts:
+        m, n, k = (int(part) for part in row.layer.split(" x "))
+        macs = m * n * k // (2 if row.quantity.startswith("sparse") else 1)
+        assert row.simulated == row.published == macs / 1024
+
+
+def test_every_published_value_has_its_row_with_its_mark_and_kind(rows):
+    ladder = read_table("tensorcore_sim", "llmcompass_a100_f16")
+    measured = read_table("tensorcore_sim", "measured_2to4")
+    times = [row for row in rows if row.unit == "us"]
+    assert len(times) == len(ladder) + len(measured) + sum(bool(row["dense_us"]) for row in measured)
+    for row in measured:
+        layer = f"{row['m']} x {row['n']} x {row['k']}"
+        found = [each for each in of(rows, row["source"], "2:4 time") if each.layer == layer]
+        (found,) = [each for each in found if each.quantity.endswith(row["in_dtype"])]
+        assert found.published == float(row["sparse_us"])
+        assert found.mark == row["mark"]
+        assert found.kind == ("calibrated" if row["fitted"] else "as published")
+    assert {row.mark for row in rows if row.source == "Croqtile log"} == {"C"}
+
+
+def test_what_a_constant_was_fitted_on_is_called_calibrated_and_nothing_else(rows):
+    fitted = {(row.source, n_of(row)) for row in rows if row.kind == "calibrated"}
+    assert fitted == {("LLMCompass", 8192), ("LLMCompass", 16384), ("torchao PR 4730", 64)}
+    assert any("fitted on two rows of LLMCompass" in note for note in published_gemms.FOOTNOTES)
+    assert any("launch_us on three rows of torchao" in note for note in published_gemms.FOOTNOTES)
