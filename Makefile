@@ -23,7 +23,7 @@ demo: install
 	$(BIN)/zeroskip demo --out zeroskip-demo
 
 test: install lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

@@ -62,6 +62,7 @@ def parser() -> Parser:
     run = verbs.add_parser("run", parents=[common, design], help="run a workload through a machine")
     run.add_argument("--engine", metavar="E", help="events (SimPy) or schedule (jitted): the same cycles")
     run.add_argument("--inputs", metavar="N", type=_at_least(1), help="run only the first N inputs of the batch")
+    run.add_argument("--prices", metavar="T", help="the table of prices for energy (default: the machine's, if any)")
     run.add_argument("--check", action="store_true", help="compare the values with the references")
 
     explain = verbs.add_parser("explain", parents=[common, design], help="show how weights lie in a machine")

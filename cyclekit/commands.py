@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from cyclekit import compression, machine
+from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.terminal import Output, announce, make_folder, progress
 from cyclekit.validation import Validation, mean_error, worst
@@ -70,15 +71,38 @@ def run(options: Namespace) -> int:
             images = chosen.encode(layers, spec)
             found = machine.run_through(chosen.simulate, images, inputs, spec, **how, progress=step)
             runs += [run.without_arrays() for run in found]
+    runs, unpriced = _priced(chosen, runs, options.prices)
     preset = options.preset or next(iter(chosen.presets))
     out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
     said = (layer.provenance for layers, _ in parts for layer in layers)
     for provenance in dict.fromkeys(filter(None, said)):
         out.line(f"  workload: {provenance}")
     _show(out, runs, chosen.balance)
+    if unpriced:
+        out.line(f"  note: no energy: {unpriced}")
     results = [found.as_dict() for found in runs]
     out.result(results[0] if len(results) == 1 else results)
     return 0 if all(found.check is None or found.check["passed"] for found in runs) else 1
+
+
+def _priced(chosen: machine.Machine, runs: Sequence[Run], name: str | None) -> tuple[Sequence[Run], str]:
+    """Return the runs with their energy by the machine's prices of that name, or without, and why without.
+
+    None: the machine's default table, where it has one and that can price the design.
+    """
+    if chosen.energy is None:
+        if name is not None:
+            raise BadInput(f"unknown prices {name!r}: {chosen.name} has none")
+        return runs, ""
+    table = name or chosen.default_prices
+    if table is None:
+        return runs, f"it takes a table of prices: --prices {' or '.join(chosen.prices)}"
+    try:
+        return [replace(found, energy=chosen.energy(found, table)) for found in runs], ""
+    except BadInput as error:
+        if name is not None:
+            raise
+        return runs, str(error)
 
 
 def explain(options: Namespace) -> int:
@@ -138,8 +162,8 @@ def demo(options: Namespace) -> int:
 
 def show_validation(out: Output, validation: Validation) -> None:
     """Print a validation: times layer by layer, figures by their mean and largest error, footnotes."""
-    kinds = list(dict.fromkeys(row.kind for row in validation.comparisons))
     for source in dict.fromkeys(row.source for row in validation.comparisons if not row.setting):
+        kinds = list(dict.fromkeys(row.kind for row in validation.select(source=source)))
         rows = []
         for quantity in dict.fromkeys(row.quantity for row in validation.select(source=source)):
             by_kind = [
@@ -166,6 +190,7 @@ def show_validation(out: Output, validation: Validation) -> None:
         )
         out.line()
     rows = []
+    kinds = list(dict.fromkeys(row.kind for row in validation.comparisons))
     for source, quantity in validation.groups():
         for kind in kinds:
             points = [p for p in validation.select(source=source, quantity=quantity, kind=kind) if p.setting]
@@ -250,6 +275,8 @@ def _show(out: Output, runs: Sequence[Run], balance: str) -> None:
             values = [found.measures[label] for found in of_layer]
             if any(abs(value) >= 5e-4 for value in values):  # what a table would print as zero it leaves out
                 rows.append([label.replace("_", " "), *_mean_and_range(values, ",.3f")])
+        for label, values, style in _energies([found.energy for found in of_layer if found.energy is not None]):
+            rows.append([label, *_mean_and_range(values, style)])
         for action in first.actions:
             label = action.replace("_", " ")
             rows.append([label, *_mean_and_range([found.actions[action] for found in of_layer], ",.0f")])
@@ -267,8 +294,28 @@ def _show(out: Output, runs: Sequence[Run], balance: str) -> None:
             measured = [name for name, value in checked[0].items() if not isinstance(value, bool)]
             worst_of = [f"{name.replace('_', ' ')} {max(check[name] for check in checked):.3g}" for name in measured]
             out.line("; ".join([f"  values: {passed} of {len(checked)} runs agree with the references", *worst_of]))
+        costs = [found.energy for found in of_layer if found.energy is not None]
+        for note in dict.fromkeys(f"prices {cost.prices}: {note}" for cost in costs for note in cost.notes):
+            out.line(f"  note: {note}")
         for note in dict.fromkeys(note for found in of_layer for note in found.notes):
             out.line(f"  note: {note}")
+
+
+def _energies(costs: Sequence[Energy]) -> Iterator[tuple[str, Sequence[float], str]]:
+    """Yield (label, value of each run, style) of what a layer's runs cost, energy by module last."""
+    if not costs:
+        return
+    unit, pj = ("uJ", 1e6) if max(cost.total_pj for cost in costs) >= 1e8 else ("nJ", 1e3)
+    yield f"energy, {costs[0].prices} [{unit}]", [cost.total_pj / pj for cost in costs], ",.3f"
+    yield "power [mW]", [cost.power_mw for cost in costs], ",.3f"
+    if costs[0].area_um2:
+        yield "area [mm2]", [cost.total_area_mm2 for cost in costs], ",.3f"
+    yield f"energy x time [{unit} us]", [cost.edp_nj_us * 1e3 / pj for cost in costs], ",.3f"
+    yield "energy of a useful MAC [pJ]", [cost.pj_per_mac for cost in costs], ",.3f"
+    modules = {module: [cost.module_pj[module] / pj for cost in costs] for module in costs[0].pj}
+    for module, values in sorted(modules.items(), key=lambda item: -sum(item[1])):
+        if any(values):
+            yield f"energy of {module} [{unit}]", values, ",.3f"
 
 
 def _mean_and_range(values: Sequence[float], style: str) -> Sequence[str]:

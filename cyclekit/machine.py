@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.spec import Spec
 from cyclekit.validation import Validation
@@ -37,9 +38,11 @@ class Machine:
     validate(progress) -> Validation: the machine against published figures.
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
     explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
+    energy(run, prices) -> Energy: what a run costs by a table of prices, one of `prices` {name: what to know of it};
+    default_prices: the one that holds where none is named (None: none does).
+    balance: what users call Run.load_balance.
     stored(image, spec) -> {part: bytes}: what the image takes in memory, which sums to the whole; "padding" is waste.
     suited(workload, spec) -> Spec: the spec with what the workload's own weights ask for, such as their N:M.
-    balance: what users call Run.load_balance.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     """
 
@@ -61,6 +64,9 @@ class Machine:
     costs: Mapping[str, tuple[float, int]]
     batched: bool = False
     needs_values: bool = True
+    energy: Callable[[Run, str], Energy] | None = None
+    prices: Mapping[str, str] = field(default_factory=dict)
+    default_prices: str | None = None
     balance: str = "load balance"
 
     def layers_and_inputs(

@@ -268,6 +268,32 @@ def stacked_losses(
         _save(figure, path)
 
 
+def stacked_parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path, *, title: str) -> None:
+    """Draw a panel a quantity, {label with unit: {bar: {part: value}}}; a bar's parts stand on each other."""
+    parts = list(dict.fromkeys(part for bars in panels.values() for of_bar in bars.values() for part in of_bar))
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.6), squeeze=False)
+        for panel, (y_label, bars) in zip(axes[0], panels.items(), strict=True):
+            below = np.zeros(len(bars))
+            for part, colour in zip(parts, STATE_COLOURS, strict=False):
+                heights = np.array([of_bar.get(part, 0.0) for of_bar in bars.values()])
+                panel.bar(list(bars), heights, bottom=below, color=colour, width=0.6, label=part)
+                below += heights
+            panel.bar_label(
+                panel.containers[-1],
+                [f"{total:,.{2 if total < 100 else 0}f}" for total in below],
+                fontsize=8,
+                padding=2,
+            )
+            panel.set_ylabel(y_label)
+            panel.margins(y=0.1)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
+        figure.suptitle(title, x=0.125, ha="left")
+        figure.subplots_adjust(wspace=0.3)
+        _save(figure, path)
+
+
 def tradeoff(result: Mapping, path: Path) -> None:
     """Draw quality against time of each pattern, a panel a machine, from the result of `zeroskip tradeoff`.
 

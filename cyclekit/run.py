@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from cyclekit.energy import Energy
 from cyclekit.ledger import Ledger
 from workloads.errors import BadInput
 
@@ -37,6 +38,7 @@ class Run:
     measures: Mapping[str, float | str] = field(
         default_factory=dict
     )  # what this machine says besides, unit in the name
+    energy: Energy | None = None  # by one table of prices; None: not asked
     notes: tuple[str, ...] = ()  # what the user should know: what did not fit, what saturated
     # What is not stored.
     outputs: np.ndarray | None = field(default=None, compare=False, repr=False)
@@ -54,7 +56,8 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored, as plain values for JSON."""
-        return {entry.name: getattr(self, entry.name) for entry in _stored()} | {"notes": list(self.notes)}
+        own = {entry.name: getattr(self, entry.name) for entry in _stored()}
+        return own | {"notes": list(self.notes), "energy": self.energy and self.energy.as_dict()}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
@@ -64,7 +67,8 @@ class Run:
             raise BadInput(
                 f"a stored run must have exactly the fields of this version, differs in {sorted(names ^ stored.keys())}"
             )
-        return cls(**{**stored, "notes": tuple(stored["notes"])})
+        energy = stored["energy"] and Energy.from_dict(stored["energy"])
+        return cls(**{**stored, "notes": tuple(stored["notes"]), "energy": energy})
 
     def without_arrays(self) -> Self:
         """Return the run without what is not stored: a row that takes little memory."""

@@ -4,11 +4,12 @@ from cyclekit.machine import Machine
 from eie_sim.capacity import stored
 from eie_sim.explain import explain
 from eie_sim.image import decode
+from eie_sim.prices import NOTES, energy
 from eie_sim.published import validate
 from eie_sim.simulate import ENGINES, NAME, encode, estimate, simulate
 from eie_sim.spec import PRESET_NOTES, PRESETS, Spec
 
-__all__ = ["MACHINE", "PRESETS", "Spec", "decode", "encode", "explain", "simulate", "validate"]
+__all__ = ["MACHINE", "PRESETS", "Spec", "decode", "encode", "energy", "explain", "simulate", "validate"]
 
 
 def _draw_validation(validation, folder):
@@ -37,8 +38,11 @@ MACHINE = Machine(
     draw_validation=_draw_validation,
     demo=_demo,
     explain=explain,
+    energy=energy,
+    prices=NOTES,
+    default_prices="bottom-up",
     stored=stored,
     suited=lambda workload, spec: spec,
     # Measured on two shared cores, rounded up.
-    costs={"validate": (15, 1.0e9), "demo": (60, 1.2e9), "demo --short": (8, 0.3e9)},
+    costs={"validate": (20, 1.0e9), "demo": (60, 1.2e9), "demo --short": (8, 0.3e9)},
 )

@@ -42,6 +42,7 @@ def account(timeline: Timeline, image: Image, pauses: Pauses, spec: Spec) -> Led
         Action.PADDINGS: paddings,
         Action.MACS: macs,
         Action.OUTPUTS: image.workload.n_out,
+        Action.ACT_SRAM_READS: pauses.act_sram_reads,
         Action.DMA_BITS: pauses.dma_bits,
     }
     states = {"pe": (PeState, spent), "broadcaster": (BroadcasterState, broadcaster)}

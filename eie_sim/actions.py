@@ -15,6 +15,7 @@ class Action(StrEnum):
     PADDINGS = "paddings"
     MACS = "macs"  # multiply-accumulates: entries that are no padding
     OUTPUTS = "outputs"  # accumulators passed through ReLU and the output LNZD
+    ACT_SRAM_READS = "act_sram_reads"  # activations moved from activation SRAM to register file, at a batch's start
     DMA_BITS = "dma_bits"  # moved into the machine in load phase and refills
 
 

@@ -140,12 +140,14 @@ class Pauses:
     """Where the broadcaster pauses (R8): on entering which rows of N activations, for how long.
 
     cycles: i64[n_rows], the length of the transfer, 0 for no pause; refill: bool[n_rows], whether it refills the Spmat
-    SRAM and so empties the latches; dma_bits: bits moved from outside the machine.
+    SRAM and so empties the latches; dma_bits: bits moved from outside the machine; act_sram_reads: activations moved
+    from the PEs' activation SRAMs.
     """
 
     cycles: np.ndarray
     refill: np.ndarray
     dma_bits: int
+    act_sram_reads: int
 
     @property
     def any(self) -> bool:
@@ -158,8 +160,9 @@ def pauses(image: Image, spec: Spec) -> Pauses:
     n_input_rows = ceil(n_in / n_pes)
     n_rows = n_input_rows + (image.n_columns > n_in)
     cycles, refill = np.zeros(n_rows, np.int64), np.zeros(n_rows, bool)
-    dma_bits = 0
+    dma_bits = act_sram_reads = 0
     if spec.batches:
+        act_sram_reads = max(0, n_in - spec.register_file_entries * n_pes)  # the first batch lies there before cycle 1
         first_rows = np.arange(spec.register_file_entries, n_input_rows, spec.register_file_entries)
         for row in first_rows:
             n_loaded = min(spec.register_file_entries, n_input_rows - int(row))
@@ -187,7 +190,7 @@ def pauses(image: Image, spec: Spec) -> Pauses:
     cycles[(cycles > 0)] += spec.lnzd_latency_cycles
     if not cycles[0]:
         cycles[0] = spec.lnzd_latency_cycles
-    return Pauses(cycles, refill, dma_bits)
+    return Pauses(cycles, refill, dma_bits, act_sram_reads)
 
 
 def _parts(image: Image, spec: Spec, edges: np.ndarray, weights_stay: bool) -> list[int]:

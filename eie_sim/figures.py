@@ -15,7 +15,7 @@ from eie_sim.spec import Spec
 
 
 def draw_validation(validation: Validation, folder: Path) -> list[Path]:
-    """Draw Table IV and Figs 8, 11, 12, 13 with simulated and published values; return the files."""
+    """Draw Tables II and IV and Figs 8, 9, 11, 12, 13 with simulated and published values; return the files."""
     drawn = [folder / "eie_table4.png"]
     plots.times_beside_paper(validation.select(source="Table IV"), drawn[0])
     for source, setting in (
@@ -28,7 +28,30 @@ def draw_validation(validation: Validation, folder: Path) -> list[Path]:
         drawn.append(folder / f"eie_{source.lower().replace('fig ', 'fig').replace(' ', '-')}.png")
         rows = validation.select(source=source)
         plots.bars_beside_paper(rows, drawn[-1], setting=setting, log=source.startswith("Fig 11"))
+    for quantity, name in (
+        ("reads against width", "reads"),
+        ("read energy at the paper's pJ against width", "energy"),
+        ("read energy at CACTI's pJ against width", "energy-cacti"),
+    ):
+        drawn.append(folder / f"eie_fig9-{name}.png")
+        rows = validation.select(source="Fig 9", quantity=quantity)
+        plots.bars_beside_paper(rows, drawn[-1], setting="Spmat SRAM\nwidth [bits]")
+    drawn.append(folder / "eie_table2.png")
+    panels = {
+        f"{label} of a PE [{unit}]": _by_module(validation, quantity)
+        for label, unit, quantity in (("power", "mW", "power, layers calibrated"), ("area", "um2", "area"))
+    }
+    plots.stacked_parts(panels, drawn[-1], title="Table II: one PE by module, published and from two tables of prices")
     return drawn
+
+
+def _by_module(validation: Validation, quantity: str) -> dict[str, dict[str, float]]:
+    """Return {bar: {module: value}} of a quantity of Table II: the paper's bar, then one a table of prices."""
+    rows = [row for row in validation.select(source="Table II", quantity=quantity) if row.layer != "total"]
+    bars: dict[str, dict[str, float]] = {"paper": {row.layer: row.published for row in rows}}
+    for row in rows:
+        bars.setdefault(row.kind, {})[row.layer] = row.simulated
+    return bars
 
 
 def draw_utilisation(run: Run, image: Image, spec: Spec, path: Path) -> Path:

@@ -33,6 +33,13 @@ class Spec(BaseSpec):
         64, "bits of one Spmat SRAM row, 8 an entry", source=f"{PAPER}, VI-C", minimum=ENTRY_BITS, power_of_two=True
     )
     clock_mhz: float = number(800.0, "clock frequency", source=f"{PAPER}, Table II", minimum=1e-3)
+    node_nm: int = number(
+        45,
+        "process node; no timing hangs on it, energy and area do",
+        source=f"{PAPER}, Table II",
+        minimum=1,
+        maximum=65,
+    )
     n_pointer_banks: int = number(
         2, "pointer banks; with one, a pop's two reads take two cycles", source=f"{PAPER}, IV", minimum=1, maximum=2
     )
@@ -90,7 +97,7 @@ PRESETS = {
     "isca2016": Spec(),
     "silicon": Spec(capacity="enforce", batches=True, refills=True),
     # Table V prints 1,200 MHz for the projection; its throughput was computed with 1.6 x 800 = 1,280 MHz.
-    "isca2016-28nm": Spec(n_pes=256, clock_mhz=1200.0),
+    "isca2016-28nm": Spec(n_pes=256, clock_mhz=1200.0, node_nm=28),
 }
 PRESET_NOTES = {
     "isca2016": "the paper's own simulator: 64 PEs, 800 MHz; what would not fit the SRAMs is reported",

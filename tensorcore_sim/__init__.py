@@ -5,6 +5,7 @@ from tensorcore_sim.arithmetic import fused_dot_add, gemm
 from tensorcore_sim.encode import stored, suited
 from tensorcore_sim.image import Compressed, compress, decompress
 from tensorcore_sim.microbenchmark import Throughput, latency, throughput
+from tensorcore_sim.prices import NOTES, dense_over_sparse, energy
 from tensorcore_sim.published import validate
 from tensorcore_sim.simulate import ENGINES, NAME, encode, estimate, simulate, time_gemm
 from tensorcore_sim.spec import PRESET_NOTES, PRESETS, Spec
@@ -19,7 +20,9 @@ __all__ = [
     "Throughput",
     "compress",
     "decompress",
+    "dense_over_sparse",
     "encode",
+    "energy",
     "fused_dot_add",
     "gemm",
     "latency",
@@ -62,6 +65,8 @@ MACHINE = Machine(
     draw_validation=_draw_validation,
     demo=_demo,
     explain=_explain,
+    energy=energy,
+    prices=NOTES,
     stored=stored,
     suited=suited,
     # Measured on two shared cores, rounded up.

@@ -43,6 +43,9 @@ def demo(folder: Path, *, short: bool = False, progress: Progress = quiet) -> De
         ),
         _draw_roofline(card, {size: (runs[card, size, "dense"], runs[card, size, "2:4"]) for size in sizes}, folder),
     ]
+    validation = None if short else validate(progress)
+    if validation is not None:
+        drawn += figures.draw_validation(validation, folder)
     m, n, k = CHECKED
     share = check["largest_error_over_bound"]
     return Demo(
@@ -52,7 +55,7 @@ def demo(folder: Path, *, short: bool = False, progress: Progress = quiet) -> De
             f"{'within' if check['passed'] else 'BEYOND'} the derived bound, at most {share:.2%} of it"
         ],
         figures=drawn,
-        validation=None if short else validate(progress),
+        validation=validation,
         passed=check["passed"],
     )
 

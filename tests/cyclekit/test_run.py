@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cyclekit.energy import Price, Prices, charge
 from cyclekit.run import Run, identity
 from workloads import BadInput
 
+PRICES = Prices(
+    name="p", actions={"macs": [Price("unit", 2.0, "pJ", "a book")]}, free={}, standing={}, area=[], notes=("mind",)
+)
 FIELDS = {
     "machine": "toy",
     "workload": "layer",
@@ -25,6 +29,7 @@ FIELDS = {
     "states": {"pe": {"busy": 14, "idle": 6}, "bus": {"busy": 10}},
     "output_sha256": "def",
     "check": {"passed": True, "max_error": 0.001},
+    "energy": charge(PRICES, {"macs": 14}, 0.0125, 14),
     "measures": {"tile": "2x2", "speed_up": 1.5},
     "notes": ("one", "two"),
 }
@@ -35,8 +40,8 @@ def test_a_run_survives_json():
     assert Run.from_dict(json.loads(json.dumps(run.as_dict()))) == run
 
 
-def test_a_run_that_was_not_checked_survives_json():
-    run = Run(**FIELDS | {"check": None, "notes": ()})
+def test_a_run_that_was_neither_checked_nor_priced_survives_json():
+    run = Run(**FIELDS | {"check": None, "energy": None, "notes": ()})
     assert Run.from_dict(json.loads(json.dumps(run.as_dict()))) == run
 
 

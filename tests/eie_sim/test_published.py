@@ -5,12 +5,6 @@ from statistics import fmean
 import pytest
 
 from cyclekit.validation import Comparison, Validation, mean_error
-from eie_sim import published
-
-
-@pytest.fixture(scope="module")
-def validation() -> Validation:
-    return published.validate()
 
 
 def times(validation: Validation, quantity: str, kind: str) -> list[Comparison]:
