@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TUNING_RATE = 5e-4
 N_EPOCHS = 3
+N_NOTES = 4  # of a machine that are printed
 WHOLE = ("filter", "channel")  # patterns whose pruned rows or columns leave the matrix
 
 
@@ -183,8 +184,11 @@ def _show_layers(out: Output, result: dict[str, Any]) -> None:
         checked = [row["checked"] for _, row in found]
         if None not in checked:
             out.line(f"  values: {sum(checked)} of {len(checked)} layers agree with the references")
-        for note in dict.fromkeys(note for _, row in found for note in row["notes"]):
+        notes = list(dict.fromkeys(note for _, row in found for note in row["notes"]))
+        for note in notes[:N_NOTES]:
             out.line(f"  note: {note}")
+        if len(notes) > N_NOTES:
+            out.line(f"  and {len(notes) - N_NOTES} notes more, which --json tells")
         out.line()
     if result["measure"]:
         out.line(f"{result['measure']}: {result['quality_before']:.4f} before, {result['quality_after']:.4f} after")
