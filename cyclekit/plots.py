@@ -143,7 +143,9 @@ def lines(
         if limit is not None:
             panel.axhline(limit[1], color=PAPER, linestyle="--", linewidth=0.9, label=limit[0])
         panel.set_xscale("log", base=2)
-        panel.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,.0f}"))
+        panel.set_xticks(sorted({x for xs, _ in series.values() for x in xs}))
+        panel.minorticks_off()
+        panel.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}"))
         if log_y:
             panel.set_yscale("log")
         else:

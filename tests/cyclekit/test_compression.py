@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from workloads import data, nets, tasks
+from workloads.patterns import mask
+from workloads.scores import magnitude
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [(ROOT / name).read_text(encoding="utf-8") for name in ("docs/pruning.md", "README.md")]
@@ -232,3 +234,27 @@ def test_what_cannot_be_done(refused, tmp_path, words, complaint):
         str(tmp_path / places[word]) if word in places else word.replace("TMP", str(tmp_path)) for word in words.split()
     ]
     assert refused(*argv).startswith(complaint.replace("TMP", str(tmp_path)))
+
+
+def test_sensitivity_prunes_each_layer_alone_as_prune_would(zeroskip, tiny, tmp_path):
+    found = tmp_path / "s.json"
+    asked = ("sensitivity", "tiny", "--densities", "1,0.25", "--out", tmp_path, "--json", found)
+    assert zeroskip(*asked).code == 0
+    result = json.loads(found.read_text())
+    matrices = tiny.network.matrices
+    assert [(row["layer"], row["density"]) for row in result["rows"]] == [(n, d) for n in matrices for d in (1, 0.25)]
+    for row in result["rows"]:
+        weights = matrices[row["layer"]]
+        kept = mask(magnitude(weights), "element", row["density"])
+        assert row["kept"] == row["density"]
+        assert row["value"] == tiny.quality(tiny.network.with_matrices({row["layer"]: weights * kept}))
+    assert all(row["value"] == result["dense"] for row in result["rows"] if row["density"] == 1)
+    assert (tmp_path / "sensitivity-tiny.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("densities", ["", "a", "0", "0.5,2"])
+def test_sensitivity_names_a_density_that_is_none(zeroskip, densities):
+    ended = zeroskip("sensitivity", "tiny", "--densities", densities)
+    assert ended.code == 2
+    assert "densit" in ended.err
+    assert ended.err.count("\n") == 1
