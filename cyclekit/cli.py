@@ -19,6 +19,7 @@ EPILOG = """examples:
   zeroskip run eie my_layer.npz --preset silicon --json run.json
   zeroskip explain eie lenet-300-100 --set n_pes=16 --row 20 --column 300
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
+  zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --vary queue_depth=2:256:x2 --into results.db
   zeroskip validate eie --out figures
 """
 WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
@@ -66,6 +67,8 @@ def parser() -> Parser:
     explain.add_argument("--row", metavar="R", type=_at_least(0), default=0, help="of the weights (default: 0)")
     explain.add_argument("--column", metavar="C", type=_at_least(0), default=0, help="of the weights (default: 0)")
 
+    _add_sweep(verbs, common)
+
     validate = verbs.add_parser("validate", parents=[common], help="hold a machine against published figures")
     validate.add_argument("machine", metavar="MACHINE")
     validate.add_argument("--out", metavar="DIR", help="draw the figures into this folder")
@@ -78,6 +81,33 @@ def parser() -> Parser:
     return top
 
 
+def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
+    sweep = verbs.add_parser("sweep", parents=[common], help="compute a design space into a store, once and for all")
+    sweep.add_argument("machine", metavar="MACHINE|FILE.toml", help="a machine, or a file that says all of this")
+    sweep.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=WORKLOAD)
+    sweep.add_argument(
+        "--vary",
+        metavar="FIELD=VALUES",
+        action="append",
+        default=[],
+        help="values as 1,2,5 or 1,2,4,...,256 or 2:256:x2 or 8:64:+8; the field named last changes fastest",
+    )
+    sweep.add_argument("--preset", metavar="P", help="the design to start from (default: the machine's first)")
+    sweep.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of all points")
+    sweep.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
+    sweep.add_argument("--inputs", metavar="N", type=_at_least(1), help="run only the first N inputs of a batch")
+    sweep.add_argument("--workers", metavar="N", type=_at_least(1), help="processes (default: one a core)")
+    sweep.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of this scheduler, as tcp://host:8786")
+    sweep.add_argument(
+        "--into", metavar="STORE", help="the SQLite file for the rows; what it has is not computed again"
+    )
+    sweep.add_argument("--export", metavar="FILE", help="then write all rows to a .csv or .parquet file")
+
+    rows = verbs.add_parser("rows", parents=[common], help="say what a store holds, write it out")
+    rows.add_argument("store", metavar="STORE")
+    rows.add_argument("--export", metavar="FILE", help="write all rows to a .csv or .parquet file")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 where a check failed, 2 for bad input, 130 when interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -86,6 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
         options = parser().parse_args(argv)
+        if options.verb == "sweep":  # before NumPy comes: processes that share cores must not each start BLAS threads
+            for library in ("OPENBLAS", "MKL", "OMP"):
+                os.environ.setdefault(f"{library}_NUM_THREADS", "1")
         from cyclekit import commands
 
         return commands.VERBS[options.verb](options)

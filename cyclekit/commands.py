@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cyclekit import machine
+from cyclekit import machine, sweep_command
+from cyclekit.points import changes_of
 from cyclekit.run import Run
 from cyclekit.terminal import Output, make_folder, progress
 from cyclekit.validation import Validation, mean_error, worst
@@ -50,7 +51,7 @@ def run(options: Namespace) -> int:
 
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, _changes(options.set))
+    spec = chosen.design(options.preset, changes_of(options.set))
     engine = chosen.engine(options.engine)
     work = workloads.load(options.workload)
     layers, inputs = chosen.layers_and_inputs(work, options.inputs)
@@ -76,7 +77,7 @@ def explain(options: Namespace) -> int:
 
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, _changes(options.set))
+    spec = chosen.design(options.preset, changes_of(options.set))
     work = workloads.load(options.workload)
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
@@ -191,17 +192,6 @@ def _machines() -> Sequence[machine.Machine]:
     return [machine.load(name) for name in machine.installed()]
 
 
-def _changes(settings: Sequence[str]) -> dict[str, str]:
-    """Return {field: text} of a list of "field=value"."""
-    pairs = {}
-    for setting in settings:
-        field, equals, value = setting.partition("=")
-        if not equals or not field.strip() or not value.strip():
-            raise BadInput(f"--set must look like field=value, got {setting!r}")
-        pairs[field.strip()] = value.strip()
-    return pairs
-
-
 def _layer(layers: Sequence[Workload], name: str | None) -> Workload:
     """Return the layer of that name, with or without its network's before it (None: the first)."""
     if name is None:
@@ -272,4 +262,12 @@ def _mean_and_range(values: Sequence[float], style: str) -> Sequence[str]:
     return [format(number, style) for number in (fmean(values), min(values), max(values))]
 
 
-VERBS = {"list": show_list, "run": run, "explain": explain, "validate": validate, "demo": demo}
+VERBS = {
+    "list": show_list,
+    "run": run,
+    "explain": explain,
+    "validate": validate,
+    "demo": demo,
+    "sweep": sweep_command.sweep,
+    "rows": sweep_command.rows,
+}

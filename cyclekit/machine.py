@@ -38,6 +38,10 @@ class Machine:
     demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
     explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
+    model_version: part of the identity of what a sweep stores; raise it when a rule or the arithmetic changes.
+    encoding_fields: those fields of the Spec that encode looks at; None: all of them.
+    sweep_engine: the engine of a sweep where none is asked for; None: the first.
+    estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
     """
 
     name: str
@@ -56,6 +60,10 @@ class Machine:
     costs: Mapping[str, tuple[float, int]]
     batched: bool = False
     needs_values: bool = True
+    model_version: int = 1
+    encoding_fields: tuple[str, ...] | None = None
+    estimate_point: Callable[..., float] | None = None
+    sweep_engine: str | None = None
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None

@@ -2,10 +2,11 @@
 
 from cyclekit.machine import Machine
 from tensorcore_sim.arithmetic import fused_dot_add, gemm
+from tensorcore_sim.encode import STORED_FIELDS
 from tensorcore_sim.image import Compressed, compress, decompress
 from tensorcore_sim.microbenchmark import Throughput, latency, throughput
 from tensorcore_sim.published import validate
-from tensorcore_sim.simulate import ENGINES, NAME, encode, estimate, simulate, time_gemm
+from tensorcore_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, simulate, time_gemm
 from tensorcore_sim.spec import PRESET_NOTES, PRESETS, Spec
 from tensorcore_sim.tiling import Problem
 
@@ -65,4 +66,6 @@ MACHINE = Machine(
     costs={"validate": (15, 0.6e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9)},
     batched=True,
     needs_values=False,
+    model_version=MODEL_VERSION,
+    encoding_fields=STORED_FIELDS,
 )
