@@ -165,12 +165,14 @@ class Store:
         uri = self.path.absolute().as_uri()
         if write:
             return uri
-        # Even a reader writes the WAL's index, unless it may take the file for one that nobody changes.
-        return f"{uri}?mode=ro" if os.access(self.path.parent, os.W_OK) else f"{uri}?immutable=1"
+        # Even a reader writes the WAL's index, and tidies it up if it may, unless nobody can change the file.
+        may_write = os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        return f"{uri}?mode=rw" if may_write else f"{uri}?immutable=1"
 
     def _begin(self, write: bool) -> None:
         """Make sure that the file is a store, and make it one if it is empty; nothing else's file is changed."""
         if not write:
+            self._connection.execute("PRAGMA query_only = ON")
             self._check()
             return
         if not self._is_empty():

@@ -165,6 +165,7 @@ def test_a_reader_writes_nothing(path):
     with Store(path, write=False) as store, pytest.raises(BadInput, match="readonly"):
         store.add([row("b")])
     assert tasks(path) == [("a", 0)]
+    assert [left.name for left in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
