@@ -60,6 +60,7 @@ def undisturbed(path: Path) -> tuple[dict[tuple[str, int], Row], float]:
 def main() -> None:
     random_moment = random.Random(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     with tempfile.TemporaryDirectory() as folder:
+        undisturbed(Path(folder) / "first.db")  # which compiles the kernels
         whole, whole_s = undisturbed(Path(folder) / "whole.db")
         assert len(whole) == N_ROWS
         n_kills = n_rounds = n_stores = n_rows_seen = 0
@@ -69,7 +70,7 @@ def main() -> None:
             with suppress(subprocess.TimeoutExpired):
                 running.wait(random_moment.uniform(0.3, 1.0) * whole_s)
             if finished := running.poll() is not None:
-                running.communicate()
+                complaint = running.communicate()[1]
             else:
                 kill = os.killpg if random_moment.random() < 0.5 else os.kill
                 kill(running.pid, signal.SIGKILL)
@@ -85,7 +86,7 @@ def main() -> None:
             n_rows_seen += len(found) - before
             before = len(found)
             if finished:
-                assert running.returncode == 0
+                assert running.returncode == 0, complaint
                 assert found == whole
                 n_stores += 1
                 path, before = Path(folder) / f"killed-{n_stores}.db", 0

@@ -97,7 +97,7 @@ def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
     sweep.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
     sweep.add_argument("--inputs", metavar="N", type=_at_least(1), help="run only the first N inputs of a batch")
     sweep.add_argument("--workers", metavar="N", type=_at_least(1), help="processes (default: one a core)")
-    sweep.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of this scheduler, as tcp://host:8786")
+    sweep.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of this scheduler, as tcp://host:port")
     sweep.add_argument(
         "--into", metavar="STORE", help="the SQLite file for the rows; what it has is not computed again"
     )

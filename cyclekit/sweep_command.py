@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from cyclekit.export import export
 from cyclekit.points import changes_of, read_file, vary_of
 from cyclekit.store import Store, check
-from cyclekit.sweep import Summary, prepare
+from cyclekit.sweep import Summary, Sweep, prepare
 from cyclekit.terminal import Output, progress
 from workloads.errors import BadInput
 
@@ -25,27 +26,40 @@ def sweep(options: Namespace) -> int:
     if export_to := asked.pop("export", None):
         _check_export(export_to)
     check(into)  # before the workloads are loaded
-    made = prepare(**asked)
+    with _cluster(address) as cluster:
+        if cluster is not None:
+            asked.setdefault("n_workers", cluster.n_threads)
+        made = prepare(**asked)
+        summary = _run(made, into, cluster)
+    _say(out, summary, into)
+    if export_to:
+        _export(out, into, export_to)
+    out.result(summary.as_dict() | {"into": str(into)})
+    return 0
+
+
+def _run(made: Sweep, into: str, cluster: Any) -> Summary:
     seconds, n_bytes = made.estimate()
     print(
         f"zeroskip: {len(made.points):,} points, {made.n_tasks:,} tasks on {made.n_workers} workers: expecting "
         f"about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB",
         file=sys.stderr,
     )
-    with progress(f"sweep {made.machine.name}") as step:
+    with ExitStack() as bar:
+
+        @cache
+        def shown() -> Any:  # not before the first rows: a bar is a thread, and no process must be forked beside one
+            return bar.enter_context(progress(f"sweep {made.machine.name}"))
+
+        def step(text: str, done: float, total: float) -> None:
+            shown()(text, done, total)
+
         try:
-            summary = made.run(into, step, pool=_pool(address))
+            return made.run(into, step, pool=cluster and cluster.pool)
         except KeyboardInterrupt:
-            step("stopped", 0, 1)
-            print(
-                "zeroskip: stopped; what is stored is whole, and the same command goes on from there", file=sys.stderr
-            )
+            bar.close()
+            print("zeroskip: what is stored is whole; the same command goes on from there", file=sys.stderr)
             raise
-    _say(out, summary, into)
-    if export_to:
-        _export(out, into, export_to)
-    out.result(summary.as_dict() | {"into": str(into)})
-    return 0
 
 
 def rows(options: Namespace) -> int:
@@ -100,12 +114,12 @@ def _asked(options: Namespace) -> dict[str, Any]:
     return asked
 
 
-def _pool(address: str | None) -> Callable | None:
+def _cluster(address: str | None):
     if address is None:
-        return None
-    from cyclekit.cluster import on_cluster
+        return nullcontext()
+    from cyclekit.cluster import Cluster
 
-    return lambda runner: on_cluster(runner, address)
+    return Cluster(address)
 
 
 def _say(out: Output, summary: Summary, into: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -66,6 +67,13 @@ class Runner:
         about = [self.machine.name, self.machine.model_version, self.engine, work.name, work.digest, index]
         return identity([*about, work.input_digests[index], spec])
 
+    def encode(self, batch: Batch) -> Sequence[Any] | BadInput | None:
+        """Return the images of a batch's group, or why there can be none; None where the batch has no legal design."""
+        for changes in batch.tasks.values():
+            with suppress(BadInput):
+                return self._encode(self.works[batch.work], self.base.replace(**changes))
+        return None
+
     def run(self, batch: Batch) -> Iterator[list[Row]]:
         """Yield the rows of a batch's tasks, a task's together; an infeasible one gives a row with its reason."""
         rows, since = [], time.monotonic()
@@ -95,14 +103,17 @@ class Runner:
         """Return the images of the group, which all its designs share; raises BadInput where there can be none."""
         if group != self.group:
             self.group, self.images = None, []  # two groups' images need not lie in memory at once
-            try:
-                self.images = self.machine.encode(work.layers, spec)
-            except BadInput as error:
-                self.images = error
+            self.images = self._encode(work, spec)
             self.group = group
         if isinstance(self.images, BadInput):
             raise self.images
         return self.images
+
+    def _encode(self, work: Work, spec: Any) -> Sequence[Any] | BadInput:
+        try:
+            return self.machine.encode(work.layers, spec)
+        except BadInput as error:
+            return error
 
 
 def _content(layer: Workload | Shape) -> Iterator[Any]:

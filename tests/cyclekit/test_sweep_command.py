@@ -169,7 +169,7 @@ def test_ctrl_c_stops_cleanly(layer_npz, into):
     said = running.communicate()[1].splitlines()
     assert running.returncode == 130
     assert said[1:] == [
-        "zeroskip: stopped; what is stored is whole, and the same command goes on from there",
+        "zeroskip: what is stored is whole; the same command goes on from there",
         "zeroskip: interrupted",
     ]
     assert 0 < n_rows(into) < 60_000
