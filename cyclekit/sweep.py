@@ -118,9 +118,9 @@ class Sweep:
 
     def _batches(self, runner, store, counts, place: int, work: Work, number: int, group: Points, size: int):
         for index in range(len(work.inputs)):
-            changes = group.changes()
+            changes, identity = group.changes(), runner.identities(work, index)
             while some := list(itertools.islice(changes, size)):
-                tasks = {runner.task(work, index, change): change for change in some}
+                tasks = {identity(change): change for change in some}
                 for task in store.known(list(tasks)):
                     del tasks[task]
                 counts["stored"] += len(some) - len(tasks)

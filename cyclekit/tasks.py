@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -61,11 +62,18 @@ class Runner:
     group: int | None = None
     images: Sequence[Any] | BadInput = field(default_factory=list)
 
-    def task(self, work: Work, index: int, changes: Mapping[str, Any]) -> str:
-        """Return the identity of a task: the hash of all that determines its rows."""
-        spec = self.base.as_dict() | changes
+    def identities(self, work: Work, index: int) -> Callable[[Mapping[str, Any]], str]:
+        """Return what gives the identity of a task by its changes: the hash of all that determines its rows."""
         about = [self.machine.name, self.machine.model_version, self.engine, work.name, work.digest, index]
-        return identity([*about, work.input_digests[index], spec])
+        start = hashlib.sha256(json.dumps([*about, work.input_digests[index]]).encode())
+        fields, write = self.base.as_dict(), json.JSONEncoder(sort_keys=True).encode  # once, not for every task
+
+        def task(changes: Mapping[str, Any]) -> str:
+            digest = start.copy()
+            digest.update(write(fields | changes).encode())
+            return digest.hexdigest()
+
+        return task
 
     def encode(self, batch: Batch) -> Sequence[Any] | BadInput | None:
         """Return the images of a batch's group, or why there can be none; None where the batch has no legal design."""

@@ -78,28 +78,41 @@ class _Pool:
         """
         plan = _Plan(groups)
         while True:
-            for worker in self._workers:
-                if worker.batch is None and (given := plan.next(worker)):
-                    worker.give(*given)
+            self._hand_out(plan)
             if not (busy := {worker.connection: worker for worker in self._workers if worker.batch is not None}):
                 return
+            plan.look_ahead()
+            arrived: list[Row] = []
             for connection in wait(list(busy)):
-                worker = busy[connection]
-                try:
-                    kind, content = connection.recv()
-                except (EOFError, ConnectionResetError):
-                    self._bury(worker, plan)
-                    continue
+                arrived += self._hear(busy[connection], plan)
+            self._hand_out(plan)  # before the rows are stored: nobody need wait for that
+            if arrived:
+                yield arrived
+
+    def _hand_out(self, plan: _Plan) -> None:
+        for worker in self._workers:
+            if worker.batch is None and (given := plan.next(worker)):
+                worker.give(*given)
+
+    def _hear(self, worker: _Worker, plan: _Plan) -> list[Row]:
+        """Take all that a worker has sent; return the rows among it."""
+        arrived: list[Row] = []
+        try:
+            while worker.batch is not None and worker.connection.poll():
+                kind, content = worker.connection.recv()
                 if kind == "error":
                     raise content
                 if kind == "image":
-                    plan.images[worker.batch.group] = content
+                    plan.keep(worker.batch.group, content)
                 elif kind == "done":
                     worker.batch = None
                 else:
                     for row in content:
                         worker.left.pop(row.task, None)
-                    yield content
+                    arrived += content
+        except (EOFError, ConnectionResetError):
+            self._bury(worker, plan)
+        return arrived
 
     def _bury(self, worker: _Worker, plan: _Plan) -> None:
         self._workers.remove(worker)
@@ -128,10 +141,10 @@ class _Worker:
 
 @dataclass(eq=False)
 class _Open:
-    """A group that has been begun: who is at it, its next batch, and those behind that."""
+    """A group that has been begun: who is at it, its next batch if that is known, and those behind."""
 
     owner: _Worker | None
-    next: Batch
+    next: Batch | None
     rest: Iterator[Batch]
 
 
@@ -142,14 +155,24 @@ class _Plan:
         self._fresh = groups
         self._open: dict[int, _Open] = {}
         self._orphans: list[Batch] = []
-        self.images: dict[int, bytes] = {}  # of groups that more than one worker may come to be at
+        self._images: dict[int, bytes] = {}  # of groups that more than one worker may come to be at
 
     def next(self, worker: _Worker) -> tuple[Batch, bytes | None, bool] | None:
         """Return a worker's next batch, its images if they are to be had, and whether they are wanted back."""
         if self._orphans:
             return self._orphans.pop(), None, False
-        own = next((group for group in self._open.values() if group.owner is worker), None)
-        return self._take(own, None) if own else self._begin(worker) or self._help(worker)
+        own = next((number for number, group in self._open.items() if group.owner is worker), None)
+        return (own is not None and self._take(own, None)) or self._begin(worker) or self._help(worker)
+
+    def keep(self, number: int, image: bytes) -> None:
+        """Take the images of a group, if anybody can still need them."""
+        if number in self._open:
+            self._images[number] = image
+
+    def look_ahead(self) -> None:
+        """Find out what comes next in every open group while the workers are busy."""
+        for number in list(self._open):
+            self._known(number)
 
     def give_back(self, worker: _Worker) -> None:
         """Take what a dead worker has not done."""
@@ -170,22 +193,32 @@ class _Plan:
         return None
 
     def _help(self, worker: _Worker) -> tuple[Batch, bytes | None, bool] | None:
-        for number, group in self._open.items():
+        for number, group in list(self._open.items()):
             if group.owner is None:
                 group.owner = worker
-            elif number not in self.images:
+            elif number not in self._images:
                 continue
-            return self._take(group, self.images.get(number))
+            if taken := self._take(number, self._images.get(number)):
+                return taken
         return None
 
-    def _take(self, group: _Open, image: bytes | None) -> tuple[Batch, bytes | None, bool]:
-        batch = group.next
-        if (following := next(group.rest, None)) is None:
-            del self._open[batch.group]
-            self.images.pop(batch.group, None)
-        else:
-            group.next = following
+    def _take(self, number: int, image: bytes | None) -> tuple[Batch, bytes | None, bool] | None:
+        """Return a group's next batch; None where it has come to its end."""
+        batch = self._known(number)
+        if batch is None:
+            return None
+        self._open[number].next = None
         return batch, image, False
+
+    def _known(self, number: int) -> Batch | None:
+        """Return a group's next batch, and keep it; where there is none close the group."""
+        group = self._open[number]
+        if group.next is None and (following := next(group.rest, None)) is not None:
+            group.next = following
+        if group.next is None:
+            del self._open[number]
+            self._images.pop(number, None)
+        return group.next
 
 
 def _serve(runner: Runner, connection: Connection, others: list[Connection]) -> None:

@@ -115,7 +115,7 @@ def test_an_image_depends_on_no_other_field(machine):
 def identity_of(machine=eie_sim.MACHINE, work=None, index=0, engine="schedule", **changes) -> str:
     work = work or small()
     runner = Runner(machine, engine, eie_sim.Spec(), [])
-    return runner.task(Work.of(machine, work, None), index, changes)
+    return runner.identities(Work.of(machine, work, None), index)(changes)
 
 
 def changed(name: str, value) -> Workload:
