@@ -72,7 +72,7 @@ def table(store: Store) -> Iterator[dict[str, Any]]:
                 for kind, spent in json.loads(value or "{}").items():
                     flat |= {f"states.{kind}.{state}": n for state, n in spent.items()}
             else:
-                flat[name] = value
+                flat[name] = None if value == "null" else value  # JSON's null: the run has none
         yield flat
 
 

@@ -22,7 +22,7 @@ APPLICATION_ID = 0x7A736B70  # "zskp": SQLite keeps it in the file's header, fil
 VERSION = 1  # of the table below
 WAIT_S = 60.0  # for another writer
 N_ASKED = 500  # identities asked for in one query
-WRITTEN_AS_JSON = ("spec", "actions", "states", "check", "measures", "notes")
+WRITTEN_AS_JSON = ("spec", "actions", "states", "check", "measures", "energy", "notes")
 
 
 class Row(NamedTuple):
@@ -48,6 +48,7 @@ class Row(NamedTuple):
     output_sha256: str | None = None
     check: str | None = None
     measures: str | None = None
+    energy: str | None = None
     notes: str | None = None
 
     @classmethod
@@ -70,7 +71,8 @@ _NAMES = ", ".join(f'"{name}"' for name in Row._fields)
 _TABLE = """CREATE TABLE rows (
   number INTEGER PRIMARY KEY, task TEXT NOT NULL, part INTEGER NOT NULL, machine TEXT NOT NULL, workload TEXT NOT NULL,
   input INTEGER NOT NULL, engine TEXT NOT NULL, spec TEXT NOT NULL, reason TEXT, id TEXT, cycles INTEGER, time_us REAL,
-  load_balance REAL, actions TEXT, states TEXT, output_sha256 TEXT, "check" TEXT, measures TEXT, notes TEXT,
+  load_balance REAL, actions TEXT, states TEXT, output_sha256 TEXT, "check" TEXT, measures TEXT, energy TEXT,
+  notes TEXT,
   UNIQUE (task, part))"""
 
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.store import VERSION, Row, Store, check
 from workloads import BadInput
@@ -27,6 +28,7 @@ RUN = Run(
     output_sha256="def",
     check={"passed": True, "max_error": 0.001},
     measures={"tile": "2x2", "speed_up": 1.5},
+    energy=Energy(prices="p", pj={"pe": {"macs": 3.5}}, total_pj=3.5, time_us=0.3, n_macs=14, area_um2={"pe": 2.0}),
     notes=("one", "two"),
 )
 
