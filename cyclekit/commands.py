@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cyclekit import compression, machine, sensitivity
+from cyclekit import compression, machine, sensitivity, sweep_command
 from cyclekit.energy import Energy
+from cyclekit.points import changes_of
 from cyclekit.run import Run
 from cyclekit.terminal import Output, announce, make_folder, progress
 from cyclekit.validation import Validation, mean_error, worst
@@ -56,7 +57,7 @@ def run(options: Namespace) -> int:
 
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, _changes(options.set))
+    spec = chosen.design(options.preset, changes_of(options.set))
     engine = chosen.engine(options.engine)
     work = workloads.load(options.workload)
     # What runs apart from each other is encoded apart, too.
@@ -111,7 +112,7 @@ def explain(options: Namespace) -> int:
 
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, _changes(options.set))
+    spec = chosen.design(options.preset, changes_of(options.set))
     work = workloads.load(options.workload)
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
@@ -227,17 +228,6 @@ def _machines() -> Sequence[machine.Machine]:
     return [machine.load(name) for name in machine.installed()]
 
 
-def _changes(settings: Sequence[str]) -> dict[str, str]:
-    """Return {field: text} of a list of "field=value"."""
-    pairs = {}
-    for setting in settings:
-        field, equals, value = setting.partition("=")
-        if not equals or not field.strip() or not value.strip():
-            raise BadInput(f"--set must look like field=value, got {setting!r}")
-        pairs[field.strip()] = value.strip()
-    return pairs
-
-
 def _layer(layers: Sequence[Workload], name: str | None) -> Workload:
     """Return the layer of that name, with or without its network's before it (None: the first)."""
     if name is None:
@@ -348,4 +338,6 @@ VERBS = {
     "prune": compression.prune,
     "tradeoff": compression.tradeoff,
     "sensitivity": sensitivity.sensitivity,
+    "sweep": sweep_command.sweep,
+    "rows": sweep_command.rows,
 }

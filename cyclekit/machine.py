@@ -44,6 +44,10 @@ class Machine:
     stored(image, spec) -> {part: bytes}: what the image takes in memory, which sums to the whole; "padding" is waste.
     suited(workload, spec) -> Spec: the spec with what the workload's own weights ask for, such as their N:M.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
+    model_version: part of the identity of what a sweep stores; raise it when a rule or the arithmetic changes.
+    encoding_fields: those fields of the Spec that encode looks at; None: all of them.
+    sweep_engine: the engine of a sweep where none is asked for; None: the first.
+    estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
     """
 
     name: str
@@ -68,6 +72,10 @@ class Machine:
     prices: Mapping[str, str] = field(default_factory=dict)
     default_prices: str | None = None
     balance: str = "load balance"
+    model_version: int = 1
+    encoding_fields: tuple[str, ...] | None = None
+    estimate_point: Callable[..., float] | None = None
+    sweep_engine: str | None = None
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None
