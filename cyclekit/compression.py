@@ -62,6 +62,8 @@ def prune(options: Namespace) -> int:
     }
     said = f"{task.provenance}; recipe {Path(options.recipe).name}"
     write_asked(path, saved.to_bytes(made, said), "--out")
+    if task.inputs is None:
+        out.line(task.provenance)  # what reaches a file's layers may be drawn
     _show_layers(out, result)
     out.line(f"wrote {path}")
     out.result(result)

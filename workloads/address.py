@@ -73,10 +73,13 @@ def workload(
     return found[0]
 
 
-def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: int = 0) -> Layers:
-    """Return every layer that FILE or FILE:PATTERN stands for, each as `workload` gives it. Raises BadInput."""
+def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: int = 0, n_inputs: int = 1) -> Layers:
+    """Return every layer that FILE or FILE:PATTERN stands for, each as `workload` gives it. Raises BadInput.
+
+    n_inputs: how many are drawn for a layer without activations, by the seeds from `seed` on.
+    """
     path, pattern = split(address)
-    found = _workloads(path, pattern, read(path), None, act_density, seed)
+    found = _workloads(path, pattern, read(path), None, act_density, seed, n_inputs)
     return Layers(name=path.stem, layers=tuple(found), provenance=found[0].provenance)
 
 
@@ -96,6 +99,7 @@ def _workloads(
     activations: np.ndarray | None,
     act_density: float,
     seed: int,
+    n_inputs: int = 1,
 ) -> list[Workload]:
     if activations is None and saved.holds(arrays):
         try:
@@ -107,11 +111,15 @@ def _workloads(
     if is_own and (pattern == "*" or (pattern == "weights" and "activations" in arrays)):
         return [_complete(path, arrays)]
     given = activations
+    drawn: dict[int, np.ndarray] = {}  # by width: many layers of a file have the same
     found = []
     for layer in _layers(path, pattern, arrays).values():
         said = "activations given"
         if given is None:
-            activations = half_normal(layer.n_in, act_density, seed)
+            if layer.n_in not in drawn:
+                rows = [half_normal(layer.n_in, act_density, seed + i) for i in range(n_inputs)]
+                drawn[layer.n_in] = np.stack(rows)
+            activations = drawn[layer.n_in]
             said = f"activations drawn: half-normal, {100 * act_density:g}% of them not zero, seed {seed}"
         found.append(
             Workload(

@@ -11,7 +11,7 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.lowering import fold, lower, lower_encoder
-from workloads.modules import BatchNorm, Linear, Module
+from workloads.modules import BatchNorm, Linear, Module, Weighted
 from workloads.records import Layer, Layers, Network, Workload
 from workloads.sequential import ReLU, Sequential
 from workloads.transformer import Encoder
@@ -42,9 +42,15 @@ class Modules:
 
     @property
     def before(self) -> dict[str, str]:
-        """{name: the matrix whose outputs reach it, each on its own}."""
-        names = list(self.network.weighted)
-        return dict(zip(names[1:], names))
+        """{name: the matrix whose outputs reach it, each on its own and treated like all others}."""
+        found, last = {}, ""
+        for name, module in fold(self.network).modules.items():
+            if isinstance(module, Weighted):
+                found |= {name: last} if last else {}
+                last = name
+            elif isinstance(module, BatchNorm):  # which folds nowhere, and scales each output in its own way
+                last = ""
+        return found
 
     @property
     def gammas(self) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 from workloads import address, data, lenet, nets
 from workloads.errors import BadInput, did_you_mean
 from workloads.readers import READERS, read
-from workloads.records import Layers
+from workloads.records import Layers, checked_array
 from workloads.sentences import sentences
 from workloads.sequential import Sequential
 from workloads.subjects import subject
@@ -22,6 +22,7 @@ from workloads.wordpiece import tokenise, vocabulary
 SEED = 0  # of training, of splits and of drawn sentences
 N_DIGITS_HELD_OUT = 360
 N_SENTENCES = 192, 128  # to calibrate, to judge by
+N_DRAWN = 256  # for a file's layers: after one input alone, what weighs inputs would drop all that were 0 in it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,10 +73,10 @@ class Task:
                 raise BadInput(f"{str(path)!r} has an unknown array {name!r}{did_you_mean(name, ('inputs', 'labels'))}")
         if "inputs" not in arrays:
             raise BadInput(f"{str(path)!r} has no array 'inputs'")
-        inputs, labels = arrays["inputs"].astype(np.float32), arrays.get("labels")
-        if inputs.shape[1:] != self.inputs.shape[1:] or not len(inputs) or not np.isfinite(inputs).all():
+        inputs, labels = checked_array("inputs", arrays["inputs"], (self.inputs.ndim,)), arrays.get("labels")
+        if inputs.shape[1:] != self.inputs.shape[1:]:
             wanted = ", ".join(map(str, ("batch", *self.inputs.shape[1:])))
-            raise BadInput(f"inputs must be finite f32[{wanted}] for {self.name}, got shape {inputs.shape}")
+            raise BadInput(f"inputs must be f32[{wanted}] for {self.name}, got shape {inputs.shape}")
         return replace(
             self, inputs=inputs, labels=labels, provenance=f"{self.provenance}; calibration {Path(path).name}"
         )
@@ -95,7 +96,7 @@ def load(name: str) -> Task:
         return NAMED[name][0]()
     path, _ = address.split(name)
     if path.suffix.lower() in READERS or path.exists():
-        found = address.workloads(name)
+        found = address.workloads(name, n_inputs=N_DRAWN)
         return Task(name=found.name, network=found, provenance=found.provenance)
     raise BadInput(f"unknown network {name!r}{did_you_mean(name, NAMED)}; or name a file of weights")
 

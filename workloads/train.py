@@ -59,6 +59,7 @@ class Recipe:
             raise BadInput(f"unknown optimiser {self.optimiser!r}{did_you_mean(self.optimiser, OPTIMISERS)}")
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a loss that diverges is refused in one line
 def fit(
     network: Sequential, inputs: np.ndarray, labels: np.ndarray, recipe: Recipe, shared: Iterable[Workload] = ()
 ) -> Sequential:

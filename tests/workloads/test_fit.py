@@ -203,7 +203,6 @@ def test_what_cannot_be_trained_is_named(make, message):
         make()
 
 
-@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
 def test_a_loss_that_is_no_longer_finite_is_named():
     net = Sequential({"ip": Linear(weights=np.ones((2, 2)))})
     recipe = Recipe(n_epochs=9, learning_rate=1e30, l2=1.0, optimiser="sgd")

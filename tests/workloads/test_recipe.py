@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from workloads import Layer, Layers, Network, Workload
+from workloads import BadInput, Layer, Layers, Network, Workload
 from workloads.modules import BatchNorm, Conv2d, Linear
 from workloads.nets import convnet, mlp
 from workloads.prune import compacted
@@ -180,6 +180,13 @@ def test_a_permutation_leaves_the_function_as_it_was(net, calibration):
     assert np.allclose(found.apply().forward(calibration[0]), net.forward(calibration[0]), atol=1e-5)
     assert not np.array_equal(found.apply().matrices["ip2"], net.matrices["ip2"])
     assert max(errors(found, calibration).values()) < 1e-6
+
+
+def test_no_permutation_goes_through_a_normalisation_that_stays(calibration):
+    first, last = (Linear(weights=np.eye(8, dtype=np.float32)) for _ in range(2))
+    net = Sequential({"a": first, "relu": ReLU(), "norm": BatchNorm.identity(8), "b": last})
+    with pytest.raises(BadInput, match="matrix 'b' has no matrix before it"):
+        Recipe.parse('[[step]]\ndo = "permute"\ntargets = ["b"]').fit(net, calibration[0])
 
 
 def test_tuning_lowers_the_loss_and_keeps_zeros(net, calibration):

@@ -77,6 +77,22 @@ def test_an_encoder_is_not_trained_here(task):
         task.calibrated("c.npz")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "complaint"),
+    [
+        (np.ones((2, 7)), r"inputs must be f32\[batch, 784\]"),
+        (np.full((2, 784), np.nan), "inputs must be finite"),
+        (np.array([["a"] * 784]), "inputs must be real numbers"),
+        (np.ones((2, 784), complex), "inputs must be real numbers"),
+        (np.ones((0, 784)), "inputs must not be empty"),
+    ],
+)
+def test_a_calibration_that_does_not_fit(tmp_path, inputs, complaint):
+    np.savez(tmp_path / "inputs.npz", inputs=inputs)
+    with pytest.raises(BadInput, match=complaint):
+        tasks.load("lenet-300-100-dense").calibrated(tmp_path / "inputs.npz")
+
+
 def test_a_file_of_weights_brings_layers_apart(tmp_path):
     np.savez(tmp_path / "w.npz", a=np.ones((2, 4)), b=np.ones((3, 4)), c=np.ones((3, 4)))
     found = tasks.load(f"{tmp_path / 'w.npz'}:[ab]")
@@ -84,6 +100,14 @@ def test_a_file_of_weights_brings_layers_apart(tmp_path):
     assert all(isinstance(layer, Workload) for layer in found.network.layers)
     assert (found.inputs, found.measure, found.quality(found.network)) == (None, None, None)
     assert found.first(3) is found
+
+
+def test_a_file_without_activations_keeps_its_columns_where_inputs_weigh(tmp_path):
+    # One drawn input, 65% of it zeros, would look as if those 65% of the columns never mattered.
+    np.savez(tmp_path / "net.npz", fc=np.random.default_rng(0).normal(size=(8, 16)).astype(np.float32))
+    task = tasks.load(str(tmp_path / "net.npz"))
+    made = Recipe.parse('[[step]]\ndo = "prune"\npattern = "2:4"\ncriterion = "sparsegpt"').fit(task.network)
+    assert made.masks["fc"].mean() == 0.5
 
 
 def test_an_unknown_network_names_what_is_near():
