@@ -171,10 +171,12 @@ def _show_layers(out: Output, result: dict[str, Any]) -> None:
             _or_dash(layer["error"], ".4f"),
             f"{layer['bytes_f32']:,}",
             f"{layer['bytes_f16']:,}",
+            _or_dash(layer["bytes_huffman"], ","),
         ]
         for layer in result["layers"]
     ]
-    heads = ["layer", "out x in", "density", "row imb.", "column imb.", "act. density", "error", "f32 [B]", "f16 [B]"]
+    heads = ["layer", "out x in", "density", "row imb.", "column imb.", "act. density", "error"]
+    heads += ["f32 [B]", "f16 [B]", "Huffman [B]"]
     out.table(f"{result['network']}: its layers", heads, rows)
     out.line()
     for name, whole in result["totals"].items():

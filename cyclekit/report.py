@@ -9,6 +9,7 @@ import numpy as np
 
 from cyclekit.machine import Machine, Progress, quiet, run_through
 from workloads.errors import BadInput
+from workloads.huffman import huffman_bytes
 from workloads.records import Workload
 
 ENGINE = "schedule"  # where a machine has it: the cycles are those of its other engines, and sooner here
@@ -18,7 +19,7 @@ def figures(dense: Workload, made: Workload) -> dict[str, Any]:
     """Return a layer's figures that no machine is needed for; docs/pruning.md defines them.
 
     error: of the outputs before the activation function for the dense layer's own inputs, as a share of their norm;
-    None where that is 0.
+    None where that is 0. bytes_huffman: None without shared codes.
     """
     kept = made.weights != 0
     outputs, wanted = (_outputs(layer, dense.activations) for layer in (made, dense))
@@ -34,6 +35,7 @@ def figures(dense: Workload, made: Workload) -> dict[str, Any]:
         "error": float(np.linalg.norm(outputs - wanted)) / norm if norm else None,
         "bytes_f32": 4 * made.weights.size,
         "bytes_f16": 2 * made.weights.size,
+        "bytes_huffman": None if made.codes is None else huffman_bytes(made),
     }
 
 

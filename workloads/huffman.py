@@ -1,10 +1,13 @@
-"""How many bits a sequence of codes or of gaps takes: index gaps with fillers, entropy and Huffman codes."""
+"""How many bits a sequence of codes or of gaps takes, and a shared layer: index gaps, entropy and Huffman codes."""
 
 import heapq
 
 import numpy as np
 
 from workloads.errors import BadInput
+from workloads.records import Workload
+
+GAP_BITS = 5  # Deep Compression, part 3: of fully connected layers
 
 
 def index_gaps(codes: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,3 +63,15 @@ def coded_bits(symbols: np.ndarray) -> int:
     """Return the bits that the symbols int[...] take in their own Huffman code, the table of the code left out."""
     counts = np.unique(symbols, return_counts=True)[1]
     return int((counts * code_lengths(counts)).sum())
+
+
+def huffman_bytes(layer: Workload) -> int:
+    """Return the size of a shared layer in bytes: codes and gaps, Huffman-coded apart, codebook and bias as f32.
+
+    Gaps are those of `index_gaps` with 5 bits; the tables of the two codes are left out. Raises BadInput for a layer
+    without codes. Source: Deep Compression, Han et al. 2016, part 4.
+    """
+    if layer.codes is None:
+        raise BadInput(f"layer {layer.name!r} must be shared to be Huffman-coded, got no codes")
+    n_bits = sum(map(coded_bits, index_gaps(layer.codes, GAP_BITS)))
+    return -(-n_bits // 8) + layer.codebook.nbytes + (0 if layer.bias is None else layer.bias.nbytes)

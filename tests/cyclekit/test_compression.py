@@ -96,7 +96,16 @@ def test_the_report_tells_every_layer_on_every_machine(pruned):
     assert [layer["density"] for layer in result["layers"]] == [0.25] * 3
     assert result["totals"]["eie"]["cycles"] == sum(row["machines"]["eie"]["cycles"] for row in result["layers"])
     assert (result["measure"], len(result["steps"])) == ("accuracy", 9)
-    for told in ("row imb.", "act. density", "eie, 3 inputs", "tensorcore, 3 inputs", "over dense", "accuracy: 0."):
+    assert all(64 < layer["bytes_huffman"] < layer["bytes_f32"] for layer in result["layers"])  # 64: the codebook
+    for told in (
+        "row imb.",
+        "act. density",
+        "Huffman [B]",
+        "eie, 3 inputs",
+        "tensorcore, 3 inputs",
+        "over dense",
+        "accuracy: 0.",
+    ):
         assert told in ended.out
     assert f"wrote {path}" in ended.out
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from workloads.errors import BadInput
-from workloads.huffman import code_lengths, coded_bits, entropy, index_gaps
+from workloads.huffman import code_lengths, coded_bits, entropy, huffman_bytes, index_gaps
+from workloads.records import Workload
 
 SYMBOLS = hnp.arrays(np.uint8, st.integers(1, 200), elements=st.integers(0, 15))
 
@@ -86,7 +88,23 @@ def test_gaps_lead_back_to_the_codes(codes, bits):
     assert np.count_nonzero(stored) == np.count_nonzero(codes)
 
 
+@pytest.mark.parametrize(
+    ("n_zeros", "n_bits"),
+    [
+        (31, 8 + 8),  # 5 bits say 31: codes 8 times 1, gaps 8 times 31
+        (40, 16 + 16),  # a filler before each: codes 0 and 1, gaps 31 and 8, a bit for each of 16
+    ],
+)
+def test_the_bytes_of_a_layer_by_hand(n_zeros, n_bits):
+    book, codes = np.array([0, 3], np.float32), np.tile(np.append(np.zeros(n_zeros, np.uint8), np.uint8(1)), (8, 1))
+    layer = Workload(name="w", weights=book[codes], codes=codes, codebook=book, activations=np.ones(n_zeros + 1))
+    assert huffman_bytes(layer) == n_bits / 8 + 4 * 2
+    assert huffman_bytes(replace(layer, bias=[3] * 8)) == n_bits / 8 + 4 * 2 + 4 * 8
+
+
 def test_what_cannot_be_asked_is_named():
+    with pytest.raises(BadInput, match="layer 'w' must be shared to be Huffman-coded, got no codes"):
+        huffman_bytes(Workload(name="w", weights=[[1]], activations=[1]))
     with pytest.raises(BadInput, match="bits must be 1 to 32, got 0"):
         index_gaps(np.ones(3, int), 0)
     with pytest.raises(BadInput, match=r"counts must be int\[n\], none negative, got int64\[2\]"):
