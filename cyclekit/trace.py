@@ -16,8 +16,9 @@ import numpy as np
 from workloads.errors import BadInput
 
 MOST_SPANS = 2_000_000  # about 150 MB of JSON
-COLUMNS = 100  # cycles in a line of the diagram
-RULER = 10  # cycles between two numbers above it
+COLUMNS = 100  # in a line of the diagram
+LONGEST = 10 * COLUMNS  # cycles that the diagram shows one by one
+RULER = 20  # columns between two numbers above it
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -166,27 +167,34 @@ def vcd(trace: Trace) -> bytes:
 def diagram(trace: Trace) -> list[str]:
     """Return the lines of a pipeline diagram: a row a unit, a column a cycle, a letter a state, and what they mean.
 
-    A column shows what the unit did in the middle of the cycle. Cycles count from 1.
+    Cycles count from 1. Of more than LONGEST cycles a column stands for several, by what the unit did longest in them.
     """
     ticks = trace.ticks_per_cycle
+    n_cycles = -(-(trace.end - trace.begin) // ticks)
+    width = 1 if n_cycles <= LONGEST else -(-n_cycles // COLUMNS)
+    borders = np.append(np.arange(trace.begin, trace.end, width * ticks), trace.end)
     letter = letters(dict.fromkeys(name for track in trace.tracks for name in _names(track.states)))
-    cycles = np.arange(trace.begin // ticks, -(-trace.end // ticks))
-    rows = []
-    for track in trace.tracks:
-        at = np.searchsorted(track.edges, cycles * ticks + ticks // 2, "right") - 1
-        names = _names(track.states)
-        rows.append([names[state] for state in track.state[at].tolist()])
+    rows = [[_names(track.states)[state] for state in _longest(track, borders)] for track in trace.tracks]
     margin = max(len(track.name) for track in trace.tracks) + 2
-    lines = []
-    for first in range(0, len(cycles), COLUMNS):
-        numbers = (str(cycle + 1).ljust(RULER) for cycle in cycles[first : first + COLUMNS : RULER])
-        lines.append((" " * margin + "".join(numbers)).rstrip())
+    lines = [] if width == 1 else [f"a column is {width:,} cycles, by what the unit did longest in them"]
+    for first in range(0, len(borders) - 1, COLUMNS):
+        begins = borders[first : min(first + COLUMNS, len(borders) - 1) : RULER]
+        lines.append((" " * margin + "".join(str(begin // ticks + 1).ljust(RULER) for begin in begins)).rstrip())
         for track, row in zip(trace.tracks, rows, strict=True):
             lines.append(track.name.ljust(margin) + "".join(letter[name] for name in row[first : first + COLUMNS]))
         lines.append("")
     shown = {name for row in rows for name in row}
-    legend = "  ".join(f"{sign}\N{NO-BREAK SPACE}{name}" for name, sign in letter.items() if name in shown)
-    return lines + [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(legend, COLUMNS)]
+    legend = [f"{sign}\N{NO-BREAK SPACE}{name}" for name, sign in letter.items() if name in shown]  # kept in one line
+    return lines + [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap("  ".join(legend), COLUMNS)]
+
+
+def _longest(track: Track, borders: np.ndarray) -> list[int]:
+    """Return the state that took longest between each two borders, of equals the lower."""
+    edges = np.union1d(track.edges, borders)
+    state = track.state[np.searchsorted(track.edges, edges[:-1], "right") - 1]
+    spent = np.zeros((len(borders) - 1, len(track.states)), np.int64)
+    np.add.at(spent, (np.searchsorted(borders, edges[:-1], "right") - 1, state), np.diff(edges))
+    return spent.argmax(axis=1).tolist()
 
 
 def letters(names: Iterable[str]) -> dict[str, str]:

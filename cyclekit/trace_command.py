@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from cyclekit.run import Run
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads.errors import BadInput
 
-LONGEST_DIAGRAM = 10 * formats.COLUMNS  # cycles; of a longer window the beginning is shown
 ROWS = 16  # units of a kind in the diagram, where --units does not say
 
 
@@ -31,15 +31,19 @@ def trace(options: Namespace) -> int:
     files = {option: Path(name) for option, name in files.items() if name is not None}
     for option, path in files.items():
         check_writable(path, option)
+    if len({path.resolve() for path in files.values()}) < len(files):
+        raise BadInput(f"--chrome and --vcd must name two files, got {options.vcd!r} for both")
     if "--vcd" in files:
         formats.check_vcd()
     run, image = _run(chosen, workloads.load(options.workload), spec, engine, options.layer, options.input)
+    if not run.cycles:
+        raise BadInput(f"{run.workload} takes no cycle: there is nothing to trace")
     first, last = window or (1, run.cycles)
     if last > run.cycles:
         raise BadInput(f"--window must end by cycle {run.cycles}, the run's last, got {options.window!r}")
     ticks = chosen.ticks_per_cycle
 
-    def spans(last: int, n_units: int | None) -> formats.Trace:
+    def spans(n_units: int | None) -> formats.Trace:
         begin, end = (first - 1) * ticks, last * ticks
         return formats.Trace(
             title=f"{chosen.name}, engine {engine}: {run.workload}, input {run.input}",
@@ -50,17 +54,14 @@ def trace(options: Namespace) -> int:
             tracks=formats.limited(chosen.spans(run, image, spec, begin=begin, end=end, n_units=n_units)),
         )
 
-    whole = last - first < LONGEST_DIAGRAM
-    shown = spans(last if whole else first + formats.COLUMNS - 1, options.units or ROWS)
+    shown = spans(options.units or ROWS)
     out.line(f"{shown.title}: {run.cycles:,} cycles, {run.time_us:,.3f} us")
     for line in formats.diagram(shown):
         out.line(line)
-    if not whole:
-        out.line(f"  the first {formats.COLUMNS} cycles from {first:,} on: --window A:B shows others")
     if options.units is None and max(sum(spent.values()) for spent in run.states.values()) > ROWS * run.cycles:
         out.line(f"  the first {ROWS} units of a kind: --units N shows others")
     if files:
-        found = spans(last, options.units)
+        found = spans(options.units)
         write = {"--chrome": formats.chrome, "--vcd": formats.vcd}
         contents = {option: write[option](found) for option in files}  # all of them, before the first is written
         for option, content in contents.items():
@@ -73,10 +74,10 @@ def trace(options: Namespace) -> int:
 
 
 def _window(text: str) -> tuple[int, int]:
-    first, colon, last = (part.strip() for part in text.partition(":"))
-    if not (colon and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+    found = re.fullmatch(r"\s*(\d{1,18})\s*:\s*(\d{1,18})\s*", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise BadInput(f"--window must be A:B, the first and the last cycle, from 1 on, got {text!r}")
-    return int(first), int(last)
+    return int(found[1]), int(found[2])
 
 
 def _run(chosen: machine.Machine, work: Any, spec: Any, engine: str, layer: str | None, index: int) -> tuple[Run, Any]:
