@@ -53,9 +53,9 @@ def spans(timeline: CardTimeline, plan: Plan, *, begin: int, end: int, n_units: 
     for sm in range(min(n_units or plan.n_sms, plan.n_sms)):
         tiles = np.flatnonzero(timeline.sm == sm)  # in the order in which they were dealt
         started = timeline.started[tiles]
-        # Of a tile: dealt, then each k-step's start and end, and finished; empty spans are left out by Track.
+        # Of a tile: dealt, then the start and the end of each k-step; it is finished when the next one is dealt.
         dealt = timeline.begun[tiles] - TICKS
-        steps = np.stack([started, started + plan.step], axis=2).reshape(len(tiles), -1)
+        steps = np.stack([started, started + plan.step], axis=2).reshape(len(tiles), 2 * plan.n_steps)
         edges = np.concatenate([dealt[:, None], steps], axis=1)
         state = np.full(edges.shape, SmPhase.K_STEP)
         late = (timeline.source[tiles] & LATE).any(axis=2)
