@@ -15,7 +15,7 @@ import numpy as np
 
 from workloads.errors import BadInput
 
-MOST_SPANS = 2_000_000  # about 150 MB of JSON
+MOST_SPANS = 2_000_000  # about 200 MB of JSON
 COLUMNS = 100  # in a line of the diagram
 LONGEST = 10 * COLUMNS  # cycles that the diagram shows one by one
 RULER = 20  # columns between two numbers above it
@@ -129,7 +129,7 @@ def check_vcd() -> None:
 def vcd(trace: Trace) -> bytes:
     """Return the trace as a value change dump: a clock, and a string variable a unit; times in femtoseconds.
 
-    Strings are GTKWave's extension of the format, which Surfer reads too. Raises BadInput for too many cycles.
+    Strings are GTKWave's extension of the format. Raises BadInput for too many cycles.
     """
     from vcd import VCDWriter
 
