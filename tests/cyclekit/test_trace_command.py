@@ -3,11 +3,12 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 
 import eie_sim
 from cyclekit import trace as formats
-from workloads import Network, load
+from workloads import Layers, Network, Workload, load
 from workloads.records import with_activations
 
 LENET = ("trace", "eie", "lenet-300-100", "--set", "n_pes=8", "--engine", "schedule")
@@ -59,6 +60,22 @@ def test_a_layer_inside_a_network_is_fed_by_those_before_it(zeroskip, tmp_path):
     weights = sum(event["dur"] for event in events(file) if event["name"] == "weight")
     assert weights == runs[1].states["pe"]["weight"]
     assert found["files"] == {"chrome": str(file)}
+
+
+def test_of_layers_that_run_apart_only_the_one_asked_for_runs(zeroskip, monkeypatch):
+    apart = Layers(
+        name="two",
+        layers=tuple(
+            Workload(name=f"two/{name}", weights=np.ones((n, 2), np.float32), activations=np.ones((3, 2), np.float32))
+            for name, n in (("a", 8), ("b", 16))
+        ),
+    )
+    monkeypatch.setattr("workloads.load", lambda name: apart)
+    words = ("trace", "eie", "two", "--set", "n_pes=1", "--json", "-")
+    # two columns of n entries, the first popped in cycle 2, and 6 cycles to drain
+    assert [as_json(zeroskip(*words, "--layer", name))["cycles"] for name in ("a", "two/b")] == [2 + 16 + 6, 2 + 32 + 6]
+    found = as_json(zeroskip(*words, "--input", "2"))
+    assert (found["workload"], found["input"]) == ("two/a", 2)
 
 
 def test_a_window_and_a_few_units(zeroskip, tmp_path):
