@@ -22,6 +22,7 @@ EPILOG = """examples:
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
   zeroskip prune lenet-300-100-dense --recipe recipe.toml --out pruned.npz
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
+  zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --vary queue_depth=2:256:x2 --into results.db
   zeroskip validate eie --out figures
 """
 WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
@@ -117,6 +118,7 @@ def parser() -> Parser:
     data = verbs.add_parser("data", parents=[common], help="fetch a real input, verified: 'zeroskip list data'")
     data.add_argument("name", metavar="NAME")
     data.add_argument("--out", metavar="DIR", help="the folder to keep it in (default: the user's cache)")
+    _add_sweep(verbs, common)
 
     validate = verbs.add_parser("validate", parents=[common], help="hold a machine against published figures")
     validate.add_argument("machine", metavar="MACHINE")
@@ -130,6 +132,33 @@ def parser() -> Parser:
     return top
 
 
+def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
+    sweep = verbs.add_parser("sweep", parents=[common], help="compute a design space into a store, once and for all")
+    sweep.add_argument("machine", metavar="MACHINE|FILE.toml", help="a machine, or a file that says all of this")
+    sweep.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=WORKLOAD)
+    sweep.add_argument(
+        "--vary",
+        metavar="FIELD=VALUES",
+        action="append",
+        default=[],
+        help="values as 1,2,5 or 1,2,4,...,256 or 2:256:x2 or 8:64:+8; the field named last changes fastest",
+    )
+    sweep.add_argument("--preset", metavar="P", help="the design to start from (default: the machine's first)")
+    sweep.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of all points")
+    sweep.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
+    sweep.add_argument("--inputs", metavar="N", type=_at_least(1), help="run only the first N inputs of a batch")
+    sweep.add_argument("--workers", metavar="N", type=_at_least(1), help="processes (default: one a core)")
+    sweep.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of this scheduler, as tcp://host:port")
+    sweep.add_argument(
+        "--into", metavar="STORE", help="the SQLite file for the rows; what it has is not computed again"
+    )
+    sweep.add_argument("--export", metavar="FILE", help="then write all rows to a .csv or .parquet file")
+
+    rows = verbs.add_parser("rows", parents=[common], help="say what a store holds, write it out")
+    rows.add_argument("store", metavar="STORE")
+    rows.add_argument("--export", metavar="FILE", help="write all rows to a .csv or .parquet file")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 where a check failed, 2 for bad input, 130 when interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -138,6 +167,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
         options = parser().parse_args(argv)
+        if options.verb == "sweep":  # before NumPy comes: processes that share cores must not each start BLAS threads
+            for library in ("OPENBLAS", "MKL", "OMP"):
+                os.environ.setdefault(f"{library}_NUM_THREADS", "1")
         from cyclekit import commands
 
         return commands.VERBS[options.verb](options)

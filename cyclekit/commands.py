@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cyclekit import compression, machine, sensitivity, trace_command
+from cyclekit import compression, machine, sensitivity, sweep_command, trace_command
 from cyclekit.energy import Energy
+from cyclekit.points import changes_of
 from cyclekit.run import Run
 from cyclekit.terminal import Output, announce, make_folder, progress
 from cyclekit.validation import Validation, mean_error, worst
@@ -55,7 +56,7 @@ def run(options: Namespace) -> int:
 
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, machine.changes(options.set))
+    spec = chosen.design(options.preset, changes_of(options.set))
     engine = chosen.engine(options.engine)
     work = workloads.load(options.workload)
     # What runs apart from each other is encoded apart, too.
@@ -110,7 +111,7 @@ def explain(options: Namespace) -> int:
 
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, machine.changes(options.set))
+    spec = chosen.design(options.preset, changes_of(options.set))
     work = workloads.load(options.workload)
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
@@ -323,4 +324,6 @@ VERBS = {
     "tradeoff": compression.tradeoff,
     "sensitivity": sensitivity.sensitivity,
     "trace": trace_command.trace,
+    "sweep": sweep_command.sweep,
+    "rows": sweep_command.rows,
 }

@@ -47,6 +47,10 @@ class Machine:
     spans(run, image, spec, *, begin, end, n_units) -> Tracks, one after the other: what each unit, or the first n_units
     of each kind, did in the ticks [begin, end) of a run; ticks_per_cycle of them are a cycle. None: no traces.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
+    model_version: part of the identity of what a sweep stores; raise it when a rule or the arithmetic changes.
+    encoding_fields: those fields of the Spec that encode looks at; None: all of them.
+    sweep_engine: the engine of a sweep where none is asked for; None: the first.
+    estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
     """
 
     name: str
@@ -73,6 +77,10 @@ class Machine:
     balance: str = "load balance"
     spans: Callable[..., Iterable[Track]] | None = None
     ticks_per_cycle: int = 1
+    model_version: int = 1
+    encoding_fields: tuple[str, ...] | None = None
+    estimate_point: Callable[..., float] | None = None
+    sweep_engine: str | None = None
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None
@@ -164,17 +172,6 @@ def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> 
         return [work], work.activations
     network = with_activations(work.first(n_inputs))
     return [replace(layer, name=f"{work.name}/{layer.name}") for layer in network.layers], network.inputs
-
-
-def changes(settings: Sequence[str]) -> dict[str, str]:
-    """Return {field: text} of a list of "field=value"."""
-    pairs = {}
-    for setting in settings:
-        field, equals, value = setting.partition("=")
-        if not equals or not field.strip() or not value.strip():
-            raise BadInput(f"--set must look like field=value, got {setting!r}")
-        pairs[field.strip()] = value.strip()
-    return pairs
 
 
 def layer_of(layers: Sequence[Any], name: str | None) -> Any:

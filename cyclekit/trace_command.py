@@ -9,6 +9,7 @@ from typing import Any
 
 from cyclekit import machine
 from cyclekit import trace as formats
+from cyclekit.points import changes_of
 from cyclekit.run import Run
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads.errors import BadInput
@@ -22,7 +23,7 @@ def trace(options: Namespace) -> int:
 
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, machine.changes(options.set))
+    spec = chosen.design(options.preset, changes_of(options.set))
     engine = chosen.engine(options.engine)
     if chosen.spans is None:
         raise BadInput(f"{chosen.name} has no traces: its Machine says nothing of spans")

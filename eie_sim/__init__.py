@@ -2,12 +2,12 @@
 
 from cyclekit.machine import Machine
 from eie_sim.account import spans
-from eie_sim.capacity import stored
+from eie_sim.capacity import CAPACITY_FIELDS, stored
 from eie_sim.explain import explain
 from eie_sim.image import decode
 from eie_sim.prices import NOTES, energy
 from eie_sim.published import validate
-from eie_sim.simulate import ENGINES, NAME, encode, estimate, simulate
+from eie_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, estimate_point, simulate
 from eie_sim.spec import PRESET_NOTES, PRESETS, Spec
 
 __all__ = ["MACHINE", "PRESETS", "Spec", "decode", "encode", "energy", "explain", "simulate", "validate"]
@@ -47,4 +47,8 @@ MACHINE = Machine(
     suited=lambda workload, spec: spec,
     # Measured on two shared cores, rounded up.
     costs={"validate": (20, 1.0e9), "demo": (60, 1.2e9), "demo --short": (8, 0.3e9)},
+    model_version=MODEL_VERSION,
+    encoding_fields=("n_pes", *CAPACITY_FIELDS),
+    estimate_point=estimate_point,
+    sweep_engine="schedule",
 )

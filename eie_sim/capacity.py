@@ -12,6 +12,18 @@ from eie_sim.image import Image
 from eie_sim.spec import ENTRY_BITS, MAX_PES, VALUE_BITS, Spec
 from workloads.errors import BadInput
 
+# All that `needs` and `check` look at beside n_pes.
+CAPACITY_FIELDS = (
+    "spmat_bytes",
+    "pointer_bytes",
+    "pointer_bits",
+    "act_sram_bytes",
+    "register_file_entries",
+    "capacity",
+    "batches",
+    "refills",
+)
+
 
 @dataclass(frozen=True)
 class Need:

@@ -8,8 +8,9 @@ trailing zeros cost nothing. Columns lie back to back. A bias is one more column
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Image:
     PE's entries begin. pointers: i32[C+1, P], where a column begins among its PE's entries (the logical address; a
     pointer's width is a matter of capacity). paddings: u16[C, P], padding entries of a column. codebook: f32[16].
     weights_stay, pointers_stay: whether they stay in the SRAMs, beside the network's other layers, from run to run.
-    notes: what the user should know.
+    notes: what the user should know. kept: what simulate found last, which a design that differs little need not again.
     """
 
     workload: Workload
@@ -47,6 +48,10 @@ class Image:
     notes: tuple[str, ...] = ()
     weights_stay: bool = True
     pointers_stay: bool = True
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"kept": {}}
 
     @property
     def n_columns(self) -> int:

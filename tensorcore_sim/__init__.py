@@ -2,12 +2,12 @@
 
 from cyclekit.machine import Machine
 from tensorcore_sim.arithmetic import fused_dot_add, gemm
-from tensorcore_sim.encode import stored, suited
+from tensorcore_sim.encode import STORED_FIELDS, stored, suited
 from tensorcore_sim.image import Compressed, compress, decompress
 from tensorcore_sim.microbenchmark import Throughput, latency, throughput
 from tensorcore_sim.prices import NOTES, dense_over_sparse, energy
 from tensorcore_sim.published import validate
-from tensorcore_sim.simulate import ENGINES, NAME, encode, estimate, simulate, spans, time_gemm
+from tensorcore_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, simulate, spans, time_gemm
 from tensorcore_sim.spec import PRESET_NOTES, PRESETS, TICKS, Spec
 from tensorcore_sim.tiling import Problem
 
@@ -76,4 +76,6 @@ MACHINE = Machine(
     batched=True,
     needs_values=False,
     balance="utilisation of the peak",
+    model_version=MODEL_VERSION,
+    encoding_fields=STORED_FIELDS,
 )

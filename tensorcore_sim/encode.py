@@ -18,6 +18,7 @@ from workloads.errors import BadInput
 from workloads.records import Layer, Network, Shape, Workload
 
 INT4_MAX = 7
+STORED_FIELDS = ("in_dtype", "sparsity", "int4_weights", "scale_group")  # of the Spec: all that encode looks at
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,7 +53,7 @@ def encode(work: Workload | Shape | Network | Sequence[Workload | Shape], spec: 
 
 def stored_fields(spec: Spec) -> dict[str, object]:
     """Return what of a Spec the weights in memory depend on."""
-    return {name: getattr(spec, name) for name in ("in_dtype", "sparsity", "int4_weights", "scale_group")}
+    return {name: getattr(spec, name) for name in STORED_FIELDS}
 
 
 def stored(image: Image, spec: Spec) -> dict[str, float]:

@@ -1,0 +1,114 @@
+"""A store's rows as a table, CSV or Parquet: one line a run, each field of spec, actions, states and so on a column."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cyclekit.store import Row, Store
+from workloads.errors import BadInput
+
+N_AT_ONCE = 10_000  # rows in memory, and in a row group of a Parquet file
+TYPES = {"integer": "int64", "real": "float64", "true": "bool", "false": "bool"}  # of JSON; anything else is text
+PLAIN = {"part": "int64", "input": "int64", "cycles": "int64", "time_us": "float64", "load_balance": "float64"}
+SPREAD = ("spec", "actions", "measures", "check")  # {name: value}; states has one level more, notes stay JSON
+
+
+def export(store: Store, path: str | Path) -> int:
+    """Write all rows to a .csv or .parquet file, whole or not at all; return how many. Raises BadInput."""
+    path = Path(path)
+    write = {".csv": _write_csv, ".parquet": _write_parquet}.get(path.suffix.lower())
+    if write is None:
+        raise BadInput(f"an export must be a .csv or .parquet file, got {str(path)!r}")
+    if path.is_dir() or not path.parent.is_dir():
+        raise BadInput(f"an export must be a file in an existing folder, got {str(path)!r}")
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".zeroskip-")
+        os.close(handle)
+        n_rows = write(store, Path(temporary))
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise BadInput(f"{str(path)!r} could not be written: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+    return n_rows
+
+
+def columns(store: Store) -> dict[str, str]:
+    """Return {column: type} of the table that a store's rows make; "states.pe.weight" is the cycles in that state."""
+    found: dict[str, str] = {}
+    for name in Row._fields:
+        if name in SPREAD:
+            for key, kind in store.kinds(name):
+                if key is not None:
+                    found[f"{name}.{key}"] = _wider(found.get(f"{name}.{key}"), TYPES.get(kind, "string"))
+        elif name == "states":
+            found |= {f"states.{kind}.{state}": "int64" for kind, state in store.states()}
+        else:
+            found[name] = PLAIN.get(name, "string")
+    return found
+
+
+def table(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield the rows with the columns' names; what a row lacks is missing."""
+    for row in store.rows():
+        flat: dict[str, Any] = {}
+        for name, value in row._asdict().items():
+            if name in SPREAD:
+                flat |= {f"{name}.{key}": inner for key, inner in (json.loads(value or "null") or {}).items()}
+            elif name == "states":
+                for kind, spent in json.loads(value or "{}").items():
+                    flat |= {f"states.{kind}.{state}": n for state, n in spent.items()}
+            else:
+                flat[name] = value
+        yield flat
+
+
+def _wider(known: str | None, found: str) -> str:
+    if known in (None, found):
+        return found
+    return "float64" if {known, found} == {"int64", "float64"} else "string"
+
+
+def _write_csv(store: Store, path: Path) -> int:
+    n_rows = 0
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(columns(store)), restval="", lineterminator="\n")
+        writer.writeheader()
+        for n_rows, row in enumerate(table(store), 1):  # noqa: B007 (the count is wanted)
+            writer.writerow(row)
+    return n_rows
+
+
+def _write_parquet(store: Store, path: Path) -> int:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise BadInput("a .parquet file needs pyarrow: pip install 'zeroskip[parquet]', or name a .csv file") from None
+    made = {"int64": pyarrow.int64(), "float64": pyarrow.float64(), "bool": pyarrow.bool_(), "string": pyarrow.string()}
+    types = columns(store)
+    schema = pyarrow.schema([(name, made[kind]) for name, kind in types.items()])
+    n_rows, held = 0, {name: [] for name in types}
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        for n_rows, row in enumerate(table(store), 1):
+            for name, kind in types.items():
+                value = row.get(name)
+                held[name].append(str(value) if kind == "string" and value is not None else value)
+            if n_rows % N_AT_ONCE == 0:
+                writer.write_table(pyarrow.table(held, schema))
+                held = {name: [] for name in types}
+        writer.write_table(pyarrow.table(held, schema))
+    return n_rows

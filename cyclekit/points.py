@@ -1,0 +1,204 @@
+"""The points of a sweep: which values which fields take, every value checked before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from cyclekit.spec import Spec
+from workloads.errors import BadInput, did_you_mean
+
+MOST_VALUES = 1_000_000  # of one field: beyond, a slip of the pen is likelier than a wish
+FILE_KEYS = ("machine", "workloads", "vary", "preset", "set", "engine", "inputs", "workers", "into", "export", "dask")
+
+
+@dataclass(frozen=True)
+class Points:
+    """All combinations of some fields' values on one design; the field named last changes fastest.
+
+    Combinations that a Spec's own rules forbid are points too: infeasible ones.
+    """
+
+    base: Spec
+    values: Mapping[str, tuple[Any, ...]]
+
+    def __len__(self) -> int:
+        n = 1
+        for values in self.values.values():
+            n *= len(values)
+        return n
+
+    def groups(self, fields: Sequence[str]) -> Iterator[tuple[dict[str, Any], Points]]:
+        """Yield the combinations of these fields' values, each with the points that have them."""
+        fixed = {name: values for name, values in self.values.items() if name in fields}
+        free = {name: values for name, values in self.values.items() if name not in fields}
+        for combination in itertools.product(*fixed.values()):
+            changes = dict(zip(fixed, combination, strict=True))
+            yield changes, Points(self.base, {name: (value,) for name, value in changes.items()} | free)
+
+    def changes(self) -> Iterator[dict[str, Any]]:
+        """Yield what each point changes of the base."""
+        for combination in itertools.product(*self.values.values()):
+            yield dict(zip(self.values, combination, strict=True))
+
+
+def points(base: Spec, vary: Mapping[str, Any]) -> Points:
+    """Return the points of a sweep.
+
+    vary: {field: values}, the values a sequence, or a text: "1,2,5", "1,2,4,...,256", "2:256:x2", "8:64:+8" or "1:8".
+    Raises BadInput for an unknown field, a value that its field cannot take, and an empty or reversed range.
+    """
+    declared = {entry.name: entry for entry in dataclasses.fields(base)}
+    values = {}
+    for name, wanted in vary.items():
+        if name not in declared:
+            raise BadInput(f"unknown field {name!r}{did_you_mean(name, declared)}")
+        if isinstance(wanted, str):
+            takes_words = "options" in declared[name].metadata
+            wanted = _words(wanted) if takes_words else _expand(name, wanted)
+        wanted = tuple(wanted) if isinstance(wanted, Iterable) else (wanted,)
+        if not wanted:
+            raise BadInput(f"{name} must have at least one value, got none")
+        values[name] = tuple(dict.fromkeys(_checked(base, name, value) for value in wanted))
+    return Points(base, values)
+
+
+def changes_of(settings: Sequence[str]) -> dict[str, str]:
+    """Return {field: text} of a list of "field=value"."""
+    pairs = {}
+    for setting in settings:
+        field, equals, value = setting.partition("=")
+        if not equals or not field.strip() or not value.strip():
+            raise BadInput(f"--set must look like field=value, got {setting!r}")
+        pairs[field.strip()] = value.strip()
+    return pairs
+
+
+def vary_of(texts: Sequence[str]) -> dict[str, str]:
+    """Return {field: values} of a list of "field=values", as from a command line."""
+    vary: dict[str, str] = {}
+    for text in texts:
+        name, equals, values = (part.strip() for part in text.partition("="))
+        if not (name and equals and values):
+            raise BadInput(f"--vary must look like field=values, got {text!r}")
+        if name in vary:
+            raise BadInput(f"{name} is varied twice: once as {vary[name]!r}, once as {values!r}")
+        vary[name] = values
+    return vary
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """Return what a sweep's TOML file asks for; raises BadInput on what is no TOML, and on an unknown key."""
+    try:
+        with open(path, "rb") as stream:
+            asked = tomllib.load(stream)
+    except OSError as error:
+        raise BadInput(f"sweep file {str(path)!r} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"sweep file {str(path)!r} is no TOML: {error}") from error
+    for key, value in asked.items():
+        if key not in FILE_KEYS:
+            raise BadInput(f"sweep file {str(path)!r} has an unknown key {key!r}{did_you_mean(key, FILE_KEYS)}")
+        kind, want = {
+            "workloads": (list, "a list"),
+            "vary": (dict, "a table"),
+            "set": (dict, "a table"),
+            "inputs": (int, "a whole number"),
+            "workers": (int, "a whole number"),
+        }.get(key, (str, "a text"))
+        if not isinstance(value, kind):
+            raise BadInput(f"{key} must be {want} in sweep file {str(path)!r}, got {value!r}")
+    return asked
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
+
+
+def _checked(base: Spec, name: str, value: Any) -> Any:
+    """Return a value as the field holds it; a rule that binds several fields is not this one value's fault."""
+    try:
+        return getattr(base.replace(**{name: value}), name)
+    except BadInput:
+        alone = type(base)().replace  # the defaults break no rule
+        return getattr(alone(**{name: value}), name)
+
+
+def _expand(name: str, text: str) -> Sequence[str]:
+    """Return the values that a text stands for, still as texts."""
+    found: list[str] = []
+    words = _words(text)
+    for place, word in enumerate(words):
+        if word in ("...", "…"):
+            if place < 2 or place != len(words) - 2:
+                raise BadInput(f"... must stand behind two values or more and before the last of {name}, got {text!r}")
+            found += _continued(name, text, [_number(name, known) for known in words[:place]], words[-1])
+            break
+        found += _range(name, word) if ":" in word else [word]
+    return found
+
+
+def _continued(name: str, text: str, known: Sequence[Decimal], last: str) -> list[str]:
+    """Return what "1,2,4,...,256" leaves out, with its end: equal steps, or else equal factors."""
+    end, step = _number(name, last), known[1] - known[0]
+    pairs = list(itertools.pairwise(known))
+    if all(b - a == step for a, b in pairs):
+        values = _steps(name, text, known[-1], end, step) if step > 0 else []
+    elif known[0] > 0 and all(b * known[0] == a * known[1] for a, b in pairs) and known[1] > known[0]:
+        values = _factors(name, text, known[-1], end, known[1] / known[0])
+    else:
+        values = []
+    if not values or values[-1] != end:
+        raise BadInput(f"{name} must go on in equal steps or factors upwards to {last}, got {text!r}")
+    return [format(value.normalize(), "f") for value in values[1:]]
+
+
+def _range(name: str, text: str) -> list[str]:
+    """Return the values of "a:b", "a:b:step", "a:b:+step" or "a:b:xfactor"; b is included where it is met."""
+    parts = text.split(":")
+    if len(parts) not in (2, 3):
+        raise BadInput(f"a range of {name} must look like 2:256:x2, 8:64:+8 or 1:8, got {text!r}")
+    start, end, by = (*parts, "+1")[:3]
+    first, last, multiplies = _number(name, start), _number(name, end), by.startswith("x")
+    if first > last:
+        raise BadInput(f"range {text!r} of {name} is empty: it begins above its end")
+    step = _number(name, by.removeprefix("x").removeprefix("+"))
+    if multiplies and (step <= 1 or first <= 0):
+        raise BadInput(f"range {text!r} of {name} must begin above 0 and multiply by more than 1")
+    if not multiplies and step <= 0:
+        raise BadInput(f"the step of range {text!r} of {name} must be above 0, got {step}")
+    values = _factors(name, text, first, last, step) if multiplies else _steps(name, text, first, last, step)
+    return [format(value.normalize(), "f") for value in values]
+
+
+def _steps(name: str, text: str, first: Decimal, last: Decimal, step: Decimal) -> list[Decimal]:
+    if (last - first) / step >= MOST_VALUES:
+        raise BadInput(f"{text!r} gives {name} more than {MOST_VALUES:,} values")
+    return [first + i * step for i in range(int((last - first) / step) + 1)]
+
+
+def _factors(name: str, text: str, first: Decimal, last: Decimal, factor: Decimal) -> list[Decimal]:
+    values = []
+    while first <= last:
+        values.append(first)
+        first *= factor
+        if len(values) > MOST_VALUES:
+            raise BadInput(f"{text!r} gives {name} more than {MOST_VALUES:,} values")
+    return values
+
+
+def _number(name: str, text: str) -> Decimal:
+    """Return a number without rounding: ten steps of 0.1 are 1."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("nan")
+    if not number.is_finite():
+        raise BadInput(f"{name} must be a number in a range, got {text!r}")
+    return number

@@ -1,0 +1,236 @@
+"""The store of a sweep: one SQLite file of rows, each there once, whoever writes and whenever they are killed.
+
+A task's rows are written in one transaction, so a task is stored wholly or not at all. The file is in WAL mode: readers
+do not wait, writers wait for each other. WAL needs a local disk, not a network's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from cyclekit.run import Run
+from workloads.errors import BadInput
+
+APPLICATION_ID = 0x7A736B70  # "zskp": SQLite keeps it in the file's header, file(1) shows it
+VERSION = 1  # of the table below
+WAIT_S = 60.0  # for another writer
+N_ASKED = 500  # identities asked for in one query
+WRITTEN_AS_JSON = ("spec", "actions", "states", "check", "measures", "notes")
+
+
+class Row(NamedTuple):
+    """One run as it is stored, or the reason why there is none; `part` counts the runs of a task.
+
+    Mappings are JSON texts. Where a point is infeasible, what was found is None and `reason` says why.
+    """
+
+    task: str
+    part: int
+    machine: str
+    workload: str
+    input: int
+    engine: str
+    spec: str
+    reason: str | None = None
+    id: str | None = None
+    cycles: int | None = None
+    time_us: float | None = None
+    load_balance: float | None = None
+    actions: str | None = None
+    states: str | None = None
+    output_sha256: str | None = None
+    check: str | None = None
+    measures: str | None = None
+    notes: str | None = None
+
+    @classmethod
+    def of(cls, task: str, part: int, run: Run) -> Self:
+        """Return a run as a row."""
+        stored = run.as_dict()
+        for name in WRITTEN_AS_JSON:
+            stored[name] = json.dumps(stored[name], separators=(",", ":"))
+        return cls(task=task, part=part, **stored)
+
+    def run(self) -> Run | None:
+        """Return the run that the row was made of; None where the point was infeasible."""
+        if self.reason is not None:
+            return None
+        stored = {name: value for name, value in self._asdict().items() if name not in ("task", "part", "reason")}
+        return Run.from_dict(stored | {name: json.loads(stored[name]) for name in WRITTEN_AS_JSON})
+
+
+_NAMES = ", ".join(f'"{name}"' for name in Row._fields)
+_TABLE = """CREATE TABLE rows (
+  number INTEGER PRIMARY KEY, task TEXT NOT NULL, part INTEGER NOT NULL, machine TEXT NOT NULL, workload TEXT NOT NULL,
+  input INTEGER NOT NULL, engine TEXT NOT NULL, spec TEXT NOT NULL, reason TEXT, id TEXT, cycles INTEGER, time_us REAL,
+  load_balance REAL, actions TEXT, states TEXT, output_sha256 TEXT, "check" TEXT, measures TEXT, notes TEXT,
+  UNIQUE (task, part))"""
+
+
+def check(path: str | Path) -> None:
+    """Raise BadInput for a path that cannot be a store to write to; a file that is not there is not made."""
+    path = Path(path)
+    if path.exists():
+        Store(path).close()
+    elif not path.parent.is_dir():
+        raise BadInput(f"the store must be a file in an existing folder, there is no folder {str(path.parent)!r}")
+    elif not os.access(path.parent, os.W_OK):
+        raise BadInput(f"the store must be a file that can be written, {str(path)!r} cannot")
+
+
+class Store:
+    """An open store; a context manager. Raises BadInput for whatever is no store of this version or cannot be one."""
+
+    def __init__(self, path: str | Path, *, write: bool = True):
+        self.path = Path(path)
+        if not write and not self.path.is_file():
+            raise BadInput(f"there is no store {str(self.path)!r}")
+        if self.path.is_dir():
+            raise BadInput(f"the store must be a file, {str(self.path)!r} is a folder")
+        with self._complaints("cannot be opened"):
+            self._connection = sqlite3.connect(self._address(write), uri=True, timeout=WAIT_S, isolation_level=None)
+            try:
+                self._begin(write)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Store rows, all of them or none; those that are there already stay as they are."""
+        marks = ", ".join("?" * len(Row._fields))
+        with self._complaints("could not take the latest rows (those stored before are whole)"), self._transaction():
+            self._connection.executemany(
+                f"INSERT INTO rows ({_NAMES}) VALUES ({marks}) ON CONFLICT (task, part) DO NOTHING", rows
+            )
+
+    def known(self, tasks: Sequence[str]) -> set[str]:
+        """Return those of the tasks that are stored."""
+        found: set[str] = set()
+        with self._complaints("could not be read"):
+            for start in range(0, len(tasks), N_ASKED):
+                some = tasks[start : start + N_ASKED]
+                marks = ", ".join("?" * len(some))
+                asked = self._connection.execute(f"SELECT task FROM rows WHERE part = 0 AND task IN ({marks})", some)
+                found.update(task for (task,) in asked)
+        return found
+
+    def rows(self) -> Iterator[Row]:
+        """Yield all rows in the order in which they were stored."""
+        with self._complaints("could not be read"):
+            yield from map(Row._make, self._connection.execute(f"SELECT {_NAMES} FROM rows ORDER BY number"))
+
+    def kinds(self, column: str) -> list[tuple[str, str]]:
+        """Return the (key, its JSON type) of the mappings in a column, in order of first appearance."""
+        with self._complaints("could not be read"):
+            query = f"""SELECT key, type FROM rows, json_each(rows."{column}") GROUP BY key, type
+                ORDER BY MIN(number), MIN(json_each.id)"""
+            return self._connection.execute(query).fetchall()
+
+    def states(self) -> list[tuple[str, str]]:
+        """Return the (unit kind, state) that the rows have, in order of first appearance."""
+        with self._complaints("could not be read"):
+            query = """SELECT kind.key, state.key
+                FROM rows, json_each(rows.states) AS kind, json_each(kind.value) AS state
+                GROUP BY kind.key, state.key ORDER BY MIN(number), MIN(kind.id), MIN(state.id)"""
+            return self._connection.execute(query).fetchall()
+
+    def counts(self) -> list[tuple[str, str, int, int]]:
+        """Return (machine, workload, rows, infeasible ones among them), in order of first appearance."""
+        with self._complaints("could not be read"):
+            query = """SELECT machine, workload, COUNT(*), COUNT(reason) FROM rows GROUP BY machine, workload
+                ORDER BY MIN(number)"""
+            return self._connection.execute(query).fetchall()
+
+    def __len__(self) -> int:
+        with self._complaints("could not be read"):
+            return self._connection.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
+
+    def _address(self, write: bool) -> str:
+        uri = self.path.absolute().as_uri()
+        if write:
+            return uri
+        # Even a reader writes the WAL's index, and tidies it up if it may, unless nobody can change the file.
+        may_write = os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        return f"{uri}?mode=rw" if may_write else f"{uri}?immutable=1"
+
+    def _begin(self, write: bool) -> None:
+        """Make sure that the file is a store, and make it one if it is empty; nothing else's file is changed."""
+        if not write:
+            self._connection.execute("PRAGMA query_only = ON")
+            self._check()
+            return
+        if not self._is_empty():
+            self._check()
+        self._patiently("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")  # what is committed outlives even a power cut
+        with self._transaction():
+            if self._is_empty():  # still: nobody else was faster
+                self._connection.execute(_TABLE)
+                self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        self._check()
+
+    def _is_empty(self) -> bool:
+        return (
+            not self._read("application_id") and not self._connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        )
+
+    def _check(self) -> None:
+        if self._read("application_id") != APPLICATION_ID:
+            raise BadInput(f"{str(self.path)!r} is a database, but no store of zeroskip: name another file")
+        if (version := self._read("user_version")) != VERSION:
+            raise BadInput(
+                f"{str(self.path)!r} is a store of version {version}, this zeroskip writes version {VERSION}: "
+                "name another file"
+            )
+
+    def _read(self, pragma: str) -> int:
+        return self._connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+    def _patiently(self, statement: str) -> None:
+        """Execute a statement for which SQLite itself does not wait while another process is at it."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            try:
+                self._connection.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _complaints(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if "not a database" in str(error):
+                raise BadInput(f"{str(self.path)!r} is no store of zeroskip: name another file") from error
+            raise BadInput(f"store {str(self.path)!r} {what}: {error}") from error

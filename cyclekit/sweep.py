@@ -1,0 +1,187 @@
+"""A sweep: all points of some designs on some workloads, each computed once and stored, whenever it was interrupted."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from math import ceil, prod
+from pathlib import Path
+from typing import Any
+
+from cyclekit import machine as machines
+from cyclekit.machine import Machine, Progress, quiet
+from cyclekit.points import Points, points
+from cyclekit.store import Store, check
+from cyclekit.tasks import Batch, Runner, Work
+from cyclekit.workers import in_processes, in_this_process, n_cores
+from workloads.errors import BadInput
+from workloads.records import Network, Shape, Workload
+
+MOST_TASKS = 256  # of a batch: what the parent holds at a time does not grow with the sweep
+N_SAMPLED = 16  # groups of a workload that the estimate looks at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """How a sweep ended. A task is one input of one workload on one design."""
+
+    n_points: int
+    n_tasks: int
+    n_stored_before: int
+    n_computed: int
+    n_infeasible: int  # of those computed
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A sweep that has been checked and can run."""
+
+    machine: Machine
+    engine: str
+    points: Points
+    works: Sequence[Work]
+    n_workers: int
+
+    @property
+    def n_tasks(self) -> int:
+        return len(self.points) * sum(len(work.inputs) for work in self.works)
+
+    def estimate(self) -> tuple[float, int]:
+        """Return about how many seconds and bytes the sweep takes if nothing of it is stored."""
+        seconds, most = 0.0, 0
+        n_groups = self._n_groups()
+        for work in self.works:
+            found = list(
+                itertools.islice(self.points.groups(self._encoding_fields()), 0, None, ceil(n_groups / N_SAMPLED))
+            )
+            for encoding, group in found:
+                try:
+                    spec = self.points.base.replace(**encoding)
+                    first, n_bytes = self.machine.estimate(work.layers, spec, engine=self.engine, check=False)
+                except BadInput:
+                    continue  # infeasible: over at once
+                point = first if self.machine.estimate_point is None else self._point_s(work, spec)
+                seconds += (first + (len(group) - 1) * point) * n_groups / len(found)
+                most = max(most, n_bytes)
+        return float(seconds) / self.n_workers, most * self.n_workers
+
+    def run(self, into: str | Path, progress: Progress = quiet, pool: Callable | None = None) -> Summary:
+        """Compute what is not stored yet; an infeasible point becomes a row with its reason.
+
+        pool: what runs batches elsewhere than in processes of this machine. Raises BadInput; what is stored is whole.
+        """
+        since = time.monotonic()
+        runner = Runner(self.machine, self.engine, self.points.base, self.works)
+        counts = {"stored": 0, "computed": 0, "infeasible": 0}
+        check(into)  # before any process is started
+        with self._pool(runner, pool) as run, Store(into) as store:
+            for rows in run(self._groups(runner, store, counts)):
+                store.add(rows)
+                counts["computed"] += sum(row.part == 0 for row in rows)
+                counts["infeasible"] += sum(row.reason is not None for row in rows)
+                rate = counts["computed"] / max(1e-9, time.monotonic() - since)
+                progress(f"{rate:,.0f} a second", counts["stored"] + counts["computed"], self.n_tasks)
+        return Summary(
+            n_points=len(self.points),
+            n_tasks=self.n_tasks,
+            n_stored_before=counts["stored"],
+            n_computed=counts["computed"],
+            n_infeasible=counts["infeasible"],
+            seconds=time.monotonic() - since,
+        )
+
+    def _pool(self, runner: Runner, pool: Callable | None):
+        if pool is not None:
+            return pool(runner)
+        if self.n_workers == 1:
+            return nullcontext(lambda groups: in_this_process(runner, groups))
+        return in_processes(runner, self.n_workers)
+
+    def _groups(self, runner: Runner, store: Store, counts: dict[str, int]) -> Iterator[Iterator[Batch]]:
+        """Yield the tasks that are not stored, group by group, each in batches."""
+        numbers = itertools.count()
+        size = MOST_TASKS
+        if self._n_groups() * len(self.works) < 4 * self.n_workers:  # then groups must be shared, and evenly
+            n_shared = len(self.points) // self._n_groups()
+            size = max(1, min(MOST_TASKS, ceil(n_shared / (4 * self.n_workers))))
+        for place, work in enumerate(self.works):
+            for _, group in self.points.groups(self._encoding_fields()):
+                yield self._batches(runner, store, counts, place, work, next(numbers), group, size)
+
+    def _batches(self, runner, store, counts, place: int, work: Work, number: int, group: Points, size: int):
+        for index in range(len(work.inputs)):
+            changes, identity = group.changes(), runner.identities(work, index)
+            while some := list(itertools.islice(changes, size)):
+                tasks = {identity(change): change for change in some}
+                for task in store.known(list(tasks)):
+                    del tasks[task]
+                counts["stored"] += len(some) - len(tasks)
+                if tasks:
+                    yield Batch(place, number, index, tasks)
+
+    def _encoding_fields(self) -> Sequence[str]:
+        fields = self.machine.encoding_fields
+        return tuple(self.points.values) if fields is None else fields
+
+    def _n_groups(self) -> int:
+        return prod(len(values) for name, values in self.points.values.items() if name in self._encoding_fields())
+
+    def _point_s(self, work: Work, spec: Any) -> float:
+        return self.machine.estimate_point(work.layers, spec, engine=self.engine) * len(work.inputs)
+
+
+def prepare(
+    machine: str | Machine,
+    workloads: Iterable[str | Path | Workload | Network | Shape],
+    *,
+    vary: Mapping[str, Any],
+    preset: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+    n_inputs: int | None = None,
+    n_workers: int | None = None,
+) -> Sweep:
+    """Return a sweep whose every value has been checked and whose workloads are loaded; nothing has run.
+
+    workloads: names of the catalogue, files, or what was loaded; vary: as cyclekit.points.points takes it; changes of
+    the preset that all points share; n_inputs: only so many of a batch; n_workers: processes (None: one a core).
+    """
+    from workloads.catalogue import load  # late: the names of the arguments are the user's
+
+    chosen = machines.load(machine) if isinstance(machine, str) else machine
+    changes = changes or {}
+    if both := sorted(changes.keys() & vary.keys()):
+        raise BadInput(f"{both[0]} is both set and varied: do one of them")
+    found = points(chosen.design(preset, changes), vary)
+    engine = chosen.engine(engine or chosen.sweep_engine)
+    for name, value in {"n_inputs": n_inputs, "n_workers": n_workers}.items():
+        if value is not None and value < 1:
+            raise BadInput(f"{name} must be at least 1, got {value}")
+    works = [
+        Work.of(chosen, load(work) if isinstance(work, str | Path) else work, n_inputs)
+        for work in dict.fromkeys(workloads)
+    ]
+    if not works:
+        raise BadInput("a sweep needs at least one workload, got none")
+    return Sweep(chosen, engine, found, works, n_workers or n_cores())
+
+
+def sweep(
+    machine: str | Machine,
+    workloads: Iterable[str | Path | Workload | Network | Shape],
+    *,
+    vary: Mapping[str, Any],
+    into: str | Path,
+    progress: Progress = quiet,
+    **how: Any,
+) -> Summary:
+    """Run a sweep into a store, as `prepare` takes it; what is stored already is not computed again."""
+    return prepare(machine, workloads, vary=vary, **how).run(into, progress)

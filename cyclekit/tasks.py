@@ -1,0 +1,131 @@
+"""A sweep's tasks: what identifies one without running it, and how a batch is run on the images that it shares."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from cyclekit.machine import Machine
+from cyclekit.run import identity
+from cyclekit.store import Row
+from workloads.errors import BadInput
+from workloads.records import Network, Shape, Workload
+
+SEND_S = 0.25  # rows leave a worker at least this often; what a kill can cost is about this much work
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A workload of the sweep: its layers, what enters the first of them one after the other, their content's hash."""
+
+    name: str
+    layers: Sequence[Workload | Shape]
+    inputs: Sequence[Any]
+    digest: str
+    input_digests: Sequence[str]
+
+    @classmethod
+    def of(cls, machine: Machine, work: Workload | Network | Shape, n_inputs: int | None) -> Work:
+        """Return a workload as a machine takes it."""
+        layers, inputs = machine.layers_and_inputs(work, n_inputs)
+        contents = [identity(*_content(layer)) for layer in layers]
+        input_digests = ["" if signal is None else identity(signal) for signal in inputs]
+        return cls(work.name, layers, inputs, identity(contents), input_digests)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Tasks of one group, that is on the same images, and of one input.
+
+    group: its number. tasks: {identity: changes of the base}.
+    """
+
+    work: int
+    group: int
+    input: int
+    tasks: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(eq=False)
+class Runner:
+    """What runs batches: it keeps the images of the group that it was last at."""
+
+    machine: Machine
+    engine: str
+    base: Any
+    works: Sequence[Work]
+    group: int | None = None
+    images: Sequence[Any] | BadInput = field(default_factory=list)
+
+    def identities(self, work: Work, index: int) -> Callable[[Mapping[str, Any]], str]:
+        """Return what gives the identity of a task by its changes: the hash of all that determines its rows."""
+        about = [self.machine.name, self.machine.model_version, self.engine, work.name, work.digest, index]
+        start = hashlib.sha256(json.dumps([*about, work.input_digests[index]]).encode())
+        fields, write = self.base.as_dict(), json.JSONEncoder(sort_keys=True).encode  # once, not for every task
+
+        def task(changes: Mapping[str, Any]) -> str:
+            digest = start.copy()
+            digest.update(write(fields | changes).encode())
+            return digest.hexdigest()
+
+        return task
+
+    def encode(self, batch: Batch) -> Sequence[Any] | BadInput | None:
+        """Return the images of a batch's group, or why there can be none; None where the batch has no legal design."""
+        for changes in batch.tasks.values():
+            with suppress(BadInput):
+                return self._encode(self.works[batch.work], self.base.replace(**changes))
+        return None
+
+    def run(self, batch: Batch) -> Iterator[list[Row]]:
+        """Yield the rows of a batch's tasks, a task's together; an infeasible one gives a row with its reason."""
+        rows, since = [], time.monotonic()
+        for task, changes in batch.tasks.items():
+            rows += self._rows(batch, task, changes)
+            if time.monotonic() - since > SEND_S:
+                yield rows
+                rows, since = [], time.monotonic()
+        if rows:
+            yield rows
+
+    def _rows(self, batch: Batch, task: str, changes: Mapping[str, Any]) -> list[Row]:
+        work, index = self.works[batch.work], batch.input
+        try:
+            spec = self.base.replace(**changes)
+            signal, rows = work.inputs[index], []
+            for part, image in enumerate(self._encoded(work, batch.group, spec)):
+                how = {"engine": self.engine, "check": False, "index": index, "progress": lambda share: None}
+                signal = self.machine.simulate(image, signal, spec, **how)
+                rows.append(Row.of(task, part, signal))
+            return rows
+        except BadInput as error:
+            spec = json.dumps(self.base.as_dict() | changes, separators=(",", ":"))
+            return [Row(task, 0, self.machine.name, work.name, index, self.engine, spec, str(error))]
+
+    def _encoded(self, work: Work, group: int, spec: Any) -> Sequence[Any]:
+        """Return the images of the group, which all its designs share; raises BadInput where there can be none."""
+        if group != self.group:
+            self.group, self.images = None, []  # two groups' images need not lie in memory at once
+            self.images = self._encode(work, spec)
+            self.group = group
+        if isinstance(self.images, BadInput):
+            raise self.images
+        return self.images
+
+    def _encode(self, work: Work, spec: Any) -> Sequence[Any] | BadInput:
+        try:
+            return self.machine.encode(work.layers, spec)
+        except BadInput as error:
+            return error
+
+
+def _content(layer: Workload | Shape) -> Iterator[Any]:
+    """Yield all of a layer that can enter a row; what reaches a layer is hashed on its own."""
+    for entry in fields(layer):
+        if entry.name not in ("activations", "provenance"):
+            yield getattr(layer, entry.name)
