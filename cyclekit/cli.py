@@ -18,6 +18,7 @@ EPILOG = """examples:
   zeroskip run eie lenet-300-100 --inputs 10 --set n_pes=16 --engine schedule
   zeroskip run eie my_layer.npz --preset silicon --json run.json
   zeroskip explain eie lenet-300-100 --set n_pes=16 --row 20 --column 300
+  zeroskip trace eie lenet-300-100 --set n_pes=8 --window 1:80 --chrome trace.json
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
   zeroskip prune lenet-300-100-dense --recipe recipe.toml --out pruned.npz
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
@@ -70,6 +71,17 @@ def parser() -> Parser:
     explain.add_argument("--layer", metavar="L", help="the layer of a network (default: its first)")
     explain.add_argument("--row", metavar="R", type=_at_least(0), default=0, help="of the weights (default: 0)")
     explain.add_argument("--column", metavar="C", type=_at_least(0), default=0, help="of the weights (default: 0)")
+
+    trace = verbs.add_parser(
+        "trace", parents=[common, design], help="what each unit does in each cycle: a diagram, Chrome traces, VCD"
+    )
+    trace.add_argument("--engine", metavar="E", help="events (SimPy) or schedule (jitted): the same cycles")
+    trace.add_argument("--layer", metavar="L", help="the layer of a network (default: its first)")
+    trace.add_argument("--input", metavar="N", type=_at_least(0), default=0, help="of the batch (default: 0)")
+    trace.add_argument("--window", metavar="A:B", help="cycles A to B, which count from 1 (default: all of them)")
+    trace.add_argument("--units", metavar="N", type=_at_least(1), help="the first N units of each kind")
+    trace.add_argument("--chrome", metavar="FILE", help="write a Chrome trace (JSON), which Perfetto opens")
+    trace.add_argument("--vcd", metavar="FILE", help="write a value change dump, which GTKWave opens")
 
     subject = argparse.ArgumentParser(add_help=False)
     subject.add_argument("network", metavar="NETWORK", help="see 'zeroskip list networks'; or FILE:LAYERS of weights")

@@ -9,14 +9,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cyclekit import compression, machine, sensitivity, sweep_command
+from cyclekit import compression, machine, sensitivity, sweep_command, trace_command
 from cyclekit.energy import Energy
 from cyclekit.points import changes_of
 from cyclekit.run import Run
 from cyclekit.terminal import Output, announce, make_folder, progress
 from cyclekit.validation import Validation, mean_error, worst
-from workloads.errors import BadInput, did_you_mean
-from workloads.records import Workload
+from workloads.errors import BadInput
 
 
 def show_list(options: Namespace) -> int:
@@ -117,7 +116,7 @@ def explain(options: Namespace) -> int:
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
     layers = work.layers if isinstance(work, workloads.Layers) else machine.layers_and_inputs(work, 1)[0]
-    found = chosen.explain(_layer(layers, options.layer), spec, options.row, options.column)
+    found = chosen.explain(machine.layer_of(layers, options.layer), spec, options.row, options.column)
     _show_tables(out, found)
     for line in found.remarks:
         out.line(line)
@@ -228,20 +227,6 @@ def _machines() -> Sequence[machine.Machine]:
     return [machine.load(name) for name in machine.installed()]
 
 
-def _layer(layers: Sequence[Workload], name: str | None) -> Workload:
-    """Return the layer of that name, with or without its network's before it (None: the first)."""
-    if name is None:
-        return layers[0]
-    by_name = {_short(layer.name): layer for layer in layers}
-    if _short(name) not in by_name:
-        raise BadInput(f"unknown layer {name!r}{did_you_mean(name, by_name)}")
-    return by_name[_short(name)]
-
-
-def _short(name: str) -> str:
-    return name.rpartition("/")[2]
-
-
 def _show_tables(out: Output, found: machine.Explanation) -> None:
     for title, rows in found.tables.items():
         out.table(title, list(rows[0]), [list(row.values()) for row in rows])
@@ -338,6 +323,7 @@ VERBS = {
     "prune": compression.prune,
     "tradeoff": compression.tradeoff,
     "sensitivity": sensitivity.sensitivity,
+    "trace": trace_command.trace,
     "sweep": sweep_command.sweep,
     "rows": sweep_command.rows,
 }

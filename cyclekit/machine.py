@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.spec import Spec
+from cyclekit.trace import Track
 from cyclekit.validation import Validation
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Network, Shape, Workload, with_activations
@@ -43,6 +44,8 @@ class Machine:
     balance: what users call Run.load_balance.
     stored(image, spec) -> {part: bytes}: what the image takes in memory, which sums to the whole; "padding" is waste.
     suited(workload, spec) -> Spec: the spec with what the workload's own weights ask for, such as their N:M.
+    spans(run, image, spec, *, begin, end, n_units) -> Tracks, one after the other: what each unit, or the first n_units
+    of each kind, did in the ticks [begin, end) of a run; ticks_per_cycle of them are a cycle. None: no traces.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
     model_version: part of the identity of what a sweep stores; raise it when a rule or the arithmetic changes.
     encoding_fields: those fields of the Spec that encode looks at; None: all of them.
@@ -72,6 +75,8 @@ class Machine:
     prices: Mapping[str, str] = field(default_factory=dict)
     default_prices: str | None = None
     balance: str = "load balance"
+    spans: Callable[..., Iterable[Track]] | None = None
+    ticks_per_cycle: int = 1
     model_version: int = 1
     encoding_fields: tuple[str, ...] | None = None
     estimate_point: Callable[..., float] | None = None
@@ -167,6 +172,20 @@ def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> 
         return [work], work.activations
     network = with_activations(work.first(n_inputs))
     return [replace(layer, name=f"{work.name}/{layer.name}") for layer in network.layers], network.inputs
+
+
+def layer_of(layers: Sequence[Any], name: str | None) -> Any:
+    """Return the layer of that name, with or without its network's before it (None: the first)."""
+    if name is None:
+        return layers[0]
+    by_name = {_short(layer.name): layer for layer in layers}
+    if _short(name) not in by_name:
+        raise BadInput(f"unknown layer {name!r}{did_you_mean(name, by_name)}")
+    return by_name[_short(name)]
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def check_place(layer: Workload, row: int, column: int) -> None:

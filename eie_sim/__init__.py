@@ -1,6 +1,7 @@
 """EIE, the Efficient Inference Engine on compressed networks (Han et al., ISCA 2016), cycle by cycle."""
 
 from cyclekit.machine import Machine
+from eie_sim.account import spans
 from eie_sim.capacity import CAPACITY_FIELDS, stored
 from eie_sim.explain import explain
 from eie_sim.image import decode
@@ -41,6 +42,7 @@ MACHINE = Machine(
     energy=energy,
     prices=NOTES,
     default_prices="bottom-up",
+    spans=lambda run, image, spec, **window: spans(run.timeline, image, spec, **window),
     stored=stored,
     suited=lambda workload, spec: spec,
     # Measured on two shared cores, rounded up.

@@ -1,4 +1,4 @@
-"""From a Timeline to a Ledger: how often each action was done, and one reason for every cycle of every unit.
+"""From a Timeline to the books and the tracks: how often each action was done, one reason for every cycle of a unit.
 
 A PE that starves in cycle c does so because of what the broadcaster did when c's item would have had to be sent:
 1 + broadcast_latency_cycles earlier. Between two sends the broadcaster moves, perhaps pauses and moves on, then is
@@ -7,10 +7,13 @@ blocked; `_edges` gives the last cycle of each, as the PEs feel it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cyclekit.jit import kernel
 from cyclekit.ledger import Ledger
+from cyclekit.trace import Track
 from eie_sim.actions import Action, BroadcasterState, PeState
 from eie_sim.capacity import Pauses
 from eie_sim.image import PADDING_ENTRY, Image
@@ -51,9 +54,32 @@ def account(timeline: Timeline, image: Image, pauses: Pauses, spec: Spec) -> Led
 
 def states_by_cycle(timeline: Timeline, image: Image, spec: Spec) -> np.ndarray:
     """Return u8[P, cycles]: the PeState of every PE in every cycle, for pictures."""
-    painted = np.empty((spec.n_pes, timeline.cycles), np.uint8)
-    _paint(*_arguments(timeline, image, spec), image.entries == PADDING_ENTRY, image.pe_start, painted)
-    return painted
+    spans = (_spans_of_pe(timeline, image, spec, pe, 0, timeline.cycles) for pe in range(spec.n_pes))
+    return np.stack([np.repeat(state, np.diff(edges)) for state, edges in spans])
+
+
+def spans(
+    timeline: Timeline, image: Image, spec: Spec, *, begin: int, end: int, n_units: int | None
+) -> Iterator[Track]:
+    """Yield what the broadcaster and the PEs (None: all, else the first) did after cycle `begin`, up to cycle `end`."""
+    sends = np.append(0, timeline.sent)
+    gaps = (sends[:-1], timeline.paused, timeline.resumed, timeline.ready - 1, timeline.sent - 1)
+    edges = np.append(np.stack(gaps, axis=1), [sends[-1], timeline.cycles])
+    state = np.append(np.tile([B_MOVE, B_LOAD, B_MOVE, B_BLOCKED, B_SEND], len(timeline.sent)), B_DONE)
+    name = {"kind": "broadcaster", "name": "broadcaster", "states": BroadcasterState}
+    yield Track.within(begin, end, state=state, edges=edges, **name)
+    for pe in range(min(n_units or spec.n_pes, spec.n_pes)):
+        state, edges = _spans_of_pe(timeline, image, spec, pe, begin, end)
+        yield Track(kind="pe", name=f"PE {pe}", states=PeState, state=state, edges=edges)
+
+
+def _spans_of_pe(timeline: Timeline, image: Image, spec: Spec, pe: int, begin: int, end: int):
+    """Return the states u8[n] of one PE and their edges i64[n + 1]; entries of two columns are two spans."""
+    arguments = *_arguments(timeline, image, spec), image.entries, image.pe_start, pe, begin, end
+    n_spans = _spans(*arguments, np.empty(0, np.uint8), np.empty(0, np.int64))  # no room: only counted
+    state, edges = np.empty(n_spans, np.uint8), np.empty(n_spans, np.int64)
+    _spans(*arguments, state, edges)
+    return state, np.append(edges, end)
 
 
 def _arguments(timeline: Timeline, image: Image, spec: Spec) -> tuple:
@@ -143,23 +169,47 @@ def _count_broadcaster(paused, resumed, ready, sent, cycles):
 
 
 @kernel
-def _paint(column, paused, resumed, ready, sent, popped, cycles, pointers, delay, extra, is_padding, pe_start, painted):
-    n_pes = pointers.shape[1]
-    painted[:, :] = DONE
-    painted[:, max(0, cycles - DRAIN_CYCLES) :] = DRAIN
-    for pe in range(n_pes):
-        busy = 0
-        for k in range(len(column)):
-            pop = popped[k, pe]
-            since = busy
-            edges = _edges(k, paused, resumed, ready, sent, delay, cycles)
-            for i in range(5):
-                painted[pe, since : max(since, edges[i])] = GAP_STATES[i]
-                since = max(since, edges[i])
-            painted[pe, since:pop] = GAP_STATES[5]
-            painted[pe, pop : pop + extra] = POINTER
-            begin, end = pointers[column[k], pe], pointers[column[k] + 1, pe]
-            busy = pop + extra + max(1, end - begin)
-            painted[pe, pop + extra : busy] = BUBBLE
-            for i in range(end - begin):
-                painted[pe, pop + extra + i] = PADDING if is_padding[pe_start[pe] + begin + i] else WEIGHT
+def _put(n, what, since, until, begin, end, state, edges):
+    """Note a span, cut to (begin, end], as the n-th if there is room; return how many there are now."""
+    since, until = max(since, begin), min(until, end)
+    if since >= until:
+        return n
+    if n < len(state):
+        state[n], edges[n] = what, since
+    return n + 1
+
+
+@kernel
+def _spans(
+    column, paused, resumed, ready, sent, popped, cycles, pointers, delay, extra, entries, pe_start, pe, begin, end,
+    state, edges,
+):  # fmt: skip
+    """Fill in one PE's spans after cycle begin up to cycle end; return their number, with no room only that."""
+    n, busy = 0, 0
+    for k in range(len(column)):
+        if busy >= end:
+            return n
+        pop = popped[k, pe]
+        first, last = pointers[column[k], pe], pointers[column[k] + 1, pe]
+        since = busy
+        busy = pop + extra + max(1, last - first)
+        if busy <= begin:
+            continue
+        gap_edges = _edges(k, paused, resumed, ready, sent, delay, cycles)
+        for i in range(5):
+            n = _put(n, GAP_STATES[i], since, gap_edges[i], begin, end, state, edges)
+            since = max(since, gap_edges[i])
+        n = _put(n, GAP_STATES[5], since, pop, begin, end, state, edges)
+        n = _put(n, POINTER, pop, pop + extra, begin, end, state, edges)
+        since = pop + extra
+        if first == last:
+            n = _put(n, BUBBLE, since, busy, begin, end, state, edges)
+        for i in range(first, last):
+            pads = entries[pe_start[pe] + i] == PADDING_ENTRY
+            if i + 1 == last or (entries[pe_start[pe] + i + 1] == PADDING_ENTRY) != pads:
+                until = pop + extra + i + 1 - first
+                n = _put(n, PADDING if pads else WEIGHT, since, until, begin, end, state, edges)
+                since = until
+    drained = max(busy, cycles - DRAIN_CYCLES)
+    n = _put(n, DONE, busy, drained, begin, end, state, edges)
+    return _put(n, DRAIN, drained, cycles, begin, end, state, edges)

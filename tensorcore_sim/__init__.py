@@ -7,8 +7,8 @@ from tensorcore_sim.image import Compressed, compress, decompress
 from tensorcore_sim.microbenchmark import Throughput, latency, throughput
 from tensorcore_sim.prices import NOTES, dense_over_sparse, energy
 from tensorcore_sim.published import validate
-from tensorcore_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, simulate, time_gemm
-from tensorcore_sim.spec import PRESET_NOTES, PRESETS, Spec
+from tensorcore_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, simulate, spans, time_gemm
+from tensorcore_sim.spec import PRESET_NOTES, PRESETS, TICKS, Spec
 from tensorcore_sim.tiling import Problem
 
 __all__ = [
@@ -67,6 +67,8 @@ MACHINE = Machine(
     explain=_explain,
     energy=energy,
     prices=NOTES,
+    spans=spans,
+    ticks_per_cycle=TICKS,
     stored=stored,
     suited=suited,
     # Measured on two shared cores, rounded up.

@@ -59,3 +59,15 @@ class SmState(IntEnum):
     DRAIN = 9  # the result of a tile is on its way out
     WAVE = 10  # there is no tile left for the SM: wave quantisation
     LAUNCH = 11  # launch and set-up
+
+
+class SmPhase(IntEnum):
+    """What an SM is at when, as a trace tells it: SmState, but for the k-steps, which a trace does not split."""
+
+    K_STEP = 0  # SmState's COMPUTE to LOOP: of these only the shares in a k-step are known
+    L2 = 1
+    HBM = 2
+    FILL = 3
+    DRAIN = 4
+    WAVE = 5
+    LAUNCH = 6

@@ -1,11 +1,14 @@
-"""From a CardTimeline to the books of a GEMM: where every cycle of every SM went, and how much of what was done."""
+"""From a CardTimeline to the books and tracks of a GEMM: where every cycle of every SM went, how much was done."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from cyclekit.ledger import Ledger
-from tensorcore_sim.actions import CardAction, CoreState, SmState
+from cyclekit.trace import Track
+from tensorcore_sim.actions import CardAction, CoreState, SmPhase, SmState
 from tensorcore_sim.card_timeline import HBM, LATE, SHARED, CardTimeline, Plan
 from tensorcore_sim.mainloop import Step
 from tensorcore_sim.spec import TICKS, Spec
@@ -43,6 +46,31 @@ def ledger(timeline: CardTimeline, plan: Plan, problem: Problem, tiling: Tiling,
         states={"sm": (SmState, np.diff(sums, axis=1, prepend=0))},
         actions=_actions(timeline, plan, tiling, step, spec),
     )
+
+
+def spans(timeline: CardTimeline, plan: Plan, *, begin: int, end: int, n_units: int | None) -> Iterator[Track]:
+    """Yield what the SMs (None: all, else the first) were at in the ticks [begin, end)."""
+    for sm in range(min(n_units or plan.n_sms, plan.n_sms)):
+        tiles = np.flatnonzero(timeline.sm == sm)  # in the order in which they were dealt
+        started = timeline.started[tiles]
+        # Of a tile: dealt, then the start and the end of each k-step; it is finished when the next one is dealt.
+        dealt = timeline.begun[tiles] - TICKS
+        steps = np.stack([started, started + plan.step], axis=2).reshape(len(tiles), 2 * plan.n_steps)
+        edges = np.concatenate([dealt[:, None], steps], axis=1)
+        state = np.full(edges.shape, SmPhase.K_STEP)
+        late = (timeline.source[tiles] & LATE).any(axis=2)
+        state[:, 0:-1:2] = np.where(late, SmPhase.HBM, SmPhase.L2)
+        state[:, 0], state[:, -1] = SmPhase.FILL, SmPhase.DRAIN
+        idle = timeline.finished[tiles[-1]] if len(tiles) else plan.begin
+        yield Track.within(
+            begin,
+            end,
+            kind="sm",
+            name=f"SM {sm}",
+            states=SmPhase,
+            state=np.concatenate([[SmPhase.LAUNCH], state.ravel(), [SmPhase.WAVE]]),
+            edges=np.concatenate([[0], edges.ravel(), [idle, timeline.end]]),
+        )
 
 
 def _of_tiles(

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from cyclekit.machine import run_through
 from cyclekit.run import Run, identity
-from tensorcore_sim import bounds, card_events, card_schedule, reference
+from cyclekit.trace import Track
+from tensorcore_sim import bounds, card_account, card_events, card_schedule, reference
 from tensorcore_sim.actions import SmState
 from tensorcore_sim.arithmetic import gemm
-from tensorcore_sim.card_account import ledger
+from tensorcore_sim.card_timeline import Plan
 from tensorcore_sim.encode import Image, encode, stored_fields
 from tensorcore_sim.formats import FORMATS
 from tensorcore_sim.instructions import look_up
-from tensorcore_sim.mainloop import step
+from tensorcore_sim.mainloop import Step, step
 from tensorcore_sim.operand import to_format
 from tensorcore_sim.plan import plan
 from tensorcore_sim.spec import Spec
-from tensorcore_sim.tiling import Problem, kept_share, n_of_m, tiling
+from tensorcore_sim.tiling import Problem, Tiling, kept_share, n_of_m, tiling
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Shape, checked_array
 
@@ -138,12 +139,23 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
     return seconds, int(200e6 + most)
 
 
-def _play(problem: Problem, spec: Spec, engine: str):
+def spans(run: Run, image: Image, spec: Spec, **window) -> Iterator[Track]:
+    """Yield what the SMs were at in a window of a run (card_account.spans)."""
+    batch = image.layer.batch if run.outputs is None else len(run.outputs)
+    made, _, _ = _planned(Problem(m=image.layer.n_out, n=batch, k=image.layer.n_in), spec, run.engine)
+    return card_account.spans(run.timeline, made, **window)
+
+
+def _planned(problem: Problem, spec: Spec, engine: str) -> tuple[Plan, Tiling, Step]:
     found = tiling(problem, spec)
     cost = step(found, spec, engine)
-    made = plan(problem, found, cost.ticks, spec)
+    return plan(problem, found, cost.ticks, spec), found, cost
+
+
+def _play(problem: Problem, spec: Spec, engine: str):
+    made, found, cost = _planned(problem, spec, engine)
     timeline = ENGINES[engine](made)
-    return timeline, ledger(timeline, made, problem, found, cost, spec), found
+    return timeline, card_account.ledger(timeline, made, problem, found, cost, spec), found
 
 
 def _padded(problem: Problem, found) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from cyclekit.machine import Demo, Explanation, Machine, check_place
 from cyclekit.run import Run, identity
 from cyclekit.spec import Spec as BaseSpec
 from cyclekit.spec import number, switch
+from cyclekit.trace import Track
 from cyclekit.validation import Comparison, Validation
 
 
@@ -39,6 +41,15 @@ def simulate(layer, activations, spec, *, engine, check, index, progress):
         check={"passed": bool(np.allclose(outputs, layer.weights @ activations)), "error": 0.5} if check else None,
         outputs=outputs,
     )
+
+
+class State(IntEnum):
+    BUSY = 0
+
+
+def spans(run, layer, spec, *, begin, end, n_units):
+    state, edges = np.zeros(1, int), np.array([0, run.cycles])
+    yield Track.within(begin, end, kind="unit", name="the unit", states=State, state=state, edges=edges)
 
 
 def validate(progress):
@@ -78,6 +89,7 @@ MACHINE = Machine(
     draw_validation=draw_validation,
     demo=demo,
     explain=explain,
+    spans=spans,
     stored=lambda layer, spec: {"values": float(layer.weights.nbytes)},
     suited=lambda layer, spec: spec,
     costs={"validate": (0.1, 1e6), "demo": (0.1, 1e6), "demo --short": (0.1, 1e6)},
