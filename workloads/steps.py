@@ -113,7 +113,8 @@ class Prune(Step):
             how = {"floor": 0.0 if self.floor is None else self.floor, "kernels": [kernels[name] for name in scores]}
             masks = global_masks([*scores.values()], self.pattern, self.density, **how)
             return dict(zip(scores, masks, strict=True))
-        within, found = self.within or ("row" if self.criterion == "wanda" else "layer"), {}
+        in_rows = self.criterion == "wanda" and pattern(self.pattern).width is not None  # a filter is a whole row
+        within, found = self.within or ("row" if in_rows else "layer"), {}
         for name, values in scores.items():
             with naming(name):
                 found[name] = mask(values, self.pattern, densities[name], kernel=kernels[name], within=within)

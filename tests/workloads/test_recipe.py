@@ -80,6 +80,12 @@ def test_wanda_ranks_within_a_row_by_the_inputs_norm():
     assert found.weights.tolist() == [[0, 2], [0, 8]]
 
 
+def test_wanda_ranks_whole_rows_where_they_go_together():
+    layer = Workload(name="w", weights=[[3, 2], [9, 8]], activations=[[0, 3], [1, 4]])
+    found = one('do = "prune"\ncriterion = "wanda"\npattern = "filter"\ndensity = 0.5', layer).apply()
+    assert found.weights.tolist() == [[0, 0], [9, 8]]  # sums of the scores 13 and 49
+
+
 def test_scaling_takes_the_gammas_and_keeps_the_filter_of_the_largest():
     norm = replace(BatchNorm.identity(2), gamma=np.array([0.1, -2], np.float32))
     conv = Conv2d(weights=np.full((2, 1, 1, 1), 5, np.float32))
