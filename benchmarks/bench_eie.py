@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import resource
 import sys
-import time
 import tracemalloc
-from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import csc_array
+from stopwatch import best
 
 from eie_sim import Spec, capacity, encode, events, schedule, simulate
 from eie_sim.account import account
@@ -29,19 +28,6 @@ def layer() -> Workload:
     weights = (rng.random((4096, 4096)) < 0.09).astype(np.float32)
     activations = rng.random(4096) < 0.35
     return Workload(name="row 1", weights=weights, activations=activations, bias=np.zeros(4096))
-
-
-def best(work: Callable[[], object], before: Callable[[], object] | None = None, repeats: int = REPEATS) -> float:
-    """Return the least time of `work` in seconds; `before` is done before each repetition and not counted."""
-    work()  # compilation and caches
-    least = float("inf")
-    for _ in range(repeats):
-        if before is not None:
-            before()
-        start = time.perf_counter()
-        work()
-        least = min(least, time.perf_counter() - start)
-    return least
 
 
 def peak_of_a_run() -> tuple[float, float]:
@@ -79,8 +65,8 @@ def main() -> None:
     assert run.check["passed"]
     assert np.array_equal(run.outputs[unsaturated] / 256, product[unsaturated])
 
-    simulated, multiplied = best(engine_and_books), best(lambda: sparse @ vector)
-    cold = best(engine_and_books, before=lambda: sparse @ vector)
+    simulated, multiplied = best(engine_and_books, repeats=REPEATS), best(lambda: sparse @ vector, repeats=REPEATS)
+    cold = best(engine_and_books, before=lambda: sparse @ vector, repeats=REPEATS)
     encoded = best(lambda: encode(workload, spec), repeats=5)
     converted = best(lambda: csc_array(dense), repeats=5)
     forget = image.kept.clear  # or the second run would find everything done

@@ -8,10 +8,9 @@ to the Gaussian layer. Prints one line a measurement; exits 1 when a target is m
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
+from stopwatch import best
 
 from workloads.patterns import mask
 from workloads.scores import magnitude
@@ -21,16 +20,6 @@ TARGET = 3.0  # times numpy.partition
 REPEATS = 5
 FREE = ("element", "vector 1x4", "vector 4x1", "block 4x4", "block 16x16", "kernel", "filter", "channel")
 N_OF_M = ("1:2", "2:4", "4:8", "8:16", "16:32")
-
-
-def best(work: Callable[[], object]) -> float:
-    """Return the least time of `work` in seconds."""
-    least = float("inf")
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        least = min(least, time.perf_counter() - start)
-    return least
 
 
 def seconds_of(weights: np.ndarray, name: str, within: str) -> float:
@@ -47,7 +36,7 @@ def seconds_of(weights: np.ndarray, name: str, within: str) -> float:
     if name in N_OF_M:
         n, m = map(int, name.split(":"))
         assert (kept.reshape(-1, m).sum(axis=1) == n).all()
-    return best(prune)
+    return best(prune, repeats=REPEATS)
 
 
 def main() -> None:
@@ -55,9 +44,9 @@ def main() -> None:
     pruned = weights * mask(magnitude(weights), "element", 0.1)
     assert np.count_nonzero(pruned) == round(0.1 * SIDE**2)
     flat, flat_pruned = np.abs(weights).ravel(), np.abs(pruned).ravel()
-    partition = best(lambda: np.partition(flat, flat.size // 2))
+    partition = best(lambda: np.partition(flat, flat.size // 2), repeats=REPEATS)
     print(f"{'numpy.partition':28} {1e3 * partition:8.1f} ms {1.0:8.2f}")
-    among_equals = best(lambda: np.partition(flat_pruned, flat.size // 2))
+    among_equals = best(lambda: np.partition(flat_pruned, flat.size // 2), repeats=REPEATS)
     print(f"{'the same, 90% zeros':28} {1e3 * among_equals:8.1f} ms {among_equals / partition:8.2f}")
     cases = [(name, "layer") for name in (*FREE, *N_OF_M)] + [("element", "row"), ("vector 1x4", "row")]
     missed = []

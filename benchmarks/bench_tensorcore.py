@@ -10,9 +10,9 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
 
 import numpy as np
+from stopwatch import best
 
 from tensorcore_sim import PRESETS, Problem, gemm, mainloop, time_gemm
 
@@ -22,19 +22,6 @@ HOW = {"card": "a100", "in_dtype": "f16", "out_dtype": "f32", "instruction": "mm
 REPEATS = 10
 
 
-def best(work: Callable[[], object], before: Callable[[], object] | None = None, repeats: int = REPEATS) -> float:
-    """Return the least time of `work` in seconds; `before` is done before each repetition and not counted."""
-    work()  # compilation and caches
-    least = float("inf")
-    for _ in range(repeats):
-        if before is not None:
-            before()
-        start = time.perf_counter()
-        work()
-        least = min(least, time.perf_counter() - start)
-    return least
-
-
 def values() -> tuple[float, float]:
     """Return the seconds of the bit-exact GEMM and of NumPy's; small whole numbers prove that all was added."""
     rng = np.random.default_rng(1)
@@ -42,7 +29,7 @@ def values() -> tuple[float, float]:
     c = np.zeros((SIZE, SIZE), np.float32)
     f32_a, f32_b = a.astype(np.float32), b.astype(np.float32)
     assert np.array_equal(gemm(a, b, c, **HOW), f32_a @ f32_b)
-    return best(lambda: gemm(a, b, c, **HOW), repeats=3), best(lambda: f32_a @ f32_b)
+    return best(lambda: gemm(a, b, c, **HOW), repeats=3), best(lambda: f32_a @ f32_b, repeats=REPEATS)
 
 
 def main() -> None:
@@ -52,8 +39,8 @@ def main() -> None:
     n_steps = timeline.started.size
     assert ledger.actions["macs"] == EDGE**3
     assert (timeline.started >= 0).all()
-    warm = best(lambda: time_gemm(problem, SPEC))
-    cold = best(lambda: time_gemm(problem, SPEC), before=mainloop.step.cache_clear)
+    warm = best(lambda: time_gemm(problem, SPEC), repeats=REPEATS)
+    cold = best(lambda: time_gemm(problem, SPEC), before=mainloop.step.cache_clear, repeats=REPEATS)
     start = time.perf_counter()
     played, played_ledger, _ = time_gemm(problem, SPEC, engine="events")
     events = time.perf_counter() - start

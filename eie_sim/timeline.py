@@ -28,15 +28,17 @@ R1-R7 are those of the authors' public C++ simulator; R8-R11 are this project's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
+
+from cyclekit.timeline import Compared
 
 DRAIN_CYCLES = 6  # R6: from the last entry's cycle to the end of the run (authors' simulator)
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline:
+class Timeline(Compared):
     """When everything happened. K broadcasts, P PEs; cycle numbers count from 1.
 
     column: i32[K], the column broadcast, n_in standing for the bias.
@@ -57,8 +59,3 @@ class Timeline:
     popped: np.ndarray
     row_reads: np.ndarray
     cycles: int
-
-    def differences(self, other: Timeline) -> list[str]:
-        """Return the names of the fields that are not equal, element for element."""
-        names = (entry.name for entry in fields(self))
-        return [name for name in names if not np.array_equal(getattr(self, name), getattr(other, name))]

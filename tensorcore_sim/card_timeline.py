@@ -22,9 +22,11 @@ G7 After its last k-step a tile's result goes through L2 like a request, and thr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
+
+from cyclekit.timeline import Compared
 
 NEVER = -1
 L2, HBM = 0, 1  # where a chunk came from
@@ -66,7 +68,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class CardTimeline:
+class CardTimeline(Compared):
     """When everything happened, in ticks.
 
     sm, begun, finished: i64[tiles]. asked, arrived, started: i64[tiles, k-steps], of the request, of its later chunk
@@ -81,11 +83,6 @@ class CardTimeline:
     started: np.ndarray
     source: np.ndarray
     end: int
-
-    def differences(self, other: CardTimeline) -> list[str]:
-        """Return the names of the fields that are not equal, element for element."""
-        names = (entry.name for entry in fields(self))
-        return [name for name in names if not np.array_equal(getattr(self, name), getattr(other, name))]
 
 
 def empty(plan: Plan) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ from tensorcore_sim.mainloop import Step, step
 from tensorcore_sim.operand import to_format
 from tensorcore_sim.plan import plan
 from tensorcore_sim.spec import Spec
-from tensorcore_sim.tiling import Problem, Tiling, kept_share, n_of_m, tiling
+from tensorcore_sim.tiling import Problem, Tiling, dense_k, kept_share, n_of_m, tiling
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Shape, checked_array
 
@@ -199,6 +199,5 @@ def _instruction(spec: Spec) -> str:
     """Return the instruction whose order of adding the values follow: the one with the larger k."""
     family = "wgmma" if spec.architecture == "hopper" else "mma"
     shape = {"wgmma": "m64n256", "mma": "m16n8"}[family]
-    width = {"tf32": 8, "f16": 16, "bf16": 16, "int4": 64}.get(spec.in_dtype, 32)
-    sparse = spec.sparsity == "2:4"
-    return f"{family}{'.sp' if sparse else ''}.{shape}k{2 * width if sparse else width}"
+    sparse, k = spec.sparsity == "2:4", dense_k(spec)
+    return f"{family}{'.sp' if sparse else ''}.{shape}k{2 * k if sparse else k}"

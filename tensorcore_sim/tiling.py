@@ -9,6 +9,7 @@ from math import ceil
 
 from tensorcore_sim.program import BITS, ROW_BYTES, rate
 from tensorcore_sim.spec import Spec
+from tensorcore_sim.what_if import index_bits
 from workloads.errors import BadInput
 
 # (tile_m, tile_n), large first: those that CUTLASS' profiler instantiates for mma (A: its repository), and narrower
@@ -16,9 +17,9 @@ TILES = (
     (256, 128), (128, 256), (128, 128), (256, 64), (64, 256), (128, 64), (64, 128), (64, 64), (128, 32), (64, 32),
     (128, 16), (64, 16), (128, 8), (64, 8),
 )  # fmt: skip
-HOPPER_TILES = ((128, 192), *TILES)  # N of wgmma is free in eights; 192 lies between those of TILES
+HOPPER_TILES = ((128, 192), *TILES)  # wgmma takes any N in eights; chosen after seeing a row: docs/tensorcore.md
 K_STEP_BYTES = (64, 128, 256)  # of a dense row of B in a k-step, to choose from: k32, k64 and k128 of f16
-MOST_STAGES = 6
+MOST_STAGES = 6  # to choose from: more would hide no latency that six do not, and the choice is reported
 ACCUMULATORS_BYTES = 128 * 1024  # of a block: half of the SM's registers (A100 and H100 whitepapers)
 OPERAND_BYTES = 32  # of a row of A that one instruction multiplies: k16 of f16, k32 of int8, k8 of tf32 (PTX ISA)
 SCALE_BITS = 16
@@ -88,12 +89,17 @@ def metadata_bits(spec: Spec) -> int:
         return 0
     if spec.sparsity == "2:4":
         return {"tf32": 4, "int4": 1}.get(spec.in_dtype, 2)
-    return (n_of_m(spec)[1] - 1).bit_length()
+    return index_bits(n_of_m(spec)[1])
 
 
 def b_bits(spec: Spec) -> int:
     """Return the bits of an element of B."""
     return BITS[spec.in_dtype]
+
+
+def dense_k(spec: Spec) -> int:
+    """Return the k of a dense instruction, the larger where there are two; a sparse one keeps as many products."""
+    return OPERAND_BYTES * 8 // BITS[spec.in_dtype]
 
 
 def tiling(problem: Problem, spec: Spec) -> Tiling:
@@ -122,8 +128,7 @@ def _chosen(problem: Problem, spec: Spec) -> Tiling:
 
 def _candidates(problem: Problem, spec: Spec):
     hopper = spec.architecture == "hopper"
-    group_k = OPERAND_BYTES * 8 // BITS[spec.in_dtype]
-    group_k = int(group_k / kept_share(spec))
+    group_k = int(dense_k(spec) / kept_share(spec))
     least_m, least_n = (64, 8) if hopper else (16, 8)
     shapes = ((spec.tile_m or m, spec.tile_n or n) for m, n in (HOPPER_TILES if hopper else TILES))
     for tile_m, tile_n in dict.fromkeys(shapes):

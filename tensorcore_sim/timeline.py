@@ -29,15 +29,17 @@ S8 wgmma, wgmma.sp (Hopper; a warp group counts as one warp): asynchronous, the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
+
+from cyclekit.timeline import Compared
 
 NEVER = -1  # in places behind a warp's last instruction
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline:
+class Timeline(Compared):
     """When everything happened: i64[warps, instructions] each, in ticks, NEVER behind a warp's last instruction.
 
     ready: S3 is met. issued: the scheduler sent it. served: its unit begins on it; for what goes through the port the
@@ -53,8 +55,3 @@ class Timeline:
     def ticks(self) -> int:
         """The time at which the last result is there."""
         return int(max(self.completed.max(initial=0), 0))
-
-    def differences(self, other: Timeline) -> list[str]:
-        """Return the names of the fields that are not equal, element for element."""
-        names = (entry.name for entry in fields(self))
-        return [name for name in names if not np.array_equal(getattr(self, name), getattr(other, name))]

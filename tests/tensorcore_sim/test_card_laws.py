@@ -177,7 +177,7 @@ OPERAND_BITS = 32 * 8  # of the kept values in an instruction's row: k16 of f16,
 @settings(max_examples=60)
 @given(
     st.sampled_from([A100, H100]),
-    st.builds(Problem, m=st.integers(1, 20000), n=st.integers(1, 20000), k=st.integers(1, 20000)),
+    st.builds(Problem, m=st.integers(1, 4000), n=st.integers(1, 4000), k=st.integers(1, 4000)),  # below MOST_STEPS
     st.fixed_dictionaries(
         {
             "sparsity": st.sampled_from(["dense", "2:4", "1:8", "8:16"]),
@@ -212,6 +212,13 @@ def test_a_chosen_tile_fits_and_is_as_asked(preset, problem, changes):
         assert (found.tile_m % 64, found.tile_n % 8, columns) == (0, 0, found.tile_n)
     for name in ("tile_m", "tile_n", "tile_k", "n_stages"):
         assert changes[name] in (0, getattr(found, name))
+
+
+def test_a_gemm_of_too_many_k_steps_is_refused():
+    tiny = A100.replace(tile_m=64, tile_n=8, tile_k=16)  # 1,000 x 2,000 tiles of 10 k-steps: 20 million
+    assert tiling(Problem(m=64_000, n=16_000, k=160), tiny).tile_k == 16
+    with pytest.raises(BadInput, match="must be at most 20,000,000 k-steps"):
+        tiling(Problem(m=64_000, n=16_000, k=161), tiny)
 
 
 @pytest.mark.parametrize(
