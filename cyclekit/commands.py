@@ -85,22 +85,12 @@ def run(options: Namespace) -> int:
     return 0 if all(found.check is None or found.check["passed"] for found in runs) else 1
 
 
-def _priced(chosen: machine.Machine, runs: Sequence[Run], name: str | None) -> tuple[Sequence[Run], str]:
-    """Return the runs with their energy by the machine's prices of that name, or without, and why without.
-
-    None: the machine's default table, where it has one and that can price the design.
-    """
-    if chosen.energy is None:
-        if name is not None:
-            raise BadInput(f"unknown prices {name!r}: {chosen.name} has none")
-        return runs, ""
-    table = name or chosen.default_prices
-    if table is None:
-        return runs, f"it takes a table of prices: --prices {' or '.join(chosen.prices)}"
+def _priced(chosen: machine.Machine, runs: Sequence[Run], table: str | None) -> tuple[Sequence[Run], str]:
+    """Return the runs with their energy, or, where no table was asked for, without it and why."""
     try:
-        return [replace(found, energy=chosen.energy(found, table)) for found in runs], ""
+        return [replace(found, energy=chosen.price(found, table)) for found in runs], ""
     except BadInput as error:
-        if name is not None:
+        if table is not None:
             raise
         return runs, str(error)
 

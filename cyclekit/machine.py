@@ -105,6 +105,17 @@ class Machine:
             raise BadInput(f"unknown preset {preset!r} of {self.name}{did_you_mean(preset, self.presets)}")
         return self.presets[preset].replace(**changes)
 
+    def price(self, run: Run, table: str | None = None) -> Energy:
+        """Return what a run costs by the table of prices of that name (None: the default one).
+
+        Raises BadInput where there is no such table, or it cannot price the design.
+        """
+        if self.energy is None:
+            raise BadInput(f"unknown prices {table!r}: {self.name} has none" if table else f"{self.name} has no prices")
+        if (name := table or self.default_prices) is None:
+            raise BadInput(f"it takes a table of prices: --prices {' or '.join(self.prices)}")
+        return self.energy(run, name)
+
     def engine(self, name: str | None) -> str:
         """Return the name of an engine (None: the default one)."""
         if name is not None and name not in self.engines:

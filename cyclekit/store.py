@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,20 +20,23 @@ from cyclekit.run import Run
 from workloads.errors import BadInput
 
 APPLICATION_ID = 0x7A736B70  # "zskp": SQLite keeps it in the file's header, file(1) shows it
-VERSION = 1  # of the table below
+VERSION = 2  # of the tables below
 WAIT_S = 60.0  # for another writer
 N_ASKED = 500  # identities asked for in one query
-WRITTEN_AS_JSON = ("spec", "actions", "states", "check", "measures", "energy", "notes")
+WRITTEN_AS_JSON = ("spec", "actions", "states", "check", "measures", "notes")
+OF_THE_ROW = ("task", "part", "work", "reason")  # and not of the run
 
 
 class Row(NamedTuple):
     """One run as it is stored, or the reason why there is none; `part` counts the runs of a task.
 
-    Mappings are JSON texts. Where a point is infeasible, what was found is None and `reason` says why.
+    work: the workload that was asked for; workload: the one of its layers that ran. Mappings are JSON texts. Where a
+    point is infeasible, what was found is None and `reason` says why. Energy is not stored: it is counts times prices.
     """
 
     task: str
     part: int
+    work: str
     machine: str
     workload: str
     input: int
@@ -48,31 +52,31 @@ class Row(NamedTuple):
     output_sha256: str | None = None
     check: str | None = None
     measures: str | None = None
-    energy: str | None = None
     notes: str | None = None
 
     @classmethod
-    def of(cls, task: str, part: int, run: Run) -> Self:
+    def of(cls, task: str, part: int, work: str, run: Run) -> Self:
         """Return a run as a row."""
         stored = run.as_dict()
         for name in WRITTEN_AS_JSON:
             stored[name] = json.dumps(stored[name], separators=(",", ":"))
-        return cls(task=task, part=part, **stored)
+        del stored["energy"]
+        return cls(task=task, part=part, work=work, **stored)
 
     def run(self) -> Run | None:
         """Return the run that the row was made of; None where the point was infeasible."""
         if self.reason is not None:
             return None
-        stored = {name: value for name, value in self._asdict().items() if name not in ("task", "part", "reason")}
-        return Run.from_dict(stored | {name: json.loads(stored[name]) for name in WRITTEN_AS_JSON})
+        stored = {name: value for name, value in self._asdict().items() if name not in OF_THE_ROW}
+        return Run.from_dict(stored | {name: json.loads(stored[name]) for name in WRITTEN_AS_JSON} | {"energy": None})
 
 
 _NAMES = ", ".join(f'"{name}"' for name in Row._fields)
 _TABLE = """CREATE TABLE rows (
-  number INTEGER PRIMARY KEY, task TEXT NOT NULL, part INTEGER NOT NULL, machine TEXT NOT NULL, workload TEXT NOT NULL,
-  input INTEGER NOT NULL, engine TEXT NOT NULL, spec TEXT NOT NULL, reason TEXT, id TEXT, cycles INTEGER, time_us REAL,
-  load_balance REAL, actions TEXT, states TEXT, output_sha256 TEXT, "check" TEXT, measures TEXT, energy TEXT,
-  notes TEXT,
+  number INTEGER PRIMARY KEY, task TEXT NOT NULL, part INTEGER NOT NULL, work TEXT NOT NULL, machine TEXT NOT NULL,
+  workload TEXT NOT NULL, input INTEGER NOT NULL, engine TEXT NOT NULL, spec TEXT NOT NULL, reason TEXT, id TEXT,
+  cycles INTEGER, time_us REAL, load_balance REAL, actions TEXT, states TEXT, output_sha256 TEXT, "check" TEXT,
+  measures TEXT, notes TEXT,
   UNIQUE (task, part))"""
 
 
@@ -96,6 +100,8 @@ class Store:
             raise BadInput(f"there is no store {str(self.path)!r}")
         if self.path.is_dir():
             raise BadInput(f"the store must be a file, {str(self.path)!r} is a folder")
+        if not self.path.exists():
+            self._create()
         with self._complaints("cannot be opened"):
             self._connection = sqlite3.connect(self._address(write), uri=True, timeout=WAIT_S, isolation_level=None)
             try:
@@ -153,15 +159,29 @@ class Store:
             return self._connection.execute(query).fetchall()
 
     def counts(self) -> list[tuple[str, str, int, int]]:
-        """Return (machine, workload, rows, infeasible ones among them), in order of first appearance."""
+        """Return (machine, workload asked for, rows, infeasible ones among them), in order of first appearance."""
         with self._complaints("could not be read"):
-            query = """SELECT machine, workload, COUNT(*), COUNT(reason) FROM rows GROUP BY machine, workload
+            query = """SELECT machine, work, COUNT(*), COUNT(reason) FROM rows GROUP BY machine, work
                 ORDER BY MIN(number)"""
             return self._connection.execute(query).fetchall()
 
     def __len__(self) -> int:
         with self._complaints("could not be read"):
             return self._connection.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
+
+    def _create(self) -> None:
+        """Make the store whole before it bears its name, so that nobody finds half of one.
+
+        Where that cannot be, opening it makes it or says why not.
+        """
+        with (
+            suppress(OSError, BadInput),
+            tempfile.TemporaryDirectory(prefix=".zeroskip-", dir=self.path.parent) as folder,
+        ):
+            made = Path(folder) / self.path.name
+            made.touch()
+            Store(made).close()
+            os.link(made, self.path)  # unlike a rename it replaces nothing: another process may have been faster
 
     def _address(self, write: bool) -> str:
         uri = self.path.absolute().as_uri()

@@ -101,11 +101,11 @@ class Runner:
             for part, image in enumerate(self._encoded(work, batch.group, spec)):
                 how = {"engine": self.engine, "check": False, "index": index, "progress": lambda share: None}
                 signal = self.machine.simulate(image, signal, spec, **how)
-                rows.append(Row.of(task, part, signal))
+                rows.append(Row.of(task, part, work.name, signal))
             return rows
         except BadInput as error:
             spec = json.dumps(self.base.as_dict() | changes, separators=(",", ":"))
-            return [Row(task, 0, self.machine.name, work.name, index, self.engine, spec, str(error))]
+            return [Row(task, 0, work.name, self.machine.name, work.name, index, self.engine, spec, str(error))]
 
     def _encoded(self, work: Work, group: int, spec: Any) -> Sequence[Any]:
         """Return the images of the group, which all its designs share; raises BadInput where there can be none."""

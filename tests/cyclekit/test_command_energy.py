@@ -65,7 +65,7 @@ def test_a_machine_without_a_default_table_says_which_there_are(zeroskip):
 def test_a_machine_without_prices_runs_all_the_same(zeroskip, layer_npz):
     ended = zeroskip("run", "toy", layer_npz)
     assert ended.code == 0
-    assert "energy" not in ended.out
+    assert "note: no energy: toy has no prices" in ended.out
     ended = zeroskip("run", "toy", layer_npz, "--prices", "any")
     assert ended.code == 2
     assert "unknown prices 'any': toy has none" in ended.err

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.store import VERSION, Row, Store, check
 from workloads import BadInput
@@ -28,13 +27,12 @@ RUN = Run(
     output_sha256="def",
     check={"passed": True, "max_error": 0.001},
     measures={"tile": "2x2", "speed_up": 1.5},
-    energy=Energy(prices="p", pj={"pe": {"macs": 3.5}}, total_pj=3.5, time_us=0.3, n_macs=14, area_um2={"pe": 2.0}),
     notes=("one", "two"),
 )
 
 
 def row(task: str, part: int = 0) -> Row:
-    return Row.of(task, part, RUN)
+    return Row.of(task, part, "net", RUN)
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def tasks(path) -> list[tuple[str, int]]:
 
 
 def test_a_run_comes_back_as_it_was(path):
-    bad = Row("b", 0, "toy", "layer", 1, "events", "{}", reason="does not fit")
+    bad = Row("b", 0, "net", "toy", "layer", 1, "events", "{}", reason="does not fit")
     with Store(path) as store:
         store.add([row("a"), bad])
     with Store(path, write=False) as store:

@@ -1,0 +1,178 @@
+"""What a store found, one result a design and workload: its layers summed, its inputs averaged, its energy priced."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import groupby
+from statistics import fmean
+from typing import Any
+
+from cyclekit import machine as machines
+from cyclekit.energy import Energy
+from cyclekit.run import Run
+from cyclekit.store import Row, Store
+from workloads.errors import BadInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One workload on one design.
+
+    Cycles, time, actions and energy are those of one input, the mean over the inputs stored, through all layers one
+    after the other. load_balance: mean over the layers by their cycles. states: {unit kind: {state: share}}, shares of
+    the kind's cycles that sum to 1. measures: of the first input, where there is one layer. reason: why the design is
+    infeasible; then all that was found is 0 or empty. unpriced: why there is no energy.
+    """
+
+    machine: str
+    workload: str
+    engine: str
+    spec: Mapping[str, Any]
+    reason: str | None = None
+    n_inputs: int = 0
+    cycles: float = 0.0
+    time_us: float = 0.0
+    load_balance: float = 0.0
+    actions: Mapping[str, float] = field(default_factory=dict)
+    states: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    measures: Mapping[str, float | str] = field(default_factory=dict)
+    energy_pj: float | None = None
+    module_pj: Mapping[str, float] = field(default_factory=dict)
+    n_macs: float = 0.0
+    area_um2: Mapping[str, float] = field(default_factory=dict)  # by module; empty where the prices have no area
+    unpriced: str = ""
+
+    @property
+    def area_mm2(self) -> float | None:
+        return sum(self.area_um2.values()) / 1e6 if self.area_um2 else None
+
+    @property
+    def power_mw(self) -> float | None:
+        return None if self.energy_pj is None or not self.time_us else self.energy_pj / self.time_us / 1e3
+
+
+def read(store: Store, prices: str | None = None) -> list[Result]:
+    """Return the results in the order in which they were first stored.
+
+    prices: the table for all machines (None: each machine's default). Where the same input on the same design is
+    stored twice, since the workload or the model has changed in between, the later one holds. Raises BadInput for a
+    table that no machine of the store has.
+    """
+    pricing = _Pricing(prices)
+    found: dict[tuple[str, ...], dict[int, Result]] = {}
+    for _, rows in groupby(store.rows(), lambda row: row.task):
+        first, *others = rows
+        design = first.machine, first.work, first.engine, first.spec
+        found.setdefault(design, {})[first.input] = _of_task([first, *others], pricing)
+    pricing.check()
+    return [_mean(list(of_design.values())) for of_design in found.values()]
+
+
+def front(points: Sequence[Sequence[float]]) -> list[int]:
+    """Return the places of those points that no other point beats: Pareto's front where less is better.
+
+    A point is beaten by one that is nowhere above it and somewhere below. Of equal points all stay.
+    """
+    order = sorted(range(len(points)), key=lambda place: tuple(points[place]))
+    best: list[int] = []
+    for place in order:  # what could beat a point stands before it
+        if not any(_beats(points[other], points[place]) for other in best):
+            best.append(place)
+    return sorted(best)
+
+
+def _beats(a: Sequence[float], b: Sequence[float]) -> bool:
+    return all(x <= y for x, y in zip(a, b, strict=True)) and tuple(a) != tuple(b)
+
+
+class _Pricing:
+    """The machines' prices: which table, what it gives, and whether any machine had it."""
+
+    def __init__(self, table: str | None):
+        self._table, self._known, self._refused = table, set(), ""
+        self._load = cache(machines.load)  # once a machine, not once a row
+
+    def __call__(self, run: Run) -> Energy | str:
+        try:
+            chosen = self._load(run.machine)
+            if self._table is not None and self._table in chosen.prices:
+                self._known.add(run.machine)
+            return chosen.price(run, self._table)
+        except BadInput as error:
+            self._refused = self._refused or str(error)
+            return str(error)
+
+    def check(self) -> None:
+        if self._table is not None and self._refused and not self._known:
+            raise BadInput(self._refused)
+
+
+def _of_task(rows: Sequence[Row], pricing: _Pricing) -> Result:
+    """Return one input's way through all layers; shares of states are still cycles."""
+    about = {"machine": rows[0].machine, "workload": rows[0].work, "engine": rows[0].engine}
+    about["spec"] = json.loads(rows[0].spec)
+    if rows[0].reason is not None:
+        return Result(**about, reason=rows[0].reason)
+    runs = [row.run() for row in rows]
+    costs = [pricing(run) for run in runs]
+    unpriced = next((cost for cost in costs if isinstance(cost, str)), "")
+    cycles = sum(run.cycles for run in runs)
+    priced = {}
+    if not unpriced:
+        priced = {
+            "energy_pj": sum(cost.total_pj for cost in costs),
+            "module_pj": _sum(cost.module_pj for cost in costs),
+            "n_macs": sum(cost.n_macs for cost in costs),
+            "area_um2": costs[0].area_um2,
+        }
+    return Result(
+        **about,
+        n_inputs=1,
+        cycles=cycles,
+        time_us=sum(run.time_us for run in runs),
+        load_balance=sum(run.load_balance * run.cycles for run in runs) / cycles if cycles else 0.0,
+        actions=_sum(run.actions for run in runs),
+        states={kind: _sum(run.states[kind] for run in runs) for kind in runs[0].states},
+        measures=runs[0].measures if len(runs) == 1 else {},
+        unpriced=unpriced,
+        **priced,
+    )
+
+
+def _mean(results: Sequence[Result]) -> Result:
+    """Return the mean of several inputs on one design."""
+    first, n = results[0], len(results)
+    if infeasible := next((result for result in results if result.reason is not None), None):
+        return infeasible
+    states = {kind: _sum(result.states[kind] for result in results) for kind in first.states}
+    whole = {kind: sum(spent.values()) for kind, spent in states.items()}
+    unpriced = next((result.unpriced for result in results if result.unpriced), "")
+    about = {name: getattr(first, name) for name in ("machine", "workload", "engine", "spec", "measures", "area_um2")}
+    return Result(
+        **about,
+        n_inputs=n,
+        cycles=fmean(result.cycles for result in results),
+        time_us=fmean(result.time_us for result in results),
+        load_balance=fmean(result.load_balance for result in results),
+        actions={name: count / n for name, count in _sum(result.actions for result in results).items()},
+        states={
+            kind: {state: cycles / whole[kind] if whole[kind] else 0.0 for state, cycles in spent.items()}
+            for kind, spent in states.items()
+        },
+        energy_pj=None if unpriced else fmean(result.energy_pj for result in results),
+        module_pj={name: pj / n for name, pj in _sum(result.module_pj for result in results).items()},
+        n_macs=fmean(result.n_macs for result in results),
+        unpriced=unpriced,
+    )
+
+
+def _sum(parts: Iterator[Mapping[str, float]]) -> dict[str, float]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        for name, value in part.items():
+            total[name] += value
+    return dict(total)
