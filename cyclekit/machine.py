@@ -15,6 +15,7 @@ from cyclekit.run import Run
 from cyclekit.spec import Spec
 from cyclekit.trace import Track
 from cyclekit.validation import Validation
+from cyclekit.views import View
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Network, Shape, Workload, with_activations
 
@@ -50,6 +51,7 @@ class Machine:
     model_version: part of the identity of what a sweep stores; raise it when a rule or the arithmetic changes.
     encoding_fields: those fields of the Spec that encode looks at; None: all of them.
     sweep_engine: the engine of a sweep where none is asked for; None: the first.
+    views: what its figures show besides, or instead of, time, balance and energy against each field that varies.
     estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
     """
 
@@ -81,6 +83,7 @@ class Machine:
     encoding_fields: tuple[str, ...] | None = None
     estimate_point: Callable[..., float] | None = None
     sweep_engine: str | None = None
+    views: tuple[View, ...] = ()
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None

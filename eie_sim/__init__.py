@@ -1,6 +1,7 @@
 """EIE, the Efficient Inference Engine on compressed networks (Han et al., ISCA 2016), cycle by cycle."""
 
 from cyclekit.machine import Machine
+from cyclekit.views import ENERGY, LOAD_BALANCE, SPEED_UP, View, count, energy_of, energy_per
 from eie_sim.account import spans
 from eie_sim.capacity import CAPACITY_FIELDS, stored
 from eie_sim.explain import explain
@@ -51,4 +52,17 @@ MACHINE = Machine(
     encoding_fields=("n_pes", *CAPACITY_FIELDS),
     estimate_point=estimate_point,
     sweep_engine="schedule",
+    views=(
+        View("n_pes", (SPEED_UP, LOAD_BALANCE, ENERGY), label="PEs"),
+        View("queue_depth", (LOAD_BALANCE,), label="queue depth"),
+        View(  # the paper's Fig 9
+            "spmat_width_bits",
+            (
+                count("spmat_row_reads", "Spmat row reads"),
+                energy_per("SpmatRead", "spmat_row_reads", "SpmatRead, a read"),
+                energy_of("SpmatRead", "SpmatRead, all reads"),
+            ),
+            label="Spmat SRAM width [bits]",
+        ),
+    ),
 )

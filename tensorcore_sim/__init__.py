@@ -1,6 +1,9 @@
 """The sparse tensor core of A100 and Hopper: format and arithmetic to the bit, instructions and whole GEMMs in time."""
 
+from math import prod
+
 from cyclekit.machine import Machine
+from cyclekit.views import Quantity, View, measure
 from tensorcore_sim.arithmetic import fused_dot_add, gemm
 from tensorcore_sim.encode import STORED_FIELDS, stored, suited
 from tensorcore_sim.image import Compressed, compress, decompress
@@ -51,6 +54,12 @@ def _explain(workload, spec, row, column):
     return explain(workload, spec, row, column)
 
 
+def _size(result):
+    """Return the cube root of m n k of a result's GEMM: m of a cube. None for several layers."""
+    gemm = result.measures.get("gemm")
+    return gemm and round(prod(int(size) for size in gemm.partition(",")[0].split(" x ")) ** (1 / 3), 6)
+
+
 MACHINE = Machine(
     name=NAME,
     title="2:4 sparse tensor cores (A100, H800, H100, H200): dense and sparse GEMMs",
@@ -78,4 +87,15 @@ MACHINE = Machine(
     balance="utilisation of the peak",
     model_version=MODEL_VERSION,
     encoding_fields=STORED_FIELDS,
+    views=(
+        View(
+            Quantity("size", "", _size),
+            (
+                measure("dense_equivalent_tflops", "dense-equivalent rate", "TFLOPS"),
+                measure("speed_up", "speed-up over dense", "times"),
+            ),
+            label="size of the GEMM: cube root of m n k",
+            lines="sparsity",
+        ),
+    ),
 )

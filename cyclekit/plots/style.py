@@ -1,0 +1,98 @@
+"""What all figures share: two themes, for print and for a dark screen, and how a figure becomes a whole file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+from cyclekit.terminal import write_whole
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")  # one a series: colours alone do not survive a photocopier
+
+IN_FILES = {
+    "svg.fonttype": "none",  # text stays text: it can be searched and set in the page's own font
+    "svg.hashsalt": "zeroskip",  # the same figure is the same bytes
+}
+INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a figure. series: lines and modules, one after the other; states: one a state, by its number.
+
+    Of the states: work in blues, own losses yellow and violet, starvation in reds, the end in greys.
+    """
+
+    background: str
+    ink: str
+    grid: str
+    series: tuple[str, ...]
+    states: tuple[str, ...]
+
+    def style(self, **changes: Any) -> dict[str, Any]:
+        """Return matplotlib's settings of the theme, some of them changed."""
+        return {
+            "figure.dpi": 150,
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "axes.grid": True,
+            "axes.grid.axis": "y",
+            "grid.color": self.grid,
+            "legend.frameon": False,
+            "figure.facecolor": self.background,
+            "axes.facecolor": self.background,
+            **dict.fromkeys(
+                ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), self.ink
+            ),
+            **changes,
+        }
+
+
+PRINT = Theme(
+    background="#ffffff",
+    ink="#111111",
+    grid="#dddddd",
+    series=(
+        "#1f4e79", "#d9600a", "#5e3c99", "#3f9142", "#c2287a", "#8a6d00", "#2f8fc4", "#6b6b6b", "#8c2d04",
+    ),
+    states=(
+        "#1f4e79", "#7fb2e5", "#d9c24a", "#9e7bb5", "#c9302c", "#f08a5d", "#f9cfa5", "#5e3c99", "#8f8f8f", "#d4d4d4",
+        "#3b3b3b", "#e8e1d0",
+    ),
+)  # fmt: skip
+DARK = Theme(
+    background="#15181d",
+    ink="#e8e8e8",
+    grid="#353b44",
+    series=(
+        "#7fb2e5", "#ff9d5c", "#b79bf0", "#6fcf73", "#ff86c0", "#e3c64c", "#4fd6e8", "#b0b0b0", "#d97a55",
+    ),
+    states=(
+        "#4384c4", "#a6cdf2", "#d9c24a", "#b493cf", "#d9433f", "#f08a5d", "#f9cfa5", "#8465c9", "#8f8f8f", "#d4d4d4",
+        "#666666", "#e8e1d0",
+    ),
+)  # fmt: skip
+THEMES = {"print": PRINT, "dark": DARK}
+
+
+def save(figure, path: Path) -> None:
+    """Write a figure, whole or not at all, in the format of its suffix, and close it."""
+    drawn = BytesIO()
+    suffix = path.suffix.removeprefix(".")
+    try:
+        with mpl.rc_context(IN_FILES):
+            metadata = {"Date": None} if suffix == "svg" else None
+            figure.savefig(drawn, format=suffix, bbox_inches="tight", metadata=metadata)
+    finally:
+        plt.close(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, drawn.getvalue())
