@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cyclekit.machine import Machine
-from cyclekit.run import identity
+from cyclekit.run import Run, identity
 from cyclekit.store import Row
+from cyclekit.unit_map import pack, unit_maps
 from workloads.errors import BadInput
 from workloads.records import Network, Shape, Workload
 
@@ -59,6 +60,7 @@ class Runner:
     engine: str
     base: Any
     works: Sequence[Work]
+    maps: bool = False  # store what each unit did
     group: int | None = None
     images: Sequence[Any] | BadInput = field(default_factory=list)
 
@@ -101,11 +103,17 @@ class Runner:
             for part, image in enumerate(self._encoded(work, batch.group, spec)):
                 how = {"engine": self.engine, "check": False, "index": index, "progress": lambda share: None}
                 signal = self.machine.simulate(image, signal, spec, **how)
-                rows.append(Row.of(task, part, work.name, signal))
+                row = Row.of(task, part, work.name, signal)
+                rows.append(row._replace(unit_map=self._map(signal, image, spec)) if self.maps else row)
             return rows
         except BadInput as error:
             spec = json.dumps(self.base.as_dict() | changes, separators=(",", ":"))
             return [Row(task, 0, work.name, self.machine.name, work.name, index, self.engine, spec, str(error))]
+
+    def _map(self, run: Run, image: Any, spec: Any) -> bytes:
+        n_ticks = run.cycles * self.machine.ticks_per_cycle
+        tracks = self.machine.spans(run, image, spec, begin=0, end=n_ticks, n_units=None)
+        return pack(unit_maps(tracks, n_ticks))
 
     def _encoded(self, work: Work, group: int, spec: Any) -> Sequence[Any]:
         """Return the images of the group, which all its designs share; raises BadInput where there can be none."""
