@@ -48,7 +48,7 @@ def _panel(cut: Cut, quantity: Quantity, x_label: str) -> Panel | None:
     label = f"{quantity.label} [{quantity.unit}]" if quantity.unit else quantity.label
     if quantity.over_smallest:
         name = x_label.partition(" [")[0]
-        label = f"{quantity.label} over {cut.xs[0]:g} {name} [{quantity.unit}]"
+        label = f"{quantity.label} over {name} = {cut.xs[0]:g} [{quantity.unit}]"
         return Panel(label, {line: _unzip(points) for line, points in found.items()}, in_proportion=True)
     unit, factor = scale(quantity.unit, max(y for points in found.values() for _, y in points))
     if unit != quantity.unit:
@@ -87,7 +87,7 @@ def states(cut: Cut, x_label: str) -> Stacks | None:
     names = list(dict.fromkeys(name for result in cut.results for name in result.states[kind]))
     present = _present(panels)
     places = {name: place for place, name in enumerate(names) if name in present}
-    return Stacks(x_label, f"cycles of {kind} [%]", panels, places, "states")
+    return Stacks(x_label, f"share of {kind} cycles [%]", panels, places, "states")
 
 
 def energy(cut: Cut, x_label: str) -> Stacks | None:

@@ -54,13 +54,13 @@ MACHINE = Machine(
     sweep_engine="schedule",
     views=(
         View("n_pes", (SPEED_UP, LOAD_BALANCE, ENERGY), label="PEs"),
-        View("queue_depth", (LOAD_BALANCE,), label="queue depth"),
+        View("queue_depth", (LOAD_BALANCE,), label="queue depth [places]"),
         View(  # the paper's Fig 9
             "spmat_width_bits",
             (
                 count("spmat_row_reads", "Spmat row reads"),
-                energy_per("SpmatRead", "spmat_row_reads", "SpmatRead, a read"),
-                energy_of("SpmatRead", "SpmatRead, all reads"),
+                energy_per("SpmatRead", "spmat_row_reads", "energy of SpmatRead a read"),
+                energy_of("SpmatRead", "energy of SpmatRead"),
             ),
             label="Spmat SRAM width [bits]",
         ),

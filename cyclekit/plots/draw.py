@@ -16,7 +16,6 @@ from cyclekit.figure import Front, Lines, Map, Panel, Plane, Stacks
 from cyclekit.plots.style import MARKERS, THEMES, Theme
 
 WIDTH = 7.2  # inches: two columns of a printed page
-MOST_LABELS = 8
 PLAIN = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}")
 
 
@@ -37,7 +36,7 @@ def _lines(data: Lines, theme: Theme) -> Any:
         label: {"color": colour, "marker": marker, "markersize": 3.6, "linewidth": 1.2}
         for label, colour, marker in zip(labels, theme.series, MARKERS, strict=False)
     }
-    figure, axes = plt.subplots(1, n_panels, figsize=(4.4 if n_panels == 1 else WIDTH, 3.1), squeeze=False)
+    figure, axes = plt.subplots(1, n_panels, figsize=(4.4 if n_panels == 1 else WIDTH, 3.3), squeeze=False)
     xs = sorted({x for panel in data.panels for of_line, _ in panel.lines.values() for x in of_line})
     for axis, panel in zip(axes[0], data.panels, strict=True):
         for label, (of_line, ys) in panel.lines.items():
@@ -67,7 +66,7 @@ def _scales(axis: Any, xs: Sequence[float], panel: Panel, *, n_ticks: int) -> No
     if panel.in_proportion:
         axis.set_yscale("log", base=2)
     elif panel.y_label.endswith("[%]"):
-        axis.set_ylim(0, 104)
+        axis.set_ylim(10 * (min(ys) // 10), 102)
     elif min(ys) > 0 and max(ys) / min(ys) >= 20:
         axis.set_yscale("log")
     else:
@@ -133,16 +132,19 @@ def _plane(axis: Any, plane: Plane, theme: Theme) -> None:
     axis.plot(
         front_xs, front_ys, drawstyle="steps-post", color=theme.series[1], marker="s", markersize=3.6, linewidth=1.0
     )
-    n = len(plane.front)
-    for place in sorted({round(k * (n - 1) / max(1, min(n, MOST_LABELS) - 1)) for k in range(min(n, MOST_LABELS))}):
-        where = (front_xs[place], front_ys[place])
-        axis.annotate(plane.front[place], where, xytext=(3, 3), textcoords="offset points", fontsize=6.5)
     for name, values in (("x", xs), ("y", ys)):
         if min(values) > 0 and max(values) / min(values) >= 20:
             getattr(axis, f"set_{name}scale")("log")
         getattr(axis, f"{name}axis").set_major_formatter(PLAIN)
     axis.set(xlabel=plane.x_label, ylabel=plane.y_label)
     axis.grid(visible=True, axis="both")
+    last = np.array([-1.0, 2.0])
+    for name in plane.front:  # those that find room, from the left
+        place = axis.transLimits.transform(axis.transScale.transform(plane.designs[name]))  # in shares of the axes
+        if place[0] - last[0] > 0.3 or last[1] - place[1] > 0.06:
+            side = {"xytext": (-4, -8), "ha": "right"} if place[0] > 0.7 else {"xytext": (4, 3)}
+            axis.annotate(name, plane.designs[name], textcoords="offset points", fontsize=6.5, **side)
+            last = place
 
 
 def _map(data: Map, theme: Theme) -> Any:

@@ -40,6 +40,7 @@ class Theme:
         """Return matplotlib's settings of the theme, some of them changed."""
         return {
             "figure.dpi": 150,
+            "savefig.bbox": "tight",
             "font.size": 9,
             "axes.spines.top": False,
             "axes.spines.right": False,
@@ -91,7 +92,7 @@ def save(figure, path: Path) -> None:
     try:
         with mpl.rc_context(IN_FILES):
             metadata = {"Date": None} if suffix == "svg" else None
-            figure.savefig(drawn, format=suffix, bbox_inches="tight", metadata=metadata)
+            figure.savefig(drawn, format=suffix, metadata=metadata)
     finally:
         plt.close(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
