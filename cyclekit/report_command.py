@@ -16,7 +16,8 @@ from cyclekit.store import Store
 from cyclekit.terminal import Output, announce, check_writable, make_folder, progress, write_asked
 from workloads.errors import BadInput
 
-ROW_S = 1.2e-3  # to read a row and price it
+ROW_S = 1.4e-3  # to read a row, price it and put it on the page
+FILE_S = 0.25  # to draw a figure into one file
 ROW_BYTES = 10_000  # of a result in memory
 
 
@@ -40,6 +41,7 @@ def report(options: Namespace) -> int:
             step("reading rows", 0, 1)
             found = results.read(store, options.prices)
             drawn = charts(found, results.maps(store))
+            announce(len(drawn) * FILE_S * (2 if options.figures is None else 4), n_rows * ROW_BYTES)
             figures, files = _figures(drawn, options.figures, step)
     made = page(Path(options.store).name, found, figures, n_rows=n_rows, prices=options.prices)
     write_asked(path, made, "--out")

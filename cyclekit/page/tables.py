@@ -8,10 +8,11 @@ from html import escape
 from typing import Any
 
 from cyclekit import machine as machines
-from cyclekit.page.best import EDP, ENERGY, QUANTITIES, Front, differing, evenly, grouped, least
+from cyclekit.page.best import AREA, EDP, ENERGY, POWER, TIME, Front, differing, evenly, grouped, least
 from cyclekit.results import Result
 from workloads.errors import BadInput
 
+IN_TABLES = (TIME, ENERGY, EDP, POWER, AREA)
 MOST_ROWS = 50  # of one front in the tables: the views and the full table have all of it
 NUMBER = re.compile(r"\d[\d,.]*")
 
@@ -49,15 +50,14 @@ def facts(
 def best(results: Sequence[Result]) -> str:
     """Return the designs that have the least time, energy, energy x time and area of each workload."""
     fields = {name: differing(of) for name, of in grouped(results, lambda r: r.machine).items()}
-    rows = [
-        [
-            *(workload, quantity.label, result.machine),
-            " ".join(f"{name}={plain(result.spec[name])}" for name in fields[result.machine]),
-            *(number(found.of(result)) for found in QUANTITIES),
-        ]
-        for workload, quantity, result in least(results)
-    ]
-    heads = ["workload", "least", "machine", "design", *(quantity.head for quantity in QUANTITIES)]
+    of_designs = grouped(least(results), lambda found: (found[0], id(found[2])))  # one may be the best in several
+    rows = []
+    for (workload, _), found in of_designs.items():
+        result = found[0][2]
+        design = " ".join(f"{name}={plain(result.spec[name])}" for name in fields[result.machine])
+        numbers = [number(quantity.of(result)) for quantity in IN_TABLES]
+        rows.append([workload, ", ".join(quantity.label for _, quantity, _ in found), result.machine, design, *numbers])
+    heads = ["workload", "least", "machine", "design", *(quantity.head for quantity in IN_TABLES)]
     return table("Best designs", heads, rows, n_texts=4, long=3)
 
 
@@ -70,7 +70,7 @@ def fronts(results: Sequence[Result], of_fronts: Sequence[Front]) -> str:
 def _front(found: Front, fields: Sequence[str]) -> str:
     quantities = [*found.costs, *([EDP] if ENERGY in found.costs else [])]
     shown = evenly(found.results, MOST_ROWS)
-    costs = " and ".join(cost.label for cost in found.costs)
+    costs = " and ".join(filter(None, [", ".join(cost.label for cost in found.costs[:-1]), found.costs[-1].label]))
     said = f"{found.workload} on {found.machine}: {len(found.results):,} of {found.n_designs:,} designs, by {costs}"
     if len(shown) < len(found.results):
         said += f"; here {len(shown)} of them, evenly chosen"

@@ -1,8 +1,7 @@
 """Do the page's views work in a real browser, from the file alone, and show what the store's results are?"""
 
-import os
 import shlex
-import shutil
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -14,46 +13,8 @@ from cyclekit.store import Store
 from cyclekit.sweep import sweep
 from workloads.records import Workload
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--headless=new",
-    "--no-sandbox",  # which root, as in a container, cannot have
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--window-size=1400,1000",
-)
 HOSTILE = '</script><b id="hostile">&"\'<!--'
 VARIED = {"n_pes": (1, 2, 4, 8), "queue_depth": (2, 4, 8), "spmat_width_bits": (32, 64, 128)}
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    """Return Chromium without a network; where continuous integration runs it must be there."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    driver = shutil.which("chromedriver")
-    if program is None or driver is None:
-        missing = "no Chromium with its chromedriver: on Debian, apt-get install chromium chromium-driver"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options, Service(driver))
-    found.execute_cdp_cmd("Network.enable", {})
-    offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-    found.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
-    yield found
-    found.quit()
 
 
 def layer(name, seed, shape=(48, 40)):
@@ -340,6 +301,34 @@ def test_everything_that_can_be_used_has_a_name(view):
         ".map((one) => one.outerHTML)"
     )
     assert nameless == []
+
+
+def test_values_that_differ_by_rounding_only_can_be_drawn(browser, feasible, tmp_path):
+    first = feasible[0]
+    energies = first.energy_pj * (1 + np.arange(3) * 2e-16)
+    path = tmp_path / "report.html"
+    same = [
+        replace(first, energy_pj=float(energy), spec=first.spec | {"n_pes": i}) for i, energy in enumerate(energies)
+    ]
+    path.write_bytes(page("results.db", same, [], n_rows=3))
+    browser.get(path.as_uri())
+    for box in ("x-log", "y-log"):
+        browser.find_element("id", box).click()
+    assert len(numbers(browser, "#scatter circle.front")) >= 1
+    places = browser.execute_script(
+        "return [...document.querySelectorAll('circle.front')].map((one) => one.cy.baseVal.value)"
+    )
+    assert np.isfinite(places).all()
+    assert browser.get_log("browser") == []
+
+
+def test_show_all_takes_every_filter_back(view, feasible):
+    tick(view, "n_pes", "2")
+    tick(view, "workload", "fc")
+    assert len(shown(view, feasible)) < len(feasible)
+    view.find_element("id", "all").click()
+    assert shown(view, feasible) == list(range(len(feasible)))
+    assert view.find_elements("css selector", "#filters input:checked") == []
 
 
 def test_the_infeasible_point_is_told_with_its_reason(view, results):

@@ -21,7 +21,11 @@ function makeBars() {
     kind.addEventListener("change", update);
     const chart = element("div");
     place.append(element("div", { className: "controls" }, kind), chart);
-    views.push(() => drawBars(chart, parts[kind.value]));
+    views.push(() => {
+      const has = (one) => barred.some((design) => one.shares[design]);
+      if (!has(parts[kind.value]) && parts.some(has)) kind.value = parts.findIndex(has); // of another machine
+      drawBars(chart, parts[kind.value]);
+    });
   }
   views.unshift(chooseBars);
 }

@@ -43,6 +43,18 @@ function filterBy(dimension, place) {
   applyFilters();
 }
 
+function showAll() {
+  for (const filter of filters) {
+    filter.wanted.clear();
+    filter.from = filter.to = null;
+    for (const input of filter.inputs) {
+      if (filter.ranged) input.value = "";
+      else input.checked = false;
+    }
+  }
+  applyFilters();
+}
+
 function boxes(filter) {
   return filter.dimension.values.map((value, place) => {
     const box = element("input", { type: "checkbox" });
@@ -73,6 +85,7 @@ function range(filter) {
 function makeFilters() {
   const form = document.getElementById("filters");
   form.addEventListener("submit", (event) => event.preventDefault());
+  document.getElementById("all").addEventListener("click", showAll);
   for (const filter of filters) {
     const inputs = element("div", {}, ...(filter.ranged ? range(filter) : boxes(filter)));
     form.append(element("fieldset", { "data-field": filter.dimension.name },

@@ -67,14 +67,14 @@ function drawable(axis, log, design) {
 function frame(box, x, y, across, up, missing) {
   const parts = [];
   for (const mark of across.marks) {
-    const at = across.place(mark);
+    const at = across.place(mark.value);
     parts.push(drawn("line", { class: "grid", x1: at, x2: at, y1: box.top, y2: box.bottom }));
-    parts.push(drawn("text", { x: at, y: box.bottom + 16, "text-anchor": "middle" }, number(mark)));
+    parts.push(drawn("text", { x: at, y: box.bottom + 16, "text-anchor": "middle" }, mark.text));
   }
   for (const mark of up.marks) {
-    const at = up.place(mark);
+    const at = up.place(mark.value);
     parts.push(drawn("line", { class: "grid", x1: box.left, x2: box.right, y1: at, y2: at }));
-    parts.push(drawn("text", { x: box.left - 6, y: at + 4, "text-anchor": "end" }, number(mark)));
+    parts.push(drawn("text", { x: box.left - 6, y: at + 4, "text-anchor": "end" }, mark.text));
   }
   parts.push(drawn("path", { class: "axis", fill: "none", d: `M${box.left} ${box.top}V${box.bottom}H${box.right}` }));
   const middle = (box.left + box.right) / 2;
@@ -160,7 +160,7 @@ function ringDesign() {
   });
   if (places.has(chosen.at)) {
     const [cx, cy] = places.get(chosen.at);
-    rings.push(drawn("circle", { class: "at", cx, cy, r: 7 }));
+    rings.push(drawn("circle", { class: "at", cx, cy, r: 12 }));
   }
   marks.replaceChildren(...rings);
 }
