@@ -100,15 +100,17 @@ def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut |
     )
 
 
-def nearest_preset(machine: Machine | None, result: Result, without: Sequence[str]) -> tuple[str, dict[str, Value]]:
-    """Return the preset that differs from a result's design in the fewest fields, and the fields that differ.
+def nearest_preset(
+    machine: Machine | None, spec: Mapping[str, Value], without: Sequence[Any]
+) -> tuple[str, dict[str, Value]]:
+    """Return the preset that differs from a design in the fewest fields, and the fields that differ.
 
     without: fields that do not count. Without a machine: "" and nothing.
     """
     found = []
     for name, preset in (machine.presets if machine else {}).items():
         own = preset.as_dict()
-        changes = {field: result.spec[field] for field in result.spec if own.get(field) != result.spec[field]}
+        changes = {field: of_field for field, of_field in spec.items() if own.get(field) != of_field}
         found.append((name, {field: of_field for field, of_field in changes.items() if field not in without}))
     return min(found, key=lambda each: len(each[1]), default=("", {}))
 

@@ -48,7 +48,7 @@ def _lines(data: Lines, theme: Theme) -> Any:
     handles = [Line2D([], [], label=label, **looks[label]) for label in labels if label]
     if any(panel.in_proportion for panel in data.panels):
         handles.append(Line2D([], [], color=theme.ink, linestyle=":", linewidth=0.9, label="in proportion"))
-    _legend(figure, handles, data.series_label.replace("_", " "))
+    _legend(figure, handles, data.series_label)
     return figure
 
 
@@ -60,7 +60,7 @@ def _scales(axis: Any, xs: Sequence[float], panel: Panel, *, n_ticks: int) -> No
         if len(xs) <= 16:
             axis.set_xticks(xs[:: -(-len(xs) // n_ticks)])
         axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-    elif len(xs) <= n_ticks:
+    elif len(xs) <= n_ticks + 2:
         axis.set_xticks(xs)
     axis.xaxis.set_major_formatter(PLAIN)
     if panel.in_proportion:
@@ -80,10 +80,9 @@ def _stacks(data: Stacks, theme: Theme) -> Any:
     n_columns = min(3, n_panels)
     n_rows = -(-n_panels // n_columns)
     size = (4.4 if n_columns == 1 else WIDTH, 0.8 + (2.2 if n_rows == 1 else 1.55) * n_rows)
-    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, sharey=data.y_label.endswith("[%]"))
-    colours = {name: getattr(theme, data.colours)[place % 9] for name, place in data.places.items()}
-    if data.colours == "states":
-        colours = {name: theme.states[place % len(theme.states)] for name, place in data.places.items()}
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, sharey=data.same_scale)
+    palette = getattr(theme, data.colours)
+    colours = {name: palette[place % len(palette)] for name, place in data.places.items()}
     for axis in axes.flat[n_panels:]:
         axis.remove()
     for place, (axis, (title, bars)) in enumerate(zip(axes.flat, data.panels.items(), strict=False)):
@@ -138,6 +137,8 @@ def _plane(axis: Any, plane: Plane, theme: Theme) -> None:
         getattr(axis, f"{name}axis").set_major_formatter(PLAIN)
     axis.set(xlabel=plane.x_label, ylabel=plane.y_label)
     axis.grid(visible=True, axis="both")
+    axis.margins(0.08)
+    axis.autoscale_view()  # now, not when it is drawn: the labels need to know how much room there is
     last = np.array([-1.0, 2.0])
     for name in plane.front:  # those that find room, from the left
         place = axis.transLimits.transform(axis.transScale.transform(plane.designs[name]))  # in shares of the axes
@@ -150,7 +151,7 @@ def _plane(axis: Any, plane: Plane, theme: Theme) -> None:
 def _map(data: Map, theme: Theme) -> Any:
     n_units = len(data.cells)
     figure, axis = plt.subplots(figsize=(WIDTH, 1.5 + min(3.2, 0.06 * n_units)))
-    colours = [theme.states[place % len(theme.states)] for place in range(len(data.states))]
+    colours = [theme.states[data.places[name] % len(theme.states)] for name in data.states]
     axis.imshow(
         data.cells, aspect="auto", cmap=ListedColormap(colours), vmin=-0.5, vmax=len(colours) - 0.5,
         extent=(0, data.cycles, n_units - 0.5, -0.5), interpolation="nearest",
