@@ -77,8 +77,8 @@ def _of_machine(name: str, results: Sequence[Result]) -> list[Chart]:
         what = " or ".join(plane.y_label.partition(" [")[0] for plane in data.planes)
         n_designs = len(data.planes[0].designs)
         caption = (
-            f"{_capital(what)} against time of {n_designs:,} designs, one input of each of {_listed(workloads)} "
-            f"together; joined: those that no other one beats in both. Labels: {data.design_label}."
+            f"{_capital(what)} against time of {n_designs:,} designs, one input of {_listed(workloads)}; "
+            f"joined: those that no other one beats in both. Labels: {data.design_label}."
         )
         found.append(Chart(_slug(f"{name}_pareto"), f"{name}: Pareto's front of time and {what}", caption, data))
     return found
@@ -205,7 +205,7 @@ def _of_map(results: Sequence[Result], found: UnitMap) -> Chart:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} workloads ({', '.join(names)})"
+    return names[0] if len(names) == 1 else f"each of {len(names)} workloads together ({', '.join(names)})"
 
 
 def _capital(text: str) -> str:

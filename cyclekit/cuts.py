@@ -90,11 +90,14 @@ def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut |
     if not n_points:
         return None
     labels = in_order(whole)[:MOST_LINES]
+    fixed = dict(zip(held, values, strict=True))
+    if lone := len(labels) == 1:  # it has no name in the figure, but one in the caption
+        fixed = ({lines_by: labels[0]} if lines_by else {}) | fixed
     return Cut(
         view=view,
-        lines_by=lines_by,
-        lines={str(label): whole[label] for label in labels},
-        fixed=dict(zip(held, values, strict=True)),
+        lines_by="" if lone else lines_by,
+        lines={"" if lone else str(label): whole[label] for label in labels},
+        fixed=fixed,
         n_infeasible=sum(result.reason is not None for result in group),
         n_lines_left_out=len(all_lines) - len(labels),
     )

@@ -113,7 +113,19 @@ Panels = dict[str, dict[str, Mapping[str, float]]]
 
 
 def _panels(cut: Cut, parts_of: Callable[[Result], Mapping[str, float]]) -> Panels:
-    return {line: {plain(x): parts_of(result) for x, result in _few(points)} for line, points in cut.lines.items()}
+    """Return a panel a line; lines of which all is the same share one."""
+    panels: Panels = {}
+    for line, points in cut.lines.items():
+        bars = {plain(x): parts_of(result) for x, result in _few(points)}
+        like = next((title for title, others in panels.items() if others == bars), None)
+        if like is None:
+            panels[line] = bars
+        else:
+            panels = {f"{title}, {line}" if title == like else title: of for title, of in panels.items()}
+    if cut.lines_by in ("", "workload"):
+        return panels
+    name = field_label(cut.lines_by).partition(" [")[0]
+    return {f"{name} = {title}": bars for title, bars in panels.items()}
 
 
 def _stacks(panels: Panels, x_label: str, y_label: str, placed: Mapping[str, int], colours: str, **how: bool) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from cyclekit.figure import Front, Lines, Map, Panel, Plane, Stacks
 from cyclekit.plots.style import MARKERS, THEMES, Theme
 
 WIDTH = 7.2  # inches: two columns of a printed page
+MOST_MARKERS = 16  # of a line
 PLAIN = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}")
 
 
@@ -40,7 +42,7 @@ def _lines(data: Lines, theme: Theme) -> Any:
     xs = sorted({x for panel in data.panels for of_line, _ in panel.lines.values() for x in of_line})
     for axis, panel in zip(axes[0], data.panels, strict=True):
         for label, (of_line, ys) in panel.lines.items():
-            axis.plot(of_line, ys, label=label, **looks[label])
+            axis.plot(of_line, ys, label=label, markevery=-(-len(ys) // MOST_MARKERS), **looks[label])
         axis.set(xlabel=data.x_label, ylabel=panel.y_label)
         _scales(axis, xs, panel, n_ticks=9 if n_panels < 3 else 5)
         if panel.in_proportion:
@@ -55,7 +57,7 @@ def _lines(data: Lines, theme: Theme) -> Any:
 def _scales(axis: Any, xs: Sequence[float], panel: Panel, *, n_ticks: int) -> None:
     """Give an axis logarithmic scales where values span more than a linear one can show."""
     ys = [y for _, of_line in panel.lines.values() for y in of_line]
-    if xs[0] > 0 and xs[-1] / xs[0] >= 8:
+    if _by_factors(xs):
         axis.set_xscale("log", base=2)
         if len(xs) <= 16:
             axis.set_xticks(xs[:: -(-len(xs) // n_ticks)])
@@ -66,13 +68,21 @@ def _scales(axis: Any, xs: Sequence[float], panel: Panel, *, n_ticks: int) -> No
     if panel.in_proportion:
         axis.set_yscale("log", base=2)
     elif panel.y_label.endswith("[%]"):
-        axis.set_ylim(10 * (min(ys) // 10), 102)
+        low, high = 10 * min(9, min(ys) // 10), max(100, *ys)
+        axis.set_ylim(low, high + 0.03 * (high - low))
     elif min(ys) > 0 and max(ys) / min(ys) >= 20:
         axis.set_yscale("log")
     else:
         axis.set_ylim(0, 1.06 * max(ys) or 1)
     axis.yaxis.set_major_formatter(PLAIN)
     axis.grid(visible=True, axis="both")
+
+
+def _by_factors(xs: Sequence[float]) -> bool:
+    """Whether values go up by factors rather than by steps: where the middle one stands between the ends."""
+    if xs[0] <= 0 or xs[-1] / xs[0] < 8:
+        return False
+    return 2 * xs[len(xs) // 2] < sqrt(xs[0] * xs[-1]) + (xs[0] + xs[-1]) / 2
 
 
 def _stacks(data: Stacks, theme: Theme) -> Any:

@@ -125,7 +125,13 @@ def test_paretos_front_adds_up_workloads_and_leaves_out_designs_that_lack_one():
     assert list(time_energy.front) == ["4", "2", "1"]
     assert time_area.designs == {"1": (240, 1), "2": (120, 2), "4": (80, 4), "3": (120, 3)}
     assert "4 designs" in chart.caption
-    assert "2 workloads (a, b)" in chart.caption
+    assert "one input of each of 2 workloads together (a, b)" in chart.caption
+
+
+def test_panels_that_are_all_the_same_are_one():
+    results = [result(time_us=us, n_lanes=n, width=w) for w in (8, 16, 32) for n, us in ((1, 4.0), (2, 2.0 + (w > 16)))]
+    data = by_name(charts(results))["unknown_n_lanes_states"].data
+    assert list(data.panels) == ["width = 8, 16", "width = 32"]
 
 
 # What is fixed, left out, absent
@@ -148,6 +154,13 @@ def test_of_one_workload_the_lines_are_a_second_field():
     assert panels(chart)["time [us]"] == {"4": ((1, 2), (4, 8)), "8": ((1, 2), (8, 16))}
     assert chart.data.series_label == "depth"
     assert "workload = a" in chart.caption
+
+
+def test_a_lone_line_is_named_among_what_is_fixed():
+    chart = by_name(charts([*lanes("a"), *lanes("b")[:1]]))["unknown_n_lanes"]
+    assert panels(chart)["time [us]"] == {"": ((1, 2, 4), (120, 60, 40))}
+    assert "Fixed: workload = a." in chart.caption
+    assert "Not shown: 1 " in chart.caption
 
 
 def test_infeasible_results_are_left_out_and_counted():

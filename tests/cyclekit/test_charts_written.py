@@ -51,6 +51,19 @@ def test_every_axis_is_labelled(kind):
     plt.close(figure)
 
 
+@pytest.mark.parametrize(
+    ("xs", "scale"),
+    [((1, 2, 4, 8, 16), "log"), ((1, 2, 3, 4), "linear"), (tuple(range(1, 40)), "linear"), ((0, 8, 64), "linear")],
+)
+def test_values_that_go_up_by_factors_have_a_logarithmic_axis(xs, scale):
+    import matplotlib.pyplot as plt
+
+    data = Lines("lanes", "", [Panel("time [us]", {"": (xs, (1.0,) * len(xs))})])
+    figure = Chart("lines", "a title", "a caption", data).draw("dark")
+    assert figure.axes[0].get_xscale() == scale
+    plt.close(figure)
+
+
 def luminance(colour: str) -> float:
     """Return the relative luminance of "#rrggbb" (WCAG 2.1)."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
