@@ -120,7 +120,7 @@ def _of_cut(name: str, machine: Machine | None, made: Cut) -> list[Chart]:
         ("energy", "energy by module", series.energy(made, label)),
     ):
         if data is not None:
-            caption = f"{_capital(title)} against {plain}{panels}{_thinned(made)}. {said}"
+            caption = f"{_capital(title)} against {plain}{_thinned(made)}{panels}. {said}"
             found.append(Chart(f"{stem}_{suffix}", f"{name}: {title}", caption, data))
     return found
 

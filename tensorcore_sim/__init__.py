@@ -95,7 +95,7 @@ MACHINE = Machine(
                 measure("speed_up", "speed-up over dense", "times"),
                 ENERGY,
             ),
-            label="cube root of m n k",
+            label="size (cube root of m n k)",
             lines="sparsity",
         ),
     ),
