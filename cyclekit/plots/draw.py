@@ -97,11 +97,11 @@ def _stacks(data: Stacks, theme: Theme) -> Any:
         axis.remove()
     for place, (axis, (title, bars)) in enumerate(zip(axes.flat, data.panels.items(), strict=False)):
         below = np.zeros(len(bars))
+        tallest = max(sum(parts.values()) for parts in bars.values())
         for name, colour in colours.items():
             heights = np.array([parts.get(name, 0.0) for parts in bars.values()])
-            axis.bar(
-                range(len(bars)), heights, bottom=below, color=colour, width=0.8, edgecolor=theme.ink, linewidth=0.3
-            )
+            edges = np.where(heights > 0.01 * tallest, 0.3, 0.0)  # of a thin part nothing but edge would be seen
+            axis.bar(range(len(bars)), heights, 0.8, below, color=colour, edgecolor=theme.ink, linewidth=edges)
             below += heights
         crowded = len("".join(bars)) > (60 if n_columns == 1 else 24)
         axis.set_xticks(range(len(bars)), list(bars), rotation=90 if crowded else 0, fontsize=7)
@@ -179,5 +179,8 @@ def _map(data: Map, theme: Theme) -> Any:
 
 
 def _legend(figure: Any, handles: Sequence[Any], title: str) -> None:
+    """Put a legend under the panels, in as many columns as its longest text leaves room for."""
     if handles:
-        figure.legend(handles=handles, title=title, loc="outside lower center", ncols=min(5, len(handles)), fontsize=7)
+        longest = max(len(handle.get_label()) for handle in handles)
+        n_columns = max(1, min(5, len(handles), int(13 * figure.get_figwidth() / (longest + 6))))
+        figure.legend(handles=handles, title=title, loc="outside lower center", ncols=n_columns, fontsize=7)
