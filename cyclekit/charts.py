@@ -54,8 +54,7 @@ def write(chart: Chart, path: Path, theme: str = "print") -> None:
 def charts(results: Sequence[Result], maps: Iterable[UnitMap] = ()) -> list[Chart]:
     """Return the figures that results of a store support, a machine after the other, then those of its unit maps.
 
-    Nothing is averaged over a field that varies: it is x, or lines, or fixed, and
-    the caption says at what.
+    Nothing is averaged over a field that varies: it is x, or lines, or fixed, and the caption says at what.
     """
     by_machine: dict[str, list[Result]] = {}
     for result in results:
@@ -112,8 +111,8 @@ def _of_cut(name: str, machine: Machine | None, made: Cut) -> list[Chart]:
         what = ", ".join(panel.y_label.partition(" [")[0] for panel in data.panels)
         each = f", a line for each {series.field_label(made.lines_by).partition(' [')[0]}" if made.lines_by else ""
         title = f"{name}: {what}"
-        missing = _unpriced(made) if len(data.panels) < len(made.view.panels) else ""
-        found.append(Chart(stem, title, f"{_capital(what)} against {plain}{each}. {said}{missing}", data))
+        caption = f"{_capital(what)} against {plain}{each}. {said}{_unpriced(made)}"
+        found.append(Chart(stem, title, caption, data))
     panels = f", a panel for each {series.field_label(made.lines_by).partition(' [')[0]}" if made.lines_by else ""
     for suffix, title, data in (
         ("states", "where the cycles went", series.states(made, label)),
@@ -150,8 +149,11 @@ def _design(preset: str, fields: Mapping[str, Any]) -> list[str]:
 
 
 def _unpriced(made: Cut) -> str:
-    why = next((result.unpriced for result in made.results if result.unpriced), "")
-    return f" No energy: {why}." if why else ""
+    missing = [result.unpriced for result in made.results if result.unpriced]
+    if not missing or all(quantity.unit != "pJ" for quantity in made.view.panels):
+        return ""
+    some = f" of {len(missing):,} of {len(made.results):,}" if len(missing) < len(made.results) else ""
+    return f" No energy{some}: {missing[0]}."
 
 
 def _thinned(made: Cut) -> str:
@@ -185,16 +187,13 @@ def _of_maps(results: Sequence[Result], maps: Iterable[UnitMap]) -> list[Chart]:
 
 
 def _of_map(results: Sequence[Result], found: UnitMap) -> Chart:
-    preset, changes = nearest_preset(_machine(found.machine), found.spec, ())
-    design = ", ".join(
-        [*([f"preset {preset}"] if preset else []), *(f"{k} = {series.plain(v)}" for k, v in changes.items())]
-    )
+    design = _design(*nearest_preset(_machine(found.machine), found.spec, ()))
     n_units, n_bins = found.cells.shape
     of_machine = (result.states.get(found.kind) for result in results if result.machine == found.machine)
     places = series.places(found.states, list(next((spent for spent in of_machine if spent), ())))
     caption = (
         f"The state in which each {found.kind} of {n_units:,} spent most of each of {n_bins:,} bins of "
-        f"{found.cycles / n_bins:,.0f} cycles: {found.workload}, input {found.input}. Fixed: {design}."
+        f"{found.cycles / n_bins:,.0f} cycles: {', '.join([found.workload, f'input {found.input}', *design])}."
     )
     return Chart(
         _slug(f"{found.machine}_map_{found.workload}_{n_units}"),

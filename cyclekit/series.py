@@ -51,7 +51,7 @@ def _panel(cut: Cut, quantity: Quantity, x_label: str) -> Panel | None:
     label = f"{quantity.label} [{quantity.unit}]" if quantity.unit else quantity.label
     if quantity.over_smallest:
         name = x_label.partition(" [")[0]
-        label = f"{quantity.label} over {name} = {cut.xs[0]:g} [{quantity.unit}]"
+        label = f"{quantity.label} over {name} = {plain(cut.xs[0])} [{quantity.unit}]"
         return Panel(label, {line: _unzip(points) for line, points in found.items()}, in_proportion=True)
     unit, factor = scale(quantity.unit, max(y for points in found.values() for _, y in points))
     if unit != quantity.unit:
@@ -116,7 +116,11 @@ def _panels(cut: Cut, parts_of: Callable[[Result], Mapping[str, float]]) -> Pane
     """Return a panel a line; lines of which all is the same share one."""
     panels: Panels = {}
     for line, points in cut.lines.items():
-        bars = {plain(x): parts_of(result) for x, result in _few(points)}
+        shown = _few(points)
+        names = [plain(x) for x, _ in shown]
+        if len(set(names)) < len(names):  # workloads of the same size
+            names = [f"{result.workload}: {name}" for name, (_, result) in zip(names, shown, strict=True)]
+        bars = {name: parts_of(result) for name, (_, result) in zip(names, shown, strict=True)}
         like = next((title for title, others in panels.items() if others == bars), None)
         if like is None:
             panels[line] = bars
@@ -209,4 +213,4 @@ def _ratio(values: Sequence[float]) -> float:
 
 def plain(found: Value) -> str:
     """Return a field's value as text."""
-    return f"{found:g}" if isinstance(found, float) else str(found)
+    return f"{found:.10g}" if isinstance(found, float) else str(found)

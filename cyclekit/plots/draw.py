@@ -17,15 +17,16 @@ from cyclekit.figure import Front, Lines, Map, Panel, Plane, Stacks
 from cyclekit.plots.style import MARKERS, THEMES, Theme
 
 WIDTH = 7.2  # inches: two columns of a printed page
+SETTINGS = {"font.size": 8, "figure.dpi": 200, "figure.constrained_layout.use": True, "text.parse_math": False}
 MOST_MARKERS = 16  # of a line
-PLAIN = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}")
+PLAIN = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,.10g}")
 
 
 def draw(data: Lines | Stacks | Front | Map, title: str, theme_name: str) -> Any:
     """Return the Figure of some data in a theme, "print" or "dark"."""
     theme = THEMES[theme_name]
     drawer = {Lines: _lines, Stacks: _stacks, Front: _front, Map: _map}[type(data)]
-    with mpl.rc_context(theme.style(**{"font.size": 8, "figure.dpi": 200, "figure.constrained_layout.use": True})):
+    with mpl.rc_context(theme.style(**SETTINGS)):
         figure = drawer(data, theme)
         figure.suptitle(title, x=0.01, ha="left", fontsize=9)
     return figure
@@ -42,12 +43,13 @@ def _lines(data: Lines, theme: Theme) -> Any:
     xs = sorted({x for panel in data.panels for of_line, _ in panel.lines.values() for x in of_line})
     for axis, panel in zip(axes[0], data.panels, strict=True):
         for label, (of_line, ys) in panel.lines.items():
-            axis.plot(of_line, ys, label=label, markevery=-(-len(ys) // MOST_MARKERS), **looks[label])
+            axis.plot(of_line, ys, markevery=-(-len(ys) // MOST_MARKERS), **looks[label])
         axis.set(xlabel=data.x_label, ylabel=panel.y_label)
         _scales(axis, xs, panel, n_ticks=9 if n_panels < 3 else 5)
         if panel.in_proportion:
             axis.plot(xs, [x / xs[0] for x in xs], color=theme.ink, linestyle=":", linewidth=0.9, zorder=1)
-    handles = [Line2D([], [], label=label, **looks[label]) for label in labels if label]
+    # A name that begins with "_" is none to matplotlib.
+    handles = [Line2D([], [], label=f" {label}", **looks[label]) for label in labels if label]
     if any(panel.in_proportion for panel in data.panels):
         handles.append(Line2D([], [], color=theme.ink, linestyle=":", linewidth=0.9, label="in proportion"))
     _legend(figure, handles, data.series_label)
@@ -75,6 +77,7 @@ def _scales(axis: Any, xs: Sequence[float], panel: Panel, *, n_ticks: int) -> No
     else:
         axis.set_ylim(0, 1.06 * max(ys) or 1)
     axis.yaxis.set_major_formatter(PLAIN)
+    axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axis.grid(visible=True, axis="both")
 
 
@@ -145,6 +148,7 @@ def _plane(axis: Any, plane: Plane, theme: Theme) -> None:
         if min(values) > 0 and max(values) / min(values) >= 20:
             getattr(axis, f"set_{name}scale")("log")
         getattr(axis, f"{name}axis").set_major_formatter(PLAIN)
+        getattr(axis, f"{name}axis").set_minor_formatter(mpl.ticker.NullFormatter())
     axis.set(xlabel=plane.x_label, ylabel=plane.y_label)
     axis.grid(visible=True, axis="both")
     axis.margins(0.08)

@@ -177,6 +177,14 @@ def test_without_prices_there_is_no_energy_and_the_caption_says_why():
     assert [plane.y_label for plane in found["unknown_pareto"].data.planes] == ["area [mm2]"]
 
 
+def test_results_that_lack_a_price_are_counted():
+    some = [replace(one, energy_pj=None, module_pj={}, unpriced="no price of x") for one in lanes()[2:]]
+    found = by_name(charts([*lanes()[:2], *some]))
+    assert panels(found["unknown_n_lanes"])["energy [nJ]"] == {"": ((1, 2), (1, 2))}
+    assert "No energy of 1 of 3: no price of x." in found["unknown_n_lanes"].caption
+    assert "unknown_n_lanes_energy" not in found
+
+
 def test_what_is_the_same_at_every_x_has_no_stacks():
     assert list(by_name(charts([result(n_lanes=n) for n in (1, 2)]))) == ["unknown_n_lanes", "unknown_pareto"]
 

@@ -34,7 +34,7 @@ def test_each_kind_is_written_in_both_formats_and_the_svg_is_text_and_reproducib
         write(chart(kind), tmp_path / name, theme)
     svg = (tmp_path / "a.svg").read_text()
     assert svg == (tmp_path / "b.svg").read_text()
-    texts = set(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
+    texts = {text.strip() for text in re.findall(r"<text[^>]*>([^<]+)</text>", svg)}
     labels = {"lines": {"lanes", "time [us]", "gain [times]", "a"}, "stacks": {"lanes", "energy [nJ]", "alu", "1"}}
     labels |= {"front": {"time [us]", "area [mm2]", "1", "2"}, "map": {"time [cycles]", "lane [number]", "busy"}}
     assert {"a title", *labels[kind]} <= texts
@@ -62,6 +62,13 @@ def test_values_that_go_up_by_factors_have_a_logarithmic_axis(xs, scale):
     figure = Chart("lines", "a title", "a caption", data).draw("dark")
     assert figure.axes[0].get_xscale() == scale
     plt.close(figure)
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    data = Lines("lanes", "workload", [Panel("time [us]", {"_a": LINE, "$b$ <c>": LINE})])
+    write(Chart("lines", "50% of $x$", "a caption", data), tmp_path / "a.svg")
+    texts = [text.strip() for text in re.findall(r"<text[^>]*>([^<]+)</text>", (tmp_path / "a.svg").read_text())]
+    assert {"_a", "$b$ &lt;c&gt;", "50% of $x$"} <= set(texts)
 
 
 def luminance(colour: str) -> float:

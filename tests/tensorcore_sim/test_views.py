@@ -1,5 +1,7 @@
 """Does the tensor core's own figure show dense against 2:4 over the size of a GEMM?"""
 
+from dataclasses import replace
+
 from cyclekit.charts import charts
 from cyclekit.results import Result
 from tensorcore_sim import PRESETS
@@ -33,6 +35,18 @@ def test_dense_and_sparse_are_lines_over_the_size():
     assert speed_up.y_label == "speed-up over dense [times]"
     assert speed_up.lines == {"2:4": ((256, 512), (1.1, 1.6))}
     assert chart.data.series_label == "sparsity"
+
+
+def test_no_bar_hides_another_of_the_same_size():
+    def bars(gemm, busy):
+        return replace(result(gemm, "dense", 1.0), states={"sm": {"compute": busy, "wave": 1 - busy}})
+
+    results = [bars("64 x 1 x 1", 0.5), bars("1 x 64 x 1", 0.25)]  # of size 4
+    (chart,) = [chart for chart in charts(results) if chart.name.endswith("states")]
+    assert [parts["compute"] for of_panel in chart.data.panels.values() for parts in of_panel.values()] == [50, 25]
+    results = [*results, bars("8 x 8 x 8", 0.75)]
+    (chart,) = [chart for chart in charts(results) if chart.name.endswith("states")]
+    assert list(chart.data.panels[""]) == ["64 x 1 x 1: 4", "1 x 64 x 1: 4", "8 x 8 x 8: 8"]
 
 
 def test_several_layers_in_one_result_have_no_size():
