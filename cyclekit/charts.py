@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cyclekit import machine as machines
 from cyclekit import series
-from cyclekit.cuts import MOST_LINES, Cut, cut, is_number, nearest_preset, varied
+from cyclekit.cuts import MOST_LINES, Cut, cut, nearest_preset, varied
 from cyclekit.figure import Front, Lines, Map, Stacks
 from cyclekit.machine import Machine
-from cyclekit.results import Result
+from cyclekit.results import Result, UnitMap
 from cyclekit.views import ENERGY, LOAD_BALANCE, TIME, View
 from workloads.errors import BadInput
 
@@ -37,25 +37,30 @@ class Chart:
 
 
 def write(chart: Chart, path: Path, theme: str = "print") -> None:
-    """Write a figure as the file's suffix says, .png or .svg, whole or not at all; theme: "print" or "dark"."""
+    """Write a figure as the file's suffix says, .png or .svg, whole or not at all; theme: "print" or "dark".
+
+    Raises BadInput for another suffix, or where the file cannot be written.
+    """
     from cyclekit.plots.style import save
 
     if path.suffix not in (".png", ".svg"):
         raise BadInput(f"a figure must be a .png or .svg file, got {str(path)!r}")
-    save(chart.draw(theme), path)
+    try:
+        save(chart.draw(theme), path)
+    except OSError as error:
+        raise BadInput(f"{str(path)!r} could not be written: {error.strerror or error}") from error
 
 
-def charts(results: Sequence[Result], maps: Iterable[Any] = ()) -> list[Chart]:
+def charts(results: Sequence[Result], maps: Iterable[UnitMap] = ()) -> list[Chart]:
     """Return the figures that results of a store support, a machine after the other, then those of its unit maps.
 
-    maps: `cyclekit.results.UnitMap`s. Nothing is averaged over a field that varies: it is x, or lines, or fixed, and
-    the caption says at what.
+    Nothing is averaged over a field that varies: it is x, or lines, or fixed, and the caption says at what.
     """
     by_machine: dict[str, list[Result]] = {}
     for result in results:
         by_machine.setdefault(result.machine, []).append(result)
     found = [chart for name, own in by_machine.items() for chart in _of_machine(name, own)]
-    found += _of_maps(maps)
+    found += _of_maps(results, maps)
     uses: dict[str, int] = {}
     for place, chart in enumerate(found):
         uses[chart.name] = n = uses.get(chart.name, 0) + 1
@@ -65,19 +70,16 @@ def charts(results: Sequence[Result], maps: Iterable[Any] = ()) -> list[Chart]:
 
 def _of_machine(name: str, results: Sequence[Result]) -> list[Chart]:
     machine = _machine(name)
-    cuts = [made for view in _views(machine, results) if (made := cut(results, view, machine)) is not None]
-    if not cuts and (made := cut(results, View("workload", ()), machine)) is not None:
-        cuts = [made]
-    found = [chart for made in cuts for chart in _of_cut(name, machine, made)]
+    found = [chart for made in _cuts(machine, results) for chart in _of_cut(name, machine, made)]
     if (made := series.front(results)) is not None:
         data, workloads = made
-        what = " and ".join(plane.y_label.partition(" [")[0] for plane in data.planes)
+        what = " or ".join(plane.y_label.partition(" [")[0] for plane in data.planes)
         n_designs = len(data.planes[0].designs)
         caption = (
-            f"Time against {what} of {n_designs:,} designs, one input of each of {_listed(workloads)} together; "
+            f"{_capital(what)} against time of {n_designs:,} designs, one input of {_listed(workloads)}; "
             f"joined: those that no other one beats in both. Labels: {data.design_label}."
         )
-        found.append(Chart(_slug(f"{name}_pareto"), f"{name}: Pareto's front", caption, data))
+        found.append(Chart(_slug(f"{name}_pareto"), f"{name}: Pareto's front of time and {what}", caption, data))
     return found
 
 
@@ -88,13 +90,16 @@ def _machine(name: str) -> Machine | None:
         return None
 
 
-def _views(machine: Machine | None, results: Sequence[Result]) -> list[View]:
-    """Return the machine's own views, then one of each other field that varies."""
-    own = list(machine.views) if machine else []
-    told = {name for view in own for name in (view.over, view.lines)}
+def _cuts(machine: Machine | None, results: Sequence[Result]) -> list[Cut]:
+    """Return a cut for each of the machine's own views, then for each other field that varies; or for a lone design."""
+    cuts = [made for view in (machine.views if machine else ()) if (made := cut(results, view, machine)) is not None]
+    told = {"workload", "engine", *(name for made in cuts for name in (made.view.over, made.view.lines))}
     balance = replace(LOAD_BALANCE, label=machine.balance) if machine else LOAD_BALANCE
-    others = [name for name in varied(results) if name not in ("workload", "engine") and name not in told]
-    return own + [View(name, (TIME, balance, ENERGY)) for name in others]
+    usual = [View(name, (TIME, balance, ENERGY)) for name in varied(results) if name not in told]
+    cuts += [made for view in usual if (made := cut(results, view, machine)) is not None]
+    if not cuts and (made := cut(results, View("workload", ()), machine)) is not None:
+        cuts = [made]
+    return cuts
 
 
 def _of_cut(name: str, machine: Machine | None, made: Cut) -> list[Chart]:
@@ -104,17 +109,17 @@ def _of_cut(name: str, machine: Machine | None, made: Cut) -> list[Chart]:
     found = []
     if (data := series.lines(made, label)) is not None:
         what = ", ".join(panel.y_label.partition(" [")[0] for panel in data.panels)
-        each = f", a line for each {_word(made.lines_by)}" if made.lines_by else ""
+        each = f", a line for each {series.field_label(made.lines_by).partition(' [')[0]}" if made.lines_by else ""
         title = f"{name}: {what}"
-        missing = _unpriced(made) if len(data.panels) < len(made.view.panels) else ""
-        found.append(Chart(stem, title, f"{_capital(what)} against {plain}{each}. {said}{missing}", data))
-    panels = f", a panel for each {_word(made.lines_by)}" if made.lines_by else ""
+        caption = f"{_capital(what)} against {plain}{each}. {said}{_unpriced(made)}"
+        found.append(Chart(stem, title, caption, data))
+    panels = f", a panel for each {series.field_label(made.lines_by).partition(' [')[0]}" if made.lines_by else ""
     for suffix, title, data in (
         ("states", "where the cycles went", series.states(made, label)),
         ("energy", "energy by module", series.energy(made, label)),
     ):
         if data is not None:
-            caption = f"{_capital(title)} against {plain}{panels}{_thinned(made)}. {said}"
+            caption = f"{_capital(title)} against {plain}{_thinned(made)}{panels}. {said}"
             found.append(Chart(f"{stem}_{suffix}", f"{name}: {title}", caption, data))
     return found
 
@@ -122,15 +127,12 @@ def _of_cut(name: str, machine: Machine | None, made: Cut) -> list[Chart]:
 def _said(machine: Machine | None, made: Cut) -> str:
     """Return which results a cut shows: the design, what is fixed, what is left out."""
     told = (made.view.over, made.lines_by)
-    preset, changes = nearest_preset(machine, made.results[0], told)
+    preset, changes = nearest_preset(machine, made.results[0].spec, told)
     fixed = {**changes, **made.fixed}
     workloads = {result.workload for result in made.results}
     if len(workloads) == 1:
         fixed = {"workload": workloads.pop(), **fixed}
-    parts = [", ".join(f"{field} = {_plain(of_field)}" for field, of_field in fixed.items())]
-    if preset:
-        parts.insert(0, f"preset {preset}")
-    said = f"Fixed: {', '.join(part for part in parts if part)}. " if any(parts) else ""
+    said = f"Fixed: {', '.join(parts)}. " if (parts := _design(preset, fixed)) else ""
     n_inputs = {result.n_inputs for result in made.results}
     if n_inputs != {1}:
         said += f"Each point is the mean of {' or '.join(str(n) for n in sorted(n_inputs))} inputs. "
@@ -141,9 +143,17 @@ def _said(machine: Machine | None, made: Cut) -> str:
     return said.strip()
 
 
+def _design(preset: str, fields: Mapping[str, Any]) -> list[str]:
+    named = [f"preset {preset}"] if preset else []
+    return named + [f"{field} = {series.plain(of_field)}" for field, of_field in fields.items()]
+
+
 def _unpriced(made: Cut) -> str:
-    why = next((result.unpriced for result in made.results if result.unpriced), "")
-    return f" No energy: {why}." if why else ""
+    missing = [result.unpriced for result in made.results if result.unpriced]
+    if not missing or all(quantity.unit != "pJ" for quantity in made.view.panels):
+        return ""
+    some = f" of {len(missing):,} of {len(made.results):,}" if len(missing) < len(made.results) else ""
+    return f" No energy{some}: {missing[0]}."
 
 
 def _thinned(made: Cut) -> str:
@@ -151,47 +161,50 @@ def _thinned(made: Cut) -> str:
     return f" ({series.MOST_BARS} of {most:,} values)" if most > series.MOST_BARS else ""
 
 
-def _of_maps(maps: Iterable[Any]) -> list[Chart]:
-    """Return the first map of each workload with the fewest units, and with the most; MOST_MAPS at most."""
-    chosen: dict[tuple[str, str], dict[str, Any]] = {}
-    kinds: dict[str, str] = {}
+def _of_maps(results: Sequence[Result], maps: Iterable[UnitMap]) -> list[Chart]:
+    """Return the first map of each workload with the fewest units, and with the most; MOST_MAPS at most.
+
+    Of a machine's kinds of units the one of which there are the most is shown.
+    """
+    ends: dict[tuple[str, str, str], list[UnitMap]] = {}
     for found in maps:
-        if found.kind != kinds.setdefault(found.machine, found.kind):
-            continue  # the machine's first kind: its workers
-        ends = chosen.setdefault((found.machine, found.workload), {"fewest": found, "most": found})
-        if len(found.cells) < len(ends["fewest"].cells):
-            ends["fewest"] = found
-        if len(found.cells) > len(ends["most"].cells):
-            ends["most"] = found
-    picked = []
-    for ends in chosen.values():
-        picked += [ends["fewest"], ends["most"]] if ends["most"] is not ends["fewest"] else [ends["most"]]
-    return [_of_map(found) for found in picked[:MOST_MAPS]]
+        fewest, most = ends.setdefault((found.machine, found.kind, found.workload), [found, found])
+        if len(found.cells) < len(fewest.cells):
+            ends[found.machine, found.kind, found.workload][0] = found
+        if len(found.cells) > len(most.cells):
+            ends[found.machine, found.kind, found.workload][1] = found
+    n_units: dict[str, dict[str, int]] = {}
+    for (machine, kind, _), (_, most) in ends.items():
+        of_kind = n_units.setdefault(machine, {})
+        of_kind[kind] = max(of_kind.get(kind, 0), len(most.cells))
+    shown = [
+        found
+        for (machine, kind, _), (fewest, most) in ends.items()
+        if kind == max(n_units[machine], key=n_units[machine].__getitem__)
+        for found in ([fewest, most] if fewest is not most else [most])
+    ]
+    return [_of_map(results, found) for found in shown[:MOST_MAPS]]
 
 
-def _of_map(found: Any) -> Chart:
-    preset, changes = nearest_preset(_machine(found.machine), found, ())
-    design = ", ".join([*([f"preset {preset}"] if preset else []), *(f"{k} = {_plain(v)}" for k, v in changes.items())])
+def _of_map(results: Sequence[Result], found: UnitMap) -> Chart:
+    design = _design(*nearest_preset(_machine(found.machine), found.spec, ()))
     n_units, n_bins = found.cells.shape
-    title = f"{found.machine}: what each {found.kind} did, {found.workload}, {n_units:,} units"
+    of_machine = (result.states.get(found.kind) for result in results if result.machine == found.machine)
+    places = series.places(found.states, list(next((spent for spent in of_machine if spent), ())))
     caption = (
-        f"The state in which each of {n_units:,} {found.kind} spent most of each of {n_bins:,} bins of "
-        f"{found.cycles / n_bins:,.4g} cycles: {found.workload}, input {found.input}; {design}."
+        f"The state in which each {found.kind} of {n_units:,} spent most of each of {n_bins:,} bins of "
+        f"{found.cycles / n_bins:,.0f} cycles: {', '.join([found.workload, f'input {found.input}', *design])}."
     )
-    name = _slug(f"{found.machine}_map_{found.workload}_{n_units}")
-    return Chart(name, title, caption, Map(found.kind, found.states, found.cells, found.cycles))
-
-
-def _word(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _plain(found: Any) -> str:
-    return f"{found:g}" if is_number(found) else str(found)
+    return Chart(
+        _slug(f"{found.machine}_map_{found.workload}_{n_units}"),
+        f"{found.machine}: what each {found.kind} of {n_units:,} did, {found.workload}",
+        caption,
+        Map(found.kind, places, found.states, found.cells, found.cycles),
+    )
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} workloads ({', '.join(names)})"
+    return names[0] if len(names) == 1 else f"each of {len(names)} workloads together ({', '.join(names)})"
 
 
 def _capital(text: str) -> str:

@@ -90,25 +90,30 @@ def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut |
     if not n_points:
         return None
     labels = in_order(whole)[:MOST_LINES]
+    fixed = dict(zip(held, values, strict=True))
+    if lone := len(labels) == 1:  # it has no name in the figure, but one in the caption
+        fixed = ({lines_by: labels[0]} if lines_by else {}) | fixed
     return Cut(
         view=view,
-        lines_by=lines_by,
-        lines={str(label): whole[label] for label in labels},
-        fixed=dict(zip(held, values, strict=True)),
+        lines_by="" if lone else lines_by,
+        lines={"" if lone else str(label): whole[label] for label in labels},
+        fixed=fixed,
         n_infeasible=sum(result.reason is not None for result in group),
         n_lines_left_out=len(all_lines) - len(labels),
     )
 
 
-def nearest_preset(machine: Machine | None, result: Result, without: Sequence[str]) -> tuple[str, dict[str, Value]]:
-    """Return the preset that differs from a result's design in the fewest fields, and the fields that differ.
+def nearest_preset(
+    machine: Machine | None, spec: Mapping[str, Value], without: Sequence[Any]
+) -> tuple[str, dict[str, Value]]:
+    """Return the preset that differs from a design in the fewest fields, and the fields that differ.
 
     without: fields that do not count. Without a machine: "" and nothing.
     """
     found = []
     for name, preset in (machine.presets if machine else {}).items():
         own = preset.as_dict()
-        changes = {field: result.spec[field] for field in result.spec if own.get(field) != result.spec[field]}
+        changes = {field: of_field for field, of_field in spec.items() if own.get(field) != of_field}
         found.append((name, {field: of_field for field, of_field in changes.items() if field not in without}))
     return min(found, key=lambda each: len(each[1]), default=("", {}))
 

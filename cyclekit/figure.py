@@ -30,13 +30,17 @@ class Lines:
 
 @dataclass(frozen=True)
 class Stacks:
-    """A panel a title, {title: {bar: {part: height}}}. places: part -> place of its colour among the `colours`."""
+    """A panel a title, {title: {bar: {part: height}}}.
+
+    places: part -> place of its colour among the theme's `colours`. same_scale: of all panels.
+    """
 
     x_label: str
     y_label: str
     panels: Mapping[str, Mapping[str, Mapping[str, float]]]
     places: Mapping[str, int]
     colours: str  # "states" or "series"
+    same_scale: bool
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,13 @@ class Front:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """The state u8[units, bins] of every unit over time; the bins are together as long as `cycles`."""
+    """The state u8[units, bins] of every unit over time; the bins are together as long as `cycles`.
+
+    places: state -> place of its colour among the theme's states.
+    """
 
     unit: str
+    places: Mapping[str, int]
     states: Sequence[str]
     cells: np.ndarray
     cycles: int

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from math import fsum
+from typing import Any
 
 from cyclekit.cuts import Cut, Value, is_number, value, varied
 from cyclekit.figure import Front, Line, Lines, Panel, Plane, Stacks
@@ -12,6 +14,7 @@ from cyclekit.results import front as unbeaten
 from cyclekit.views import Quantity
 
 MOST_BARS = 12
+TOO_SHORT = 20  # times as high as a bar that nobody can read
 STEPS = {  # of a unit: what a figure is labelled in, from the finest to the coarsest
     "pJ": {"pJ": 1.0, "nJ": 1e3, "uJ": 1e6, "mJ": 1e9, "J": 1e12},
     "us": {"us": 1.0, "ms": 1e3, "s": 1e6},
@@ -32,7 +35,7 @@ def lines(cut: Cut, x_label: str) -> Lines | None:
     if not all(is_number(x) for x in cut.xs):
         return None
     panels = [panel for quantity in cut.view.panels if (panel := _panel(cut, quantity, x_label)) is not None]
-    return Lines(x_label, cut.lines_by, panels) if panels else None
+    return Lines(x_label, field_label(cut.lines_by), panels) if panels else None
 
 
 def _panel(cut: Cut, quantity: Quantity, x_label: str) -> Panel | None:
@@ -48,7 +51,7 @@ def _panel(cut: Cut, quantity: Quantity, x_label: str) -> Panel | None:
     label = f"{quantity.label} [{quantity.unit}]" if quantity.unit else quantity.label
     if quantity.over_smallest:
         name = x_label.partition(" [")[0]
-        label = f"{quantity.label} over {name} = {cut.xs[0]:g} [{quantity.unit}]"
+        label = f"{quantity.label} over {name} = {plain(cut.xs[0])} [{quantity.unit}]"
         return Panel(label, {line: _unzip(points) for line, points in found.items()}, in_proportion=True)
     unit, factor = scale(quantity.unit, max(y for points in found.values() for _, y in points))
     if unit != quantity.unit:
@@ -75,34 +78,76 @@ def scale(unit: str, largest: float) -> tuple[str, float]:
 
 
 def states(cut: Cut, x_label: str) -> Stacks | None:
-    """Return where the cycles of the first kind of unit went, in % of them: a panel a line, a bar an x."""
-    kinds = [next(iter(result.states), None) for result in cut.results]
-    if len(set(kinds)) != 1 or kinds[0] is None:
+    """Return where the cycles of the first kind of unit went, in % of them: a panel a line, a bar an x.
+
+    None where they went the same way at every x.
+    """
+    kinds = {next(iter(result.states), None) for result in cut.results}
+    kind = kinds.pop()
+    if kinds or kind is None:
         return None
-    (kind,) = set(kinds)
-    panels = {
-        line: {_text(x): _percent(result.states[kind]) for x, result in _few(points)}
-        for line, points in cut.lines.items()
-    }
-    names = list(dict.fromkeys(name for result in cut.results for name in result.states[kind]))
-    present = _present(panels)
-    places = {name: place for place, name in enumerate(names) if name in present}
-    return Stacks(x_label, f"share of {kind} cycles [%]", panels, places, "states")
+    names = dict.fromkeys(name for result in cut.results for name in result.states[kind])
+    panels = _panels(cut, lambda result: _percent(result.states[kind]))
+    return _stacks(panels, x_label, f"share of {kind} cycles [%]", places(names, ()), "states", same_scale=True)
 
 
 def energy(cut: Cut, x_label: str) -> Stacks | None:
-    """Return the energy of one input by module; None where a result has none."""
-    if any(not result.module_pj for result in cut.results):
+    """Return the energy by module, in % where bars of very different height would stand beside each other.
+
+    None where a result has none, or where it is the same at every x.
+    """
+    totals = [fsum(result.module_pj.values()) for result in cut.results]
+    if not min(totals):
         return None
-    unit, factor = scale("pJ", max(fsum(result.module_pj.values()) for result in cut.results))
-    panels = {
-        line: {_text(x): {module: pj / factor for module, pj in result.module_pj.items()} for x, result in _few(points)}
-        for line, points in cut.lines.items()
-    }
-    present = _present(panels)
-    names = dict.fromkeys(name for result in cut.results for name in result.module_pj)
-    places = {name: place for place, name in enumerate(name for name in names if name in present)}
-    return Stacks(x_label, f"energy [{unit}]", panels, places, "series")
+    names = sorted({name for result in cut.results for name in result.module_pj})  # of a table of prices each its own
+    if any(_ratio([fsum(result.module_pj.values()) for _, result in of]) >= TOO_SHORT for of in cut.lines.values()):
+        panels = _panels(cut, lambda result: _percent(result.module_pj))
+        return _stacks(panels, x_label, "share of energy [%]", places(names, ()), "series", same_scale=True)
+    unit, factor = scale("pJ", max(totals))
+    panels = _panels(cut, lambda result: {module: pj / factor for module, pj in result.module_pj.items()})
+    same = cut.lines_by != "workload"
+    return _stacks(panels, x_label, f"energy [{unit}]", places(names, ()), "series", same_scale=same)
+
+
+Panels = dict[str, dict[str, Mapping[str, float]]]
+
+
+def _panels(cut: Cut, parts_of: Callable[[Result], Mapping[str, float]]) -> Panels:
+    """Return a panel a line; lines of which all is the same share one."""
+    panels: Panels = {}
+    for line, points in cut.lines.items():
+        shown = _few(points)
+        names = [plain(x) for x, _ in shown]
+        if len(set(names)) < len(names):  # workloads of the same size
+            names = [f"{result.workload}: {name}" for name, (_, result) in zip(names, shown, strict=True)]
+        bars = {name: parts_of(result) for name, (_, result) in zip(names, shown, strict=True)}
+        like = next((title for title, others in panels.items() if others == bars), None)
+        if like is None:
+            panels[line] = bars
+        else:
+            panels = {f"{title}, {line}" if title == like else title: of for title, of in panels.items()}
+    if cut.lines_by in ("", "workload"):
+        return panels
+    name = field_label(cut.lines_by).partition(" [")[0]
+    return {f"{name} = {title}": bars for title, bars in panels.items()}
+
+
+def _stacks(panels: Panels, x_label: str, y_label: str, placed: Mapping[str, int], colours: str, **how: bool) -> Any:
+    """Return the panels with those parts that are anywhere; None where several bars are the same in all of them."""
+    bars = [list(of_panel.values()) for of_panel in panels.values()]
+    if max(map(len, bars)) > 1 and all(bar == of_panel[0] for of_panel in bars for bar in of_panel):
+        return None
+    present = {name for of_panel in bars for parts in of_panel for name, height in parts.items() if height}
+    shown = {name: place for name, place in placed.items() if name in present}
+    return Stacks(x_label, y_label, panels, shown, colours, **how)
+
+
+def places(names: Iterable[str], known: Sequence[str]) -> dict[str, int]:
+    """Return the place of each name's colour: that among the known names, else the first that nobody takes."""
+    names = list(names)
+    taken = {known.index(name) for name in names if name in known}
+    free = (place for place in count() if place not in taken)
+    return {name: known.index(name) if name in known else next(free) for name in names}
 
 
 def front(results: Sequence[Result]) -> tuple[Front, list[str]] | None:
@@ -127,7 +172,7 @@ def front(results: Sequence[Result]) -> tuple[Front, list[str]] | None:
     if len(shown) < 2:
         return None
     told = [place for place in range(len(names)) if len({key[place] for key in shown}) > 1]
-    labels = {key: "/".join(_text(key[place]) for place in told) for key in shown}
+    labels = {key: "/".join(plain(key[place]) for place in told) for key in shown}
     times = {labels[key]: fsum(result.time_us for result in own) for key, own in shown.items()}
     planes = []
     energies = [[result.energy_pj for result in own] for own in shown.values()]
@@ -157,13 +202,15 @@ def _few(points: Sequence[tuple[Value, Result]]) -> list[tuple[Value, Result]]:
     return [points[round(place * (len(points) - 1) / (MOST_BARS - 1))] for place in range(MOST_BARS)]
 
 
-def _percent(spent: Mapping[str, float]) -> dict[str, float]:
-    return {name: 100 * share for name, share in spent.items()}
+def _percent(parts: Mapping[str, float]) -> dict[str, float]:
+    whole = fsum(parts.values())
+    return {name: 100 * part / whole if whole else 0.0 for name, part in parts.items()}
 
 
-def _present(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> set[str]:
-    return {name for bars in panels.values() for parts in bars.values() for name, height in parts.items() if height}
+def _ratio(values: Sequence[float]) -> float:
+    return max(values) / min(values)
 
 
-def _text(found: Value) -> str:
-    return f"{found:g}" if is_number(found) else str(found)
+def plain(found: Value) -> str:
+    """Return a field's value as text."""
+    return f"{found:.10g}" if isinstance(found, float) else str(found)

@@ -3,7 +3,7 @@
 from math import prod
 
 from cyclekit.machine import Machine
-from cyclekit.views import Quantity, View, measure
+from cyclekit.views import ENERGY, Quantity, View, measure
 from tensorcore_sim.arithmetic import fused_dot_add, gemm
 from tensorcore_sim.encode import STORED_FIELDS, stored, suited
 from tensorcore_sim.image import Compressed, compress, decompress
@@ -93,8 +93,9 @@ MACHINE = Machine(
             (
                 measure("dense_equivalent_tflops", "dense-equivalent rate", "TFLOPS"),
                 measure("speed_up", "speed-up over dense", "times"),
+                ENERGY,
             ),
-            label="size of the GEMM: cube root of m n k",
+            label="size (cube root of m n k)",
             lines="sparsity",
         ),
     ),

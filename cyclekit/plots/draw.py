@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 import matplotlib as mpl
@@ -16,14 +17,16 @@ from cyclekit.figure import Front, Lines, Map, Panel, Plane, Stacks
 from cyclekit.plots.style import MARKERS, THEMES, Theme
 
 WIDTH = 7.2  # inches: two columns of a printed page
-PLAIN = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}")
+SETTINGS = {"font.size": 8, "figure.dpi": 200, "figure.constrained_layout.use": True, "text.parse_math": False}
+MOST_MARKERS = 16  # of a line
+PLAIN = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,.10g}")
 
 
 def draw(data: Lines | Stacks | Front | Map, title: str, theme_name: str) -> Any:
     """Return the Figure of some data in a theme, "print" or "dark"."""
     theme = THEMES[theme_name]
     drawer = {Lines: _lines, Stacks: _stacks, Front: _front, Map: _map}[type(data)]
-    with mpl.rc_context(theme.style(**{"font.size": 8, "figure.dpi": 200, "figure.constrained_layout.use": True})):
+    with mpl.rc_context(theme.style(**SETTINGS)):
         figure = drawer(data, theme)
         figure.suptitle(title, x=0.01, ha="left", fontsize=9)
     return figure
@@ -40,39 +43,49 @@ def _lines(data: Lines, theme: Theme) -> Any:
     xs = sorted({x for panel in data.panels for of_line, _ in panel.lines.values() for x in of_line})
     for axis, panel in zip(axes[0], data.panels, strict=True):
         for label, (of_line, ys) in panel.lines.items():
-            axis.plot(of_line, ys, label=label, **looks[label])
+            axis.plot(of_line, ys, markevery=-(-len(ys) // MOST_MARKERS), **looks[label])
         axis.set(xlabel=data.x_label, ylabel=panel.y_label)
         _scales(axis, xs, panel, n_ticks=9 if n_panels < 3 else 5)
         if panel.in_proportion:
             axis.plot(xs, [x / xs[0] for x in xs], color=theme.ink, linestyle=":", linewidth=0.9, zorder=1)
-    handles = [Line2D([], [], label=label, **looks[label]) for label in labels if label]
+    # A name that begins with "_" is none to matplotlib.
+    handles = [Line2D([], [], label=f" {label}", **looks[label]) for label in labels if label]
     if any(panel.in_proportion for panel in data.panels):
         handles.append(Line2D([], [], color=theme.ink, linestyle=":", linewidth=0.9, label="in proportion"))
-    _legend(figure, handles, data.series_label.replace("_", " "))
+    _legend(figure, handles, data.series_label)
     return figure
 
 
 def _scales(axis: Any, xs: Sequence[float], panel: Panel, *, n_ticks: int) -> None:
     """Give an axis logarithmic scales where values span more than a linear one can show."""
     ys = [y for _, of_line in panel.lines.values() for y in of_line]
-    if xs[0] > 0 and xs[-1] / xs[0] >= 8:
+    if _by_factors(xs):
         axis.set_xscale("log", base=2)
         if len(xs) <= 16:
             axis.set_xticks(xs[:: -(-len(xs) // n_ticks)])
         axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-    elif len(xs) <= n_ticks:
+    elif len(xs) <= n_ticks + 2:
         axis.set_xticks(xs)
     axis.xaxis.set_major_formatter(PLAIN)
     if panel.in_proportion:
         axis.set_yscale("log", base=2)
     elif panel.y_label.endswith("[%]"):
-        axis.set_ylim(10 * (min(ys) // 10), 102)
+        low, high = 10 * min(9, min(ys) // 10), max(100, *ys)
+        axis.set_ylim(low, high + 0.03 * (high - low))
     elif min(ys) > 0 and max(ys) / min(ys) >= 20:
         axis.set_yscale("log")
     else:
         axis.set_ylim(0, 1.06 * max(ys) or 1)
     axis.yaxis.set_major_formatter(PLAIN)
+    axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axis.grid(visible=True, axis="both")
+
+
+def _by_factors(xs: Sequence[float]) -> bool:
+    """Whether values go up by factors rather than by steps: where the middle one stands between the ends."""
+    if xs[0] <= 0 or xs[-1] / xs[0] < 8:
+        return False
+    return 2 * xs[len(xs) // 2] < sqrt(xs[0] * xs[-1]) + (xs[0] + xs[-1]) / 2
 
 
 def _stacks(data: Stacks, theme: Theme) -> Any:
@@ -80,19 +93,18 @@ def _stacks(data: Stacks, theme: Theme) -> Any:
     n_columns = min(3, n_panels)
     n_rows = -(-n_panels // n_columns)
     size = (4.4 if n_columns == 1 else WIDTH, 0.8 + (2.2 if n_rows == 1 else 1.55) * n_rows)
-    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, sharey=data.y_label.endswith("[%]"))
-    colours = {name: getattr(theme, data.colours)[place % 9] for name, place in data.places.items()}
-    if data.colours == "states":
-        colours = {name: theme.states[place % len(theme.states)] for name, place in data.places.items()}
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, sharey=data.same_scale)
+    palette = getattr(theme, data.colours)
+    colours = {name: palette[place % len(palette)] for name, place in data.places.items()}
     for axis in axes.flat[n_panels:]:
         axis.remove()
     for place, (axis, (title, bars)) in enumerate(zip(axes.flat, data.panels.items(), strict=False)):
         below = np.zeros(len(bars))
+        tallest = max(sum(parts.values()) for parts in bars.values())
         for name, colour in colours.items():
             heights = np.array([parts.get(name, 0.0) for parts in bars.values()])
-            axis.bar(
-                range(len(bars)), heights, bottom=below, color=colour, width=0.8, edgecolor=theme.ink, linewidth=0.3
-            )
+            edges = np.where(heights > 0.01 * tallest, 0.3, 0.0)  # of a thin part nothing but edge would be seen
+            axis.bar(range(len(bars)), heights, 0.8, below, color=colour, edgecolor=theme.ink, linewidth=edges)
             below += heights
         crowded = len("".join(bars)) > (60 if n_columns == 1 else 24)
         axis.set_xticks(range(len(bars)), list(bars), rotation=90 if crowded else 0, fontsize=7)
@@ -136,8 +148,11 @@ def _plane(axis: Any, plane: Plane, theme: Theme) -> None:
         if min(values) > 0 and max(values) / min(values) >= 20:
             getattr(axis, f"set_{name}scale")("log")
         getattr(axis, f"{name}axis").set_major_formatter(PLAIN)
+        getattr(axis, f"{name}axis").set_minor_formatter(mpl.ticker.NullFormatter())
     axis.set(xlabel=plane.x_label, ylabel=plane.y_label)
     axis.grid(visible=True, axis="both")
+    axis.margins(0.08)
+    axis.autoscale_view()  # now, not when it is drawn: the labels need to know how much room there is
     last = np.array([-1.0, 2.0])
     for name in plane.front:  # those that find room, from the left
         place = axis.transLimits.transform(axis.transScale.transform(plane.designs[name]))  # in shares of the axes
@@ -150,7 +165,7 @@ def _plane(axis: Any, plane: Plane, theme: Theme) -> None:
 def _map(data: Map, theme: Theme) -> Any:
     n_units = len(data.cells)
     figure, axis = plt.subplots(figsize=(WIDTH, 1.5 + min(3.2, 0.06 * n_units)))
-    colours = [theme.states[place % len(theme.states)] for place in range(len(data.states))]
+    colours = [theme.states[data.places[name] % len(theme.states)] for name in data.states]
     axis.imshow(
         data.cells, aspect="auto", cmap=ListedColormap(colours), vmin=-0.5, vmax=len(colours) - 0.5,
         extent=(0, data.cycles, n_units - 0.5, -0.5), interpolation="nearest",
@@ -168,5 +183,8 @@ def _map(data: Map, theme: Theme) -> Any:
 
 
 def _legend(figure: Any, handles: Sequence[Any], title: str) -> None:
+    """Put a legend under the panels, in as many columns as its longest text leaves room for."""
     if handles:
-        figure.legend(handles=handles, title=title, loc="outside lower center", ncols=min(5, len(handles)), fontsize=7)
+        longest = max(len(handle.get_label()) for handle in handles)
+        n_columns = max(1, min(5, len(handles), int(13 * figure.get_figwidth() / (longest + 6))))
+        figure.legend(handles=handles, title=title, loc="outside lower center", ncols=n_columns, fontsize=7)

@@ -72,7 +72,7 @@ def test_a_package_that_cannot_be_imported_is_an_error_that_names_it(toy_site, m
 
 def test_the_kit_names_no_machine_but_in_the_examples_of_its_help():
     names = "|".join(word for name, found in installed().items() for word in (rf"\b{name}\b", found.module))
-    for path in Path(cyclekit.__file__).parent.glob("*.py"):
+    for path in Path(cyclekit.__file__).parent.rglob("*.py"):
         source = path.read_text(encoding="utf-8").replace(cli.EPILOG, "")
         assert not re.search(names, source, re.IGNORECASE), path.name
 
