@@ -100,6 +100,8 @@ def _modules(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
 def _parts(what: str, label: str, whole: str, having: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """Return parts of a whole; whole: the name of the quantity that says how much it is."""
     names = list(dict.fromkeys(name for parts in having for name in parts))
+    if what == "energy":
+        names.sort()  # as the figures have them, so that a module has one colour
     return {
         "what": what,
         "label": label,

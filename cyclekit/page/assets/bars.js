@@ -52,9 +52,9 @@ function chooseBars() {
     });
   }
   barred = designs;
-  const what = by in byName ? "Of each workload and machine, among the designs shown. " : "";
-  const none = by === "pinned" ? "No design is pinned. " : "No design is shown. ";
-  help.textContent = `${what}${designs.length ? "" : none}The bars are shares of the whole, which stands behind them.`;
+  const none = { pinned: "No design is pinned.", shown: "No design is shown." }[by] ?? `No design shown has ${by}.`;
+  const which = by in byName ? "Of each workload and machine, among the designs shown. " : "";
+  help.textContent = designs.length ? `${which}The bars are shares of the whole, which stands behind them.` : none;
 }
 
 function drawBars(place, parts) {
@@ -80,7 +80,7 @@ function drawBars(place, parts) {
   const legend = element("div", { className: "legend" }, ...swatches);
   const left = having.length - drawnOnes.length;
   const said = left ? `The first ${MOST_BARS} of ${having.length} designs: filter, or pin those that you want.` : "";
-  const empty = having.length ? said : "None of these designs has this.";
+  const empty = having.length || !barred.length ? said : "None of these designs has this.";
   place.replaceChildren(legend, bars, ...(empty ? [element("p", { className: "help" }, empty)] : []),
     ...(having.length ? [sharesTable(drawnOnes, parts, used)] : []));
 }

@@ -7,6 +7,7 @@ const filters = differing.map((dimension) => ({
   from: null,
   to: null,
   inputs: [],
+  box: null,
 }));
 
 function passes(filter, design) {
@@ -17,10 +18,18 @@ function passes(filter, design) {
   return value >= (filter.from ?? -Infinity) && value <= (filter.to ?? Infinity);
 }
 
+function isOn(filter) {
+  return filter.wanted.size > 0 || filter.from !== null || filter.to !== null;
+}
+
 function applyFilters() {
   chosen.shown = [];
   for (let design = 0; design < data.n; design += 1) {
     if (filters.every((filter) => passes(filter, design))) chosen.shown.push(design);
+  }
+  for (const filter of filters) {
+    const has = chosen.shown.some((design) => filter.dimension.of[design] >= 0);
+    filter.box.hidden = !has && !isOn(filter); // a field of other machines
   }
   const of = chosen.shown.length === data.n ? "All" : `${chosen.shown.length.toLocaleString("en")} of`;
   document.getElementById("count").textContent = `${of} ${data.n.toLocaleString("en")} designs are shown.`;
@@ -88,7 +97,8 @@ function makeFilters() {
   document.getElementById("all").addEventListener("click", showAll);
   for (const filter of filters) {
     const inputs = element("div", {}, ...(filter.ranged ? range(filter) : boxes(filter)));
-    form.append(element("fieldset", { "data-field": filter.dimension.name },
-      element("legend", {}, filter.dimension.name), inputs));
+    const legend = element("legend", {}, filter.dimension.name);
+    filter.box = element("fieldset", { "data-field": filter.dimension.name }, legend, inputs);
+    form.append(filter.box);
   }
 }

@@ -81,7 +81,7 @@ function frame(box, x, y, across, up, missing) {
   const height = (box.top + box.bottom) / 2;
   parts.push(drawn("text", { x: middle, y: box.bottom + 36, "text-anchor": "middle" }, heading(x)));
   parts.push(drawn("text", { transform: `translate(13 ${height}) rotate(-90)`, "text-anchor": "middle" }, heading(y)));
-  const lacking = `${missing.toLocaleString("en")} designs lack one of the two`;
+  const lacking = `${missing.toLocaleString("en")} of those shown lack one of the two: they are not drawn`;
   if (missing) parts.push(drawn("text", { x: box.right, y: box.top, "text-anchor": "end" }, lacking));
   return parts;
 }

@@ -6,6 +6,7 @@ const tableColumns = [
   ...quantities.map((quantity) => ({ quantity })),
 ];
 let firstRow = 0;
+let hiddenColumns = new Set(); // those that none of the designs shown has anything in
 
 function makeTable() {
   const heads = tableColumns.map((column) => {
@@ -41,16 +42,23 @@ function rowsOfTable() {
   const column = tableColumns.find((one) => (one.dimension ?? one.quantity).name === name);
   if (!column) return which;
   const key = column.dimension ? column.dimension.of : column.quantity.values;
-  const missing = (design) => key[design] === null || key[design] === -1;
-  return [...which].sort((a, b) => missing(a) - missing(b) || (key[a] - key[b]) * (down ? -1 : 1) || a - b);
+  const sign = down ? -1 : 1;
+  return [...which].sort((a, b) => missing(column, a) - missing(column, b) || sign * (key[a] - key[b]) || a - b);
+}
+
+function missing({ dimension, quantity }, design) {
+  return dimension ? dimension.of[design] < 0 : quantity.values[design] === null;
 }
 
 function drawTable() {
   const rows = rowsOfTable();
   firstRow = Math.max(0, Math.min(firstRow, Math.floor((rows.length - 1) / N_ROWS) * N_ROWS));
   const end = Math.min(rows.length, firstRow + N_ROWS);
+  const isEmpty = (column) => rows.length > 0 && rows.every((design) => missing(column, design));
+  hiddenColumns = new Set(tableColumns.filter(isEmpty));
   table.tBodies[0].replaceChildren(...rows.slice(firstRow, end).map(rowOf));
-  for (const head of table.tHead.querySelectorAll("[data-column]")) {
+  for (const [i, head] of table.tHead.querySelectorAll("[data-column]").entries()) {
+    head.hidden = hiddenColumns.has(tableColumns[i]);
     const sorted = head.dataset.column === chosen.sort.name;
     head.setAttribute("aria-sort", sorted ? (chosen.sort.down ? "descending" : "ascending") : "none");
   }
@@ -69,7 +77,7 @@ function rowOf(design) {
     togglePin(design);
     table.querySelector(`tr[data-design="${design}"] input`)?.focus();
   });
-  const cells = tableColumns.map(({ dimension, quantity }) => {
+  const cells = tableColumns.filter((column) => !hiddenColumns.has(column)).map(({ dimension, quantity }) => {
     if (quantity) return element("td", {}, number(quantity.values[design]));
     const value = valueOf(dimension, design);
     const cell = element("td", { className: dimension.numeric ? "" : "text" });
