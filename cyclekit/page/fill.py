@@ -62,6 +62,8 @@ def page(
 
 
 def _left_out(n_shown: int, n_feasible: int, of_fronts: Sequence[best.Front]) -> str:
+    if not n_feasible:
+        return "None: no point of the store is feasible."
     if n_shown == n_feasible:
         return f"All {n_feasible:,} feasible designs are in the views and in the full table."
     n_best = sum(len(found.results) for found in of_fronts)

@@ -51,13 +51,16 @@ def best(results: Sequence[Result]) -> str:
     """Return the designs that have the least time, energy, energy x time and area of each workload."""
     fields = {name: differing(of) for name, of in grouped(results, lambda r: r.machine).items()}
     of_designs = grouped(least(results), lambda found: (found[0], id(found[2])))  # one may be the best in several
+    if not results:
+        return "<p>None: no point of the store is feasible.</p>"
+    quantities = [quantity for quantity in IN_TABLES if any(quantity.of(result) is not None for result in results)]
     rows = []
     for (workload, _), found in of_designs.items():
         result = found[0][2]
         design = " ".join(f"{name}={plain(result.spec[name])}" for name in fields[result.machine])
-        numbers = [number(quantity.of(result)) for quantity in IN_TABLES]
+        numbers = [number(quantity.of(result)) for quantity in quantities]
         rows.append([workload, ", ".join(quantity.label for _, quantity, _ in found), result.machine, design, *numbers])
-    heads = ["workload", "least", "machine", "design", *(quantity.head for quantity in IN_TABLES)]
+    heads = ["workload", "least", "machine", "design", *(quantity.head for quantity in quantities)]
     return table("Best designs", heads, rows, n_texts=4, long=3)
 
 

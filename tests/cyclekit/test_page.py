@@ -169,6 +169,12 @@ def test_the_best_of_a_workload_is_the_least_of_it():
     assert found["area"].spec == {"a": 1, "b": 0}  # b costs no area: of equal ones the fastest
 
 
+def test_a_design_that_is_the_best_in_several_is_one_row():
+    cells = made(plane()).cells()
+    assert cells[:4] == ["fc", "time, energy x time", "nobody's", "a=6 b=0"]
+    assert cells[cells.index("energy, area") :][:3] == ["energy, area", "nobody's", "a=1 b=0"]
+
+
 def test_a_workload_without_prices_has_a_least_time_only():
     results = [result(time_us=2, a=1), result(time_us=1, a=2)]
     assert [(quantity.label, best.spec["a"]) for _, quantity, best in least(results)] == [("time", 2)]
@@ -248,6 +254,7 @@ def test_infeasible_points_are_counted_by_reason_and_their_numbers_do_not_count(
 def test_a_store_without_a_feasible_design_has_a_page():
     found = made([result(time_us=0, reason="too small", a=1)])
     assert found.data["n"] == 0
+    assert found.cells("p").count("None: no point of the store is feasible.") == 2
     assert "too small" in found.cells()
 
 

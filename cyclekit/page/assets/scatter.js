@@ -2,6 +2,7 @@
 const MOST_SHADES = 12; // more values of a number are put together in ranges
 const N_SERIES = 9; // colours for names; beyond that they begin again
 const NEAR = 30; // pixels within which the pointer finds a design
+const MARGIN = { left: 76, right: 14, top: 14, bottom: 46 };
 const plot = document.getElementById("scatter");
 const marks = drawn("g"); // over the points: what changes without drawing them anew
 const settings = {};
@@ -40,8 +41,8 @@ function drawScatter() {
   const [x, y] = [axisOf("x"), axisOf("y")];
   const logs = { x: settings.xLog.checked, y: settings.yLog.checked };
   const having = chosen.shown.filter((design) => drawable(x, logs.x, design) && drawable(y, logs.y, design));
-  const size = { width: plot.clientWidth, height: plot.clientHeight };
-  const box = { left: 66, right: size.width - 14, top: 14, bottom: size.height - 46 };
+  const right = plot.clientWidth - MARGIN.right;
+  const box = { left: MARGIN.left, right, top: MARGIN.top, bottom: plot.clientHeight - MARGIN.bottom };
   const across = scale(having.map((design) => x.values[design]), logs.x, box.left, box.right);
   const up = scale(having.map((design) => y.values[design]), logs.y, box.bottom, box.top);
   places = new Map(having.map((design) => [design, [across.place(x.values[design]), up.place(y.values[design])]]));
@@ -135,11 +136,14 @@ function dots(designs) {
   });
 }
 
-// A front's workload, written at its lower end.
+// A front's workload, written under its lower end, or where there is no room above it.
 function named(front) {
   const design = front[front.length - 1];
   const [x, y] = places.get(design);
-  return drawn("text", { class: "workload", x, y: y + 18, "text-anchor": "end" }, valueOf(byName.workload, design));
+  const below = y + 24 < plot.clientHeight - MARGIN.bottom;
+  const anchor = x - MARGIN.left > 150 ? "end" : "start";
+  const name = valueOf(byName.workload, design);
+  return drawn("text", { class: "workload", x, y: below ? y + 18 : y - 10, "text-anchor": anchor }, name);
 }
 
 // Up to the next design's x nothing is better than this one: the border of what is beaten is a staircase.
