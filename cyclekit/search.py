@@ -114,7 +114,7 @@ class Search:
     def run(self, into: str | Path, progress: Progress = quiet) -> Found:
         """Try the designs, and store what is not stored yet.
 
-        Raises BadInput where none of the first 16 designs that can be has a price that is asked for.
+        Raises BadInput where none of the first designs that can be has a price that is asked for.
         """
         since, points = time.monotonic(), self.sweep.points
         with self.sweep.start(into) as started:

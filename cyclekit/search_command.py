@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from itertools import groupby
 
 from cyclekit.objectives import OBJECTIVES
 from cyclekit.points import changes_of, vary_of
@@ -79,18 +80,15 @@ def _say(out: Output, found: Found, balance: str) -> None:
 
 
 def _table(out: Output, title: str, designs: Sequence[Design], minimise: Sequence[str], balance: str) -> None:
-    """Print designs: the fields varied, the objectives, then whatever else is known of them."""
+    """Print designs: the fields varied, the objectives, then whatever else is known; of equal ones the first."""
     known = [name for name in OBJECTIVES if name in designs[0].values and name not in minimise]
     names = [*minimise, *known]
-    rows = [
-        [
-            *map(str, design.changes.values()),
-            *(_number(design.values[name]) for name in names),
-            f"{100 * design.values['load_balance']:.1f}",
-        ]
-        for design in designs
-    ]
-    out.table(title, [*designs[0].changes, *names, f"{balance} [%]"], rows)
+    rows = []
+    for _, equal in groupby(designs, lambda design: [design.values[name] for name in minimise]):
+        design, *others = equal
+        rows.append([*map(str, design.changes.values()), *(_number(design.values[name]) for name in names)])
+        rows[-1] += [f"{100 * design.values['load_balance']:.1f}", f"{len(others)} more" if others else ""]
+    out.table(title, [*designs[0].changes, *names, f"{balance} [%]", "equal in these"], rows)
 
 
 def _number(value: float) -> str:
