@@ -8,6 +8,7 @@ Prints one line a way and space; exits with 1 where the search falls short of it
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import tempfile
@@ -132,7 +133,8 @@ def main() -> None:
             into, how = Path(folder) / f"{name}.db", {"vary": vary, "changes": changes}
             swept = sweep("eie", [LAYER], into=into, **how)
             with Store(into, write=False) as store:
-                known = Known(into, how, read(store), round(SHARE * swept.n_points))
+                everything = sorted(read(store), key=lambda one: json.dumps(one.spec))  # workers store as they come
+            known = Known(into, how, everything, round(SHARE * swept.n_points))
             since = time.perf_counter()
             fresh = search("eie", [LAYER], into=Path(folder) / f"{name}-fresh.db", n_trials=known.n_trials, **how)
             assert fresh.n_computed == known.n_trials

@@ -53,7 +53,7 @@ class Sampler:
         spoken = logging.get_verbosity()
         logging.set_verbosity(logging.ERROR)
         try:
-            # Against NSGA-II, which wants thousands of trials, see benchmarks/bench_search.py and docs/search.md.
+            # Rather than NSGA-II, which finds less of a front in a few hundred trials: benchmarks/bench_search.py.
             # constant_liar: designs of a batch that are proposed before the others are known keep their distance.
             tpe = self._optuna.samplers.TPESampler(seed=seed, n_startup_trials=N_RANDOM, constant_liar=True)
             self._study = self._optuna.create_study(directions=["minimize"] * n_objectives, sampler=tpe)
