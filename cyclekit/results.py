@@ -25,10 +25,11 @@ from workloads.errors import BadInput
 class Result:
     """One workload on one design.
 
-    Cycles, time, actions and energy are those of one input, the mean over the inputs stored, through all layers one
-    after the other. load_balance: mean over the layers by their cycles. states: {unit kind: {state: share}}, shares of
-    the kind's cycles that sum to 1. measures: of the first input, where there is one layer. reason: why the design is
-    infeasible; then all that was found is 0 or empty. unpriced: why there is no energy.
+    Cycles, time, actions and energy are those of one input (of a batched machine: of one batch), the mean over the
+    inputs stored, through all layers one after the other. load_balance: mean over the layers by their cycles. states:
+    {unit kind: {state: share}}, shares of the kind's cycles that sum to 1. measures: of the first input, where there is
+    one layer. reason: why the design is infeasible; then all that was found is 0 or empty. unpriced: why there is no
+    energy.
     """
 
     machine: str

@@ -170,7 +170,14 @@ def test_a_full_disk(installed_zeroskip, zeroskip, layer_npz, into, tmp_path):
 def test_ctrl_c_stops_cleanly(layer_npz, into):
     program = [sys.executable, "-c", "import sys; from cyclekit.cli import main; sys.exit(main())"]
     words = ("sweep", "eie", layer_npz, "--vary", "queue_depth=2:60001", "--into", into, "--workers", "2")
-    running = subprocess.Popen([*program, *words], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    running = subprocess.Popen(
+        [*program, *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell starts what it has in the background with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not (into.exists() and n_rows(into)):
         assert running.poll() is None
         time.sleep(0.1)
