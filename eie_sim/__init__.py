@@ -1,7 +1,8 @@
 """EIE, the Efficient Inference Engine on compressed networks (Han et al., ISCA 2016), cycle by cycle."""
 
-from cyclekit.machine import Machine
+from cyclekit.machine import Chip, Machine
 from eie_sim.account import spans
+from eie_sim.actions import Action
 from eie_sim.capacity import CAPACITY_FIELDS, stored
 from eie_sim.explain import explain
 from eie_sim.image import decode
@@ -23,6 +24,11 @@ def _demo(folder, *, short, progress):
     from eie_sim.demo import demo
 
     return demo(folder, short=short, progress=progress)
+
+
+def _chip(spec):
+    before = "come over the DMA in every run" if spec.load_phase else "lie in its SRAM before a run"
+    return Chip(process=f"{spec.node_nm} nm", note=f"weights {before}; one input at a time; no host in its times")
 
 
 MACHINE = Machine(
@@ -51,4 +57,7 @@ MACHINE = Machine(
     encoding_fields=("n_pes", *CAPACITY_FIELDS),
     estimate_point=estimate_point,
     sweep_engine="schedule",
+    size_field="n_pes",
+    chip=_chip,
+    off_chip_bytes=lambda run: run.actions[Action.DMA_BITS] / 8,
 )

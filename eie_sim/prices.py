@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from math import ceil
 
 from cyclekit.energy import Energy, Price, Prices, charge
@@ -48,6 +48,7 @@ def energy(run: Run, name: str) -> Energy:
     return charge(prices(name, Spec(**run.spec)), run.actions, run.time_us, run.actions[Action.MACS])
 
 
+@lru_cache(maxsize=64)  # many runs are of one design
 def prices(name: str, spec: Spec) -> Prices:
     """Return the table of prices of that name for a design: of one action, and of the standing power of all PEs.
 

@@ -1,6 +1,7 @@
 """The sparse tensor core of A100 and Hopper: format and arithmetic to the bit, instructions and whole GEMMs in time."""
 
-from cyclekit.machine import Machine
+from cyclekit.machine import Chip, Machine
+from tensorcore_sim.actions import CardAction
 from tensorcore_sim.arithmetic import fused_dot_add, gemm
 from tensorcore_sim.encode import STORED_FIELDS, stored, suited
 from tensorcore_sim.image import Compressed, compress, decompress
@@ -51,6 +52,21 @@ def _explain(workload, spec, row, column):
     return explain(workload, spec, row, column)
 
 
+_MOVED = (CardAction.HBM_READ_BYTES, CardAction.WRITE_BYTES)
+_DIES = {
+    "ampere": ("TSMC 7N", 826.0, "A100's whole die"),
+    "hopper": ("TSMC 4N", 814.0, "H100's whole die"),
+}  # whitepapers
+
+
+def _chip(spec):
+    process, area_mm2, source = _DIES[spec.architecture]
+    note = (
+        f"weights come from HBM in every call; {spec.launch_us:g} us of a call are its launch; the area is without HBM"
+    )
+    return Chip(process=process, area_mm2=area_mm2, source=source, note=note)
+
+
 MACHINE = Machine(
     name=NAME,
     title="2:4 sparse tensor cores (A100, H800, H100, H200): dense and sparse GEMMs",
@@ -78,4 +94,8 @@ MACHINE = Machine(
     balance="utilisation of the peak",
     model_version=MODEL_VERSION,
     encoding_fields=STORED_FIELDS,
+    entrants={"dense": {"sparsity": "dense"}, "2:4": {"sparsity": "2:4"}},
+    pattern=lambda spec: spec.sparsity if spec.sparse else None,
+    chip=_chip,
+    off_chip_bytes=lambda run: float(sum(run.actions[action] for action in _MOVED)),
 )
