@@ -167,7 +167,7 @@ def _add_compare(verbs, common: argparse.ArgumentParser) -> None:
     )
     compare.add_argument("workloads", metavar="WORKLOAD", nargs="+", help=WORKLOAD)
     compare.add_argument(
-        "--machines", metavar="M,M:PRESET", help="such as eie:silicon,tensorcore:h100-sxm (default: all installed)"
+        "--machines", metavar="M,M:PRESET", help="each with a preset or its first (default: all installed)"
     )
     compare.add_argument("--batch", metavar="N", type=_at_least(1), help="inputs at a time (default: the workload's)")
     compare.add_argument("--prices", metavar="T,T", help="tables of prices; each machine takes the first that it has")
