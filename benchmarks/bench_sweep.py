@@ -1,7 +1,7 @@
 """How fast sweeps are and what they hold: points a second, the paper's nine layers, two workers, memory over rows.
 
 Prints one line a measurement with its target; exits with 1 where one is missed. Each sweep runs in a process of its
-own, so that none finds what another has compiled or loaded. An argument of "long" adds the million rows (3 GB of disk).
+own, so that none finds what another has compiled or loaded. An argument of "long" makes the rows a million (1.5 GB).
 """
 
 from __future__ import annotations

@@ -150,6 +150,7 @@ def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
     sweep.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
     sweep.add_argument("--inputs", metavar="N", type=_at_least(1), help="run only the first N inputs of a batch")
     sweep.add_argument("--workers", metavar="N", type=_at_least(1), help="processes (default: one a core)")
+    sweep.add_argument("--maps", action="store_true", help="store what each unit did over time, too, for heat maps")
     sweep.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of this scheduler, as tcp://host:port")
     sweep.add_argument(
         "--into", metavar="STORE", help="the SQLite file for the rows; what it has is not computed again"
@@ -159,6 +160,7 @@ def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
     rows = verbs.add_parser("rows", parents=[common], help="say what a store holds, write it out")
     rows.add_argument("store", metavar="STORE")
     rows.add_argument("--export", metavar="FILE", help="write all rows to a .csv or .parquet file")
+    rows.add_argument("--prices", metavar="T", help="the table of prices for its energy (default: each machine's)")
 
 
 def _add_compare(verbs, common: argparse.ArgumentParser) -> None:

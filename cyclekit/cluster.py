@@ -123,6 +123,5 @@ def _encode(runner: Runner, batch: Batch) -> Any:
 
 def _run_batch(runner: Runner, images: Any, batch: Batch) -> list[Row]:
     own = replace(runner)  # the other is all threads'
-    if images is not None:
-        own.group, own.images = batch.group, images
+    own.hold(batch, images)
     return [row for rows in own.run(batch) for row in rows]

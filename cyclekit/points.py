@@ -15,7 +15,20 @@ from cyclekit.spec import Spec
 from workloads.errors import BadInput, did_you_mean
 
 MOST_VALUES = 1_000_000  # of one field: beyond, a slip of the pen is likelier than a wish
-FILE_KEYS = ("machine", "workloads", "vary", "preset", "set", "engine", "inputs", "workers", "into", "export", "dask")
+FILE_KEYS = (
+    "machine",
+    "workloads",
+    "vary",
+    "preset",
+    "set",
+    "engine",
+    "inputs",
+    "workers",
+    "maps",
+    "into",
+    "export",
+    "dask",
+)
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
             "set": (dict, "a table"),
             "inputs": (int, "a whole number"),
             "workers": (int, "a whole number"),
+            "maps": (bool, "true or false"),
         }.get(key, (str, "a text"))
         if not isinstance(value, kind):
             raise BadInput(f"{key} must be {want} in sweep file {str(path)!r}, got {value!r}")

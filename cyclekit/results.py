@@ -11,10 +11,13 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from cyclekit import machine as machines
 from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.store import Row, Store
+from cyclekit.unit_map import unpack
 from workloads.errors import BadInput
 
 
@@ -22,10 +25,11 @@ from workloads.errors import BadInput
 class Result:
     """One workload on one design.
 
-    Cycles, time, actions and energy are those of one input, the mean over the inputs stored, through all layers one
-    after the other. load_balance: mean over the layers by their cycles. states: {unit kind: {state: share}}, shares of
-    the kind's cycles that sum to 1. measures: of the first input, where there is one layer. reason: why the design is
-    infeasible; then all that was found is 0 or empty. unpriced: why there is no energy.
+    Cycles, time, actions and energy are those of one input (of a batched machine: of one batch), the mean over the
+    inputs stored, through all layers one after the other. load_balance: mean over the layers by their cycles. states:
+    {unit kind: {state: share}}, shares of the kind's cycles that sum to 1. measures: of the first input, where there is
+    one layer. reason: why the design is infeasible; then all that was found is 0 or empty. unpriced: why there is no
+    energy.
     """
 
     machine: str
@@ -62,7 +66,7 @@ def read(store: Store, prices: str | None = None) -> list[Result]:
     stored twice, since the workload or the model has changed in between, the later one holds. Raises BadInput for a
     table that no machine of the store has.
     """
-    pricing = _Pricing(prices)
+    pricing = Pricing(prices)
     found: dict[tuple[str, ...], dict[int, Result]] = {}
     for _, rows in groupby(store.rows(), lambda row: row.task):
         first, *others = rows
@@ -70,6 +74,34 @@ def read(store: Store, prices: str | None = None) -> list[Result]:
         found.setdefault(design, {})[first.input] = _of_task([first, *others], pricing)
     pricing.check()
     return [_mean(list(of_design.values())) for of_design in found.values()]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class UnitMap:
+    """What the units of one kind did in one run: cells u8[units, bins], the state that took most of each bin.
+
+    The bins are equally long and together as long as the run, `cycles`. states: their names by number. workload: the
+    layer that ran. input: which of a batch.
+    """
+
+    machine: str
+    workload: str
+    input: int
+    engine: str
+    spec: Mapping[str, Any]
+    kind: str
+    states: tuple[str, ...]
+    cells: np.ndarray
+    cycles: int
+
+
+def maps(store: Store) -> Iterator[UnitMap]:
+    """Yield the unit maps that are stored, one at a time."""
+    for row in store.mapped():
+        about = {"machine": row.machine, "workload": row.workload, "input": row.input, "engine": row.engine}
+        for kind, (states, cells) in unpack(row.unit_map).items():
+            spec = json.loads(row.spec)
+            yield UnitMap(**about, spec=spec, kind=kind, states=states, cells=cells, cycles=row.cycles)
 
 
 def front(points: Sequence[Sequence[float]]) -> list[int]:
@@ -89,14 +121,15 @@ def _beats(a: Sequence[float], b: Sequence[float]) -> bool:
     return all(x <= y for x, y in zip(a, b, strict=True)) and tuple(a) != tuple(b)
 
 
-class _Pricing:
-    """The machines' prices: which table, what it gives, and whether any machine had it."""
+class Pricing:
+    """What prices runs of any machine by one table (None: each machine's default), or says why it cannot."""
 
     def __init__(self, table: str | None):
         self._table, self._known, self._refused = table, set(), ""
         self._load = cache(machines.load)  # once a machine, not once a row
 
     def __call__(self, run: Run) -> Energy | str:
+        """Return a run's energy, or why it has none."""
         try:
             chosen = self._load(run.machine)
             if self._table is not None and self._table in chosen.prices:
@@ -107,11 +140,12 @@ class _Pricing:
             return str(error)
 
     def check(self) -> None:
+        """Raise BadInput where no machine of the runs seen had the table."""
         if self._table is not None and self._refused and not self._known:
             raise BadInput(self._refused)
 
 
-def _of_task(rows: Sequence[Row], pricing: _Pricing) -> Result:
+def _of_task(rows: Sequence[Row], pricing: Pricing) -> Result:
     """Return one input's way through all layers; shares of states are still cycles."""
     about = {"machine": rows[0].machine, "workload": rows[0].work, "engine": rows[0].engine}
     about["spec"] = json.loads(rows[0].spec)

@@ -24,7 +24,7 @@ VERSION = 2  # of the tables below
 WAIT_S = 60.0  # for another writer
 N_ASKED = 500  # identities asked for in one query
 WRITTEN_AS_JSON = ("spec", "actions", "states", "check", "measures", "notes")
-OF_THE_ROW = ("task", "part", "work", "reason")  # and not of the run
+OF_THE_ROW = ("task", "part", "work", "reason", "unit_map")  # and not of the run
 
 
 class Row(NamedTuple):
@@ -53,6 +53,7 @@ class Row(NamedTuple):
     check: str | None = None
     measures: str | None = None
     notes: str | None = None
+    unit_map: bytes | None = None  # of cyclekit.trace.UnitMaps; None: not asked for
 
     @classmethod
     def of(cls, task: str, part: int, work: str, run: Run) -> Self:
@@ -71,12 +72,12 @@ class Row(NamedTuple):
         return Run.from_dict(stored | {name: json.loads(stored[name]) for name in WRITTEN_AS_JSON} | {"energy": None})
 
 
-_NAMES = ", ".join(f'"{name}"' for name in Row._fields)
+_NAMES = ", ".join(f'"{name}"' for name in Row._fields if name != "unit_map")
 _TABLE = """CREATE TABLE rows (
   number INTEGER PRIMARY KEY, task TEXT NOT NULL, part INTEGER NOT NULL, work TEXT NOT NULL, machine TEXT NOT NULL,
   workload TEXT NOT NULL, input INTEGER NOT NULL, engine TEXT NOT NULL, spec TEXT NOT NULL, reason TEXT, id TEXT,
   cycles INTEGER, time_us REAL, load_balance REAL, actions TEXT, states TEXT, output_sha256 TEXT, "check" TEXT,
-  measures TEXT, notes TEXT,
+  measures TEXT, notes TEXT, unit_map BLOB,
   UNIQUE (task, part))"""
 
 
@@ -120,28 +121,41 @@ class Store:
         self._connection.close()
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Store rows, all of them or none; those that are there already stay as they are."""
+        """Store rows, all of them or none; those that are there already stay, and take a unit map if they have none."""
         marks = ", ".join("?" * len(Row._fields))
         with self._complaints("could not take the latest rows (those stored before are whole)"), self._transaction():
             self._connection.executemany(
-                f"INSERT INTO rows ({_NAMES}) VALUES ({marks}) ON CONFLICT (task, part) DO NOTHING", rows
+                f"""INSERT INTO rows ({_NAMES}, unit_map) VALUES ({marks}) ON CONFLICT (task, part)
+                DO UPDATE SET unit_map = excluded.unit_map WHERE unit_map IS NULL""",
+                rows,
             )
 
-    def known(self, tasks: Sequence[str]) -> set[str]:
-        """Return those of the tasks that are stored."""
+    def known(self, tasks: Sequence[str], *, mapped: bool = False) -> set[str]:
+        """Return those of the tasks that are stored; mapped: and have a unit map, unless they are infeasible."""
+        also = "AND (unit_map IS NOT NULL OR reason IS NOT NULL)" if mapped else ""
         found: set[str] = set()
         with self._complaints("could not be read"):
             for start in range(0, len(tasks), N_ASKED):
                 some = tasks[start : start + N_ASKED]
                 marks = ", ".join("?" * len(some))
-                asked = self._connection.execute(f"SELECT task FROM rows WHERE part = 0 AND task IN ({marks})", some)
+                asked = self._connection.execute(
+                    f"SELECT task FROM rows WHERE part = 0 AND task IN ({marks}) {also}", some
+                )
                 found.update(task for (task,) in asked)
         return found
 
     def rows(self) -> Iterator[Row]:
-        """Yield all rows in the order in which they were stored."""
+        """Yield all rows in the order in which they were stored, without their unit maps."""
+        return self._rows("NULL", "")
+
+    def mapped(self) -> Iterator[Row]:
+        """Yield those rows that have a unit map, with it."""
+        return self._rows("unit_map", "WHERE unit_map IS NOT NULL")
+
+    def _rows(self, unit_map: str, which: str) -> Iterator[Row]:
         with self._complaints("could not be read"):
-            yield from map(Row._make, self._connection.execute(f"SELECT {_NAMES} FROM rows ORDER BY number"))
+            query = f"SELECT {_NAMES}, {unit_map} FROM rows {which} ORDER BY number"
+            yield from map(Row._make, self._connection.execute(query))
 
     def kinds(self, column: str) -> list[tuple[str, str]]:
         """Return the (key, its JSON type) of the mappings in a column, in order of first appearance."""

@@ -49,6 +49,7 @@ class Sweep:
     points: Points
     works: Sequence[Work]
     n_workers: int
+    maps: bool = False
 
     @property
     def n_tasks(self) -> int:
@@ -79,7 +80,7 @@ class Sweep:
         pool: what runs batches elsewhere than in processes of this machine. Raises BadInput; what is stored is whole.
         """
         since = time.monotonic()
-        runner = Runner(self.machine, self.engine, self.points.base, self.works)
+        runner = Runner(self.machine, self.engine, self.points.base, self.works, self.maps)
         counts = {"stored": 0, "computed": 0, "infeasible": 0}
         check(into)  # before any process is started
         with self._pool(runner, pool) as run, Store(into) as store:
@@ -121,7 +122,7 @@ class Sweep:
             changes, identity = group.changes(), runner.identities(work, index)
             while some := list(itertools.islice(changes, size)):
                 tasks = {identity(change): change for change in some}
-                for task in store.known(list(tasks)):
+                for task in store.known(list(tasks), mapped=self.maps):
                     del tasks[task]
                 counts["stored"] += len(some) - len(tasks)
                 if tasks:
@@ -148,11 +149,13 @@ def prepare(
     engine: str | None = None,
     n_inputs: int | None = None,
     n_workers: int | None = None,
+    maps: bool = False,
 ) -> Sweep:
     """Return a sweep whose every value has been checked and whose workloads are loaded; nothing has run.
 
     workloads: names of the catalogue, files, or what was loaded; vary: as cyclekit.points.points takes it; changes of
-    the preset that all points share; n_inputs: only so many of a batch; n_workers: processes (None: one a core).
+    the preset that all points share; n_inputs: only so many of a batch; n_workers: processes (None: one a core); maps:
+    store what each unit did over time, too.
     """
     from workloads.catalogue import load  # late: the names of the arguments are the user's
 
@@ -171,7 +174,9 @@ def prepare(
     ]
     if not works:
         raise BadInput("a sweep needs at least one workload, got none")
-    return Sweep(chosen, engine, found, works, n_workers or n_cores())
+    if maps and chosen.spans is None:
+        raise BadInput(f"maps cannot be stored: {chosen.name} does not say what its units did")
+    return Sweep(chosen, engine, found, works, n_workers or n_cores(), maps)
 
 
 def sweep(

@@ -75,7 +75,7 @@ def rows(options: Namespace) -> int:
     else:
         out.line(f"{options.store}: no rows yet")
     if options.export:
-        _export(out, options.store, options.export)
+        _export(out, options.store, options.export, options.prices)
     names = ("machine", "workload", "rows", "infeasible")
     out.result([dict(zip(names, count, strict=True)) for count in counts])
     return 0
@@ -89,6 +89,7 @@ def _asked(options: Namespace) -> dict[str, Any]:
         "engine": options.engine,
         "n_inputs": options.inputs,
         "n_workers": options.workers,
+        "maps": options.maps or None,
         "into": options.into,
         "export": options.export,
         "dask": options.dask,
@@ -141,8 +142,8 @@ def _check_export(path: str) -> None:
         raise BadInput(f"--export must name a file in an existing folder, got {path!r}")
 
 
-def _export(out: Output, store_path: str, path: str) -> None:
+def _export(out: Output, store_path: str, path: str, prices: str | None = None) -> None:
     since = time.monotonic()
     with Store(store_path, write=False) as store:
-        n_rows = export(store, path)
+        n_rows = export(store, path, prices)
     out.line(f"  wrote {n_rows:,} rows to {path} in {time.monotonic() - since:,.1f} s")

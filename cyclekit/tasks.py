@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cyclekit.machine import Machine
-from cyclekit.run import identity
+from cyclekit.run import Run, identity
 from cyclekit.store import Row
+from cyclekit.unit_map import pack, unit_maps
 from workloads.errors import BadInput
 from workloads.records import Network, Shape, Workload
 
@@ -59,6 +60,7 @@ class Runner:
     engine: str
     base: Any
     works: Sequence[Work]
+    maps: bool = False  # store what each unit did
     group: int | None = None
     images: Sequence[Any] | BadInput = field(default_factory=list)
 
@@ -82,8 +84,19 @@ class Runner:
                 return self._encode(self.works[batch.work], self.base.replace(**changes))
         return None
 
+    def hold(self, batch: Batch, images: Sequence[Any] | BadInput | None = None) -> None:
+        """Have the images of a batch's group at hand: these, or else encoded here."""
+        if self.group == batch.group:
+            return
+        self.group, self.images = None, []  # two groups' images need not lie in memory at once
+        if images is None:
+            images = self.encode(batch)
+        if images is not None:
+            self.group, self.images = batch.group, images
+
     def run(self, batch: Batch) -> Iterator[list[Row]]:
         """Yield the rows of a batch's tasks, a task's together; an infeasible one gives a row with its reason."""
+        self.hold(batch)
         rows, since = [], time.monotonic()
         for task, changes in batch.tasks.items():
             rows += self._rows(batch, task, changes)
@@ -97,25 +110,23 @@ class Runner:
         work, index = self.works[batch.work], batch.input
         try:
             spec = self.base.replace(**changes)
+            if isinstance(self.images, BadInput):
+                raise self.images
             signal, rows = work.inputs[index], []
-            for part, image in enumerate(self._encoded(work, batch.group, spec)):
+            for part, image in enumerate(self.images):
                 how = {"engine": self.engine, "check": False, "index": index, "progress": lambda share: None}
                 signal = self.machine.simulate(image, signal, spec, **how)
-                rows.append(Row.of(task, part, work.name, signal))
+                row = Row.of(task, part, work.name, signal)
+                rows.append(row._replace(unit_map=self._map(signal, image, spec)) if self.maps else row)
             return rows
         except BadInput as error:
             spec = json.dumps(self.base.as_dict() | changes, separators=(",", ":"))
             return [Row(task, 0, work.name, self.machine.name, work.name, index, self.engine, spec, str(error))]
 
-    def _encoded(self, work: Work, group: int, spec: Any) -> Sequence[Any]:
-        """Return the images of the group, which all its designs share; raises BadInput where there can be none."""
-        if group != self.group:
-            self.group, self.images = None, []  # two groups' images need not lie in memory at once
-            self.images = self._encode(work, spec)
-            self.group = group
-        if isinstance(self.images, BadInput):
-            raise self.images
-        return self.images
+    def _map(self, run: Run, image: Any, spec: Any) -> bytes:
+        n_ticks = run.cycles * self.machine.ticks_per_cycle
+        tracks = self.machine.spans(run, image, spec, begin=0, end=n_ticks, n_units=None)
+        return pack(unit_maps(tracks, n_ticks))
 
     def _encode(self, work: Work, spec: Any) -> Sequence[Any] | BadInput:
         try:

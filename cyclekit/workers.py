@@ -231,12 +231,12 @@ def _serve(runner: Runner, connection: Connection, others: list[Connection]) -> 
         while True:
             batch, image, wants_image = connection.recv()
             try:
-                if image is not None and runner.group != batch.group:
-                    runner.group, runner.images = batch.group, known.load(image)
+                if runner.group != batch.group:
+                    runner.hold(batch, None if image is None else known.load(image))
+                if wants_image and runner.group == batch.group:
+                    connection.send(("image", known.dump(runner.images)))  # first: others may be waiting for it
                 for rows in runner.run(batch):
                     connection.send(("rows", rows))
-                if wants_image and runner.group == batch.group:
-                    connection.send(("image", known.dump(runner.images)))
                 connection.send(("done", None))
             except (BrokenPipeError, ConnectionResetError):
                 raise

@@ -48,7 +48,7 @@ def energy(run: Run, name: str) -> Energy:
     return charge(prices(name, Spec(**run.spec)), run.actions, run.time_us, run.actions[Action.MACS])
 
 
-@lru_cache(maxsize=64)  # many runs are of one design
+@lru_cache(maxsize=256)  # a design's runs follow each other
 def prices(name: str, spec: Spec) -> Prices:
     """Return the table of prices of that name for a design: of one action, and of the standing power of all PEs.
 
@@ -67,7 +67,7 @@ def scale(spec: Spec) -> float:
 
 def bottom_up(spec: Spec) -> Prices:
     """Price the SRAMs by CACTI at their size and width, the logic by Table I; nothing is taken from Table II."""
-    table1 = {row["operation"]: float(row["energy_pj"]) for row in read_table("eie_sim", "table1_pj")}
+    table1 = _table1()
     banks = spec.n_pointer_banks
     spmat = sram(spec.spmat_bytes, spec.spmat_width_bits, "Spmat SRAM")
     pointer = sram(spec.pointer_bytes / banks, spec.pointer_bits, "pointer bank")
@@ -173,6 +173,12 @@ def table2() -> dict[str, dict[str, float]]:
         row["item"]: {name: float(row[name]) for name in ("power_mw", "area_um2")}
         for row in read_table("eie_sim", "table2_pe")
     }
+
+
+@cache
+def _table1() -> dict[str, float]:
+    """Return Table I as {operation: energy in pJ}."""
+    return {row["operation"]: float(row["energy_pj"]) for row in read_table("eie_sim", "table1_pj")}
 
 
 def lnzd_nodes(n_pes: int) -> int:

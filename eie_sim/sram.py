@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ class Sram(NamedTuple):
     leakage_mw: float
 
 
+@lru_cache(maxsize=4096)  # sweeps ask for the same banks again and again
 def sram(size_bytes: float, width_bits: float, name: str = "SRAM") -> Sram:
     """Return the bank of that size and width of an access, straight lines in logarithms between the table's points.
 

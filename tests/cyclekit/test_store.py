@@ -1,10 +1,12 @@
 """Does a store keep every row once, refuse what is no store, and lose nothing when the disk is full?"""
 
+import os
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -214,3 +216,41 @@ def test_a_file_that_may_not_grow_keeps_the_rows(path):
     with Store(path) as store:  # and there is room again
         store.add([row("b")])
     assert len(tasks(path)) == len(found) + 2
+
+
+def test_a_store_is_whole_when_it_bears_its_name(path, monkeypatch):
+    seen = []
+
+    def link(made, name, real=os.link):
+        assert not Path(name).exists()
+        with Store(made, write=False) as whole:
+            seen.append(len(whole))
+        real(made, name)
+
+    monkeypatch.setattr(os, "link", link)
+    Store(path).close()
+    assert seen == [0]
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_store_that_somebody_else_made_first_is_the_one(path, monkeypatch):
+    def link(made, name, real=os.link):
+        monkeypatch.setattr(os, "link", real)
+        with Store(path) as faster:
+            faster.add([row("a")])
+        real(made, name)
+
+    monkeypatch.setattr(os, "link", link)
+    with Store(path) as slower:
+        slower.add([row("b")])
+    assert tasks(path) == [("a", 0), ("b", 0)]
+
+
+def test_where_there_are_no_links_a_store_is_made_all_the_same(path, monkeypatch):
+    def link(made, name):
+        raise PermissionError("no links on this file system")
+
+    monkeypatch.setattr(os, "link", link)
+    with Store(path) as store:
+        store.add([row("a")])
+    assert tasks(path) == [("a", 0)]

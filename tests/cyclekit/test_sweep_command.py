@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import eie_sim
 from cyclekit.store import Store
 
 VARY = ("--vary", "n_pes=1,2,4", "--vary", "queue_depth=2:8:x2")
@@ -63,8 +64,16 @@ def test_the_table_of_a_store(zeroskip, layer_npz, into, tmp_path):
     assert {f"actions.{name}": str(count) for name, count in runs[0].actions.items()}.items() <= table[0].items()
     assert int(table[0]["states.pe.weight"]) == runs[0].states["pe"]["weight"]
     assert tuple(json.loads(table[0]["notes"])) == runs[0].notes
+    cost = eie_sim.MACHINE.price(runs[0])
+    assert (table[0]["energy.prices"], float(table[0]["energy.pj"])) == (cost.prices, cost.total_pj)
+    assert float(table[0]["energy.area_mm2"]) == cost.total_area_mm2
+    assert json.loads(table[0]["energy.module_pj"]) == cost.module_pj
+    assert table[1]["energy.pj"] == table[1]["energy.unpriced"] == ""
     assert table[1]["reason"].startswith("layer does not fit: Spmat SRAM")
     assert table[1]["cycles"] == ""
+    assert zeroskip("rows", into, "--export", path, "--prices", "calibrated").code == 0
+    with open(path, newline="") as stream:
+        assert next(csv.DictReader(stream))["energy.prices"] == "calibrated"
     again = zeroskip("rows", into, "--json", "-")
     assert json.loads(again.out) == [{"machine": "eie", "workload": "layer", "rows": 2, "infeasible": 1}]
 
@@ -136,7 +145,7 @@ def test_a_store_of_another_version(zeroskip, layer_npz, into):
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     for words in (("sweep", "eie", layer_npz, *VARY, "--into", into), ("rows", into)):
-        assert "is a store of version 99, this zeroskip writes version 1" in zeroskip(*words).complaint()
+        assert "is a store of version 99, this zeroskip writes version 2" in zeroskip(*words).complaint()
 
 
 def test_a_full_disk(installed_zeroskip, zeroskip, layer_npz, into, tmp_path):
@@ -161,7 +170,14 @@ def test_a_full_disk(installed_zeroskip, zeroskip, layer_npz, into, tmp_path):
 def test_ctrl_c_stops_cleanly(layer_npz, into):
     program = [sys.executable, "-c", "import sys; from cyclekit.cli import main; sys.exit(main())"]
     words = ("sweep", "eie", layer_npz, "--vary", "queue_depth=2:60001", "--into", into, "--workers", "2")
-    running = subprocess.Popen([*program, *words], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    running = subprocess.Popen(
+        [*program, *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell starts what it has in the background with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not (into.exists() and n_rows(into)):
         assert running.poll() is None
         time.sleep(0.1)
