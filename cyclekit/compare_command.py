@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from cyclekit.compare import Cost, Entrant, entrants, layers_of
-from cyclekit.conditions import ENERGY, TIME, Comparison, Ladder, Reign, batch_of, compare, expected, reigns
+from cyclekit.conditions import ENERGY, SHARE, TIME, Comparison, Ladder, Reign, batch_of, compare, expected, reigns
 from cyclekit.terminal import Output, announce, make_folder, progress
+from workloads.errors import BadInput
 
+MOST_LINES = 6  # that a figure has colours for
 N_NOTES = 4  # of a design that are printed
 BEST = {TIME: "fastest", ENERGY: "least energy"}
 
@@ -23,6 +26,8 @@ def run(options: Namespace) -> int:
     out = Output(options.json)
     chosen = entrants(options.machines, options.prices)
     if options.out is not None:
+        if len(chosen) > MOST_LINES:
+            raise BadInput(f"--out can draw at most {MOST_LINES} designs, got {len(chosen)}: name fewer in --machines")
         make_folder(Path(options.out))
     names = list(dict.fromkeys(options.workloads))
     asked = {name: layers_of(workloads.load(name)) for name in names}
@@ -153,7 +158,7 @@ def _cells(
                 f"{cost.n_bytes / 1e3:,.1f}",
                 _or_dash(None if moved is None else moved / cost.batch / 1e3, ",.1f"),
                 f"{100 * cost.utilisation:.2f}",
-                f"{100 * cost.n_dropped / cost.n_weights:.2f}" if cost.n_weights else "0.00",
+                f"{_dropped(cost):.2f}",
                 _or_dash(None if cost.error is None else 100 * cost.error, ".2f"),
             ]
         )
@@ -166,11 +171,16 @@ def _show_ladder(out: Output, comparison: Comparison, ladder: Ladder) -> None:
     unit, pj = _unit([value for values in energies.values() for value in values])
     energies = {label: values for label, values in energies.items() if any(value is not None for value in values)}
     heads = [ladder.over, *(f"{label} [us]" for label in times), *(f"{label} [{unit}]" for label in energies)]
+    drops = {}
+    if ladder.over == SHARE:
+        drops = {label: costs for label, costs in ladder.costs.items() if any(cost.n_dropped for cost in costs)}
+        heads += [f"{label} drops [%]" for label in drops]
     rows = [
         [
             _point(ladder, point),
             *(_or_dash(values[place], ",.3f") for values in times.values()),
             *(_or_dash(values[place] and values[place] / pj, ",.2f") for values in energies.values()),
+            *(f"{_dropped(costs[place]):.2f}" for costs in drops.values()),
         ]
         for place, point in enumerate(ladder.points)
     ]
@@ -182,21 +192,22 @@ def _show_ladder(out: Output, comparison: Comparison, ladder: Ladder) -> None:
 
 
 def _sentence(ladder: Ladder, found: Sequence[Reign]) -> str:
-    """Return who wins where, and between which points of the ladder that changes."""
+    """Return who wins where, by how much, and between which points of the ladder that changes."""
     if not found:
         return "not known of any design"
     parts = []
     for reign in found:
-        first, last = _point(ladder, reign.first), _point(ladder, reign.last)
-        where = f"at {first}" if first == last else f"from {first} to {last}"
-        leads = dict.fromkeys(f"{lead:.2f}" for lead in (reign.least_lead, reign.most_lead) if lead != float("inf"))
+        leads = dict.fromkeys(f"{lead:.2f}" for lead in (reign.least_lead, reign.most_lead) if lead != inf)
         ahead = f" (the next takes {' to '.join(leads)} times as much)" if leads else ""
-        parts.append(f"{' and '.join(reign.best)} {where}{ahead}")
-    changes = [
-        f"{_point(ladder, a.last)} and {_point(ladder, b.first)}" for a, b in zip(found, found[1:], strict=False)
-    ]
+        parts.append(_stretch(ladder, reign) + ahead)
+    changes = [f"{_point(ladder, a.last)} and {_point(ladder, b.first)}" for a, b in zip(found, found[1:])]
     said = f"; it changes between {', between '.join(changes)}" if changes else ", on the whole ladder"
     return "; ".join(parts) + said
+
+
+def _stretch(ladder: Ladder, reign: Reign) -> str:
+    first, last = _point(ladder, reign.first), _point(ladder, reign.last)
+    return f"{' and '.join(reign.best)} {f'at {first}' if first == last else f'from {first} to {last}'}"
 
 
 def _show_winners(out: Output, found: Sequence[Comparison]) -> None:
@@ -209,11 +220,7 @@ def _show_winners(out: Output, found: Sequence[Comparison]) -> None:
                 [comparison.batch], {label: [getattr(cost, quantity)] for label, cost in comparison.total.items()}
             )
             cells.append(" and ".join(here[0].best) if here else "-")
-            stretches = [
-                f"{' and '.join(reign.best)} {_point(ladder, reign.first)}-{_point(ladder, reign.last)}"
-                for reign in ladder.reigns(quantity)
-            ]
-            cells.append(", ".join(stretches) or "-")
+            cells.append("; ".join(_stretch(ladder, reign) for reign in ladder.reigns(quantity)) or "-")
         rows.append(cells)
     heads = ["workload", "batch", "fastest", "over the batch", "least energy", "over the batch"]
     out.table("Who wins", heads, rows)
@@ -223,8 +230,11 @@ def _draw(found: Sequence[Comparison], folder: Path) -> list[Path]:
     """Draw time and energy of an input over the batch, a line a design."""
     from cyclekit.plots import lines
 
+    names = [Path(comparison.workload).name for comparison in found]
+    if len(set(names)) < len(names):  # files of one name in several folders
+        names = [comparison.workload for comparison in found]
     paths = []
-    for comparison in found:
+    for comparison, work in zip(found, names, strict=True):
         ladder = comparison.ladders[0]
         for quantity, label, scale in ((TIME, "time", 1.0), (ENERGY, "energy", 1e3)):
             series = {
@@ -235,13 +245,13 @@ def _draw(found: Sequence[Comparison], folder: Path) -> list[Path]:
             if not series:
                 continue
             unit = "us" if quantity == TIME else "nJ"
-            stem = re.sub(r"[^\w.-]+", "-", comparison.workload).strip("-")
+            stem = re.sub(r"[^\w.-]+", "-", work).strip("-")
             for suffix in ("png", "svg"):
                 paths.append(folder / f"compare-{stem}-{label}.{suffix}")
                 lines(
                     series,
                     paths[-1],
-                    title=f"{comparison.workload}: {label} of an input",
+                    title=f"{work}: {label} of an input",
                     x_label="batch [inputs]",
                     y_label=f"{label} of an input [{unit}]",
                     log_y=True,
@@ -249,8 +259,12 @@ def _draw(found: Sequence[Comparison], folder: Path) -> list[Path]:
     return paths
 
 
+def _dropped(cost: Cost) -> float:
+    return 100 * cost.n_dropped / max(1, cost.n_weights)
+
+
 def _point(ladder: Ladder, point: float) -> str:
-    return f"{100 * point:.3g}%" if ladder.over.startswith("share") else f"{point:,}"
+    return f"{100 * point:.3g}%" if ladder.over == SHARE else f"{point:,}"
 
 
 def _unit(energies: Sequence[float | None]) -> tuple[str, float]:

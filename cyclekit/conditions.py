@@ -18,6 +18,7 @@ from workloads.records import Shape, Workload
 BATCHES = tuple(2**i for i in range(11))
 KEPT = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # at most this share of each layer's weights
 SIZES = (1 / 4, 1 / 2, 1, 2, 4, 8, 16)  # times a design's own
+SHARE = "share of the weights kept"
 TIME, ENERGY = "time_of_input_us", "energy_of_input_pj"
 PRUNE_S = 3e-8  # seconds a weight that pruning a layer to one density takes, measured on alex-7 and vgg-6
 
@@ -198,7 +199,7 @@ def compare(
 
     ladders = [ladder("batch", batches, at_batch)]
     if len(shares) > 1:
-        ladders.append(ladder("share of the weights kept", [n / n_weights for n in kept], at_share))
+        ladders.append(ladder(SHARE, [n / n_weights for n in kept], at_share))
     for entrant, sizes in sized:
         own = [{entrant.label: costs[entrant.label]} for costs in at_size]
         ladders.append(ladder(f"{entrant.machine.size_field} of {entrant.label}", list(sizes), own))

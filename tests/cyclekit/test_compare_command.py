@@ -68,6 +68,7 @@ def test_what_two_of_four_drops_is_printed(zeroskip, tmp_path):
     np.savez(path, weights=np.float32([[3, 4, 5, 0]]), activations=np.float32([1, 1, 0, 1]))
     ended = zeroskip("compare", path, "--machines", "tensorcore")
     row = next(line for line in ended.out.splitlines() if line.startswith("  tensorcore 2:4") and "TSMC" not in line)
+    assert "tensorcore 2:4 drops [%]" in ended.out
     assert row.split()[-2:] == ["33.33", "42.86"]  # one of three weights, 3 / 7 of the output
 
 
@@ -114,12 +115,12 @@ def test_the_figures(zeroskip, layer_npz, tmp_path):
     ended = zeroskip("compare", layer_npz, "--out", tmp_path / "figures")
     assert ended.code == 0, ended.err
     written = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert [name.rpartition("compare-")[2].rpartition("layer.npz-")[2] for name in written] == [
-        "energy.png",
-        "energy.svg",
-        "time.png",
-        "time.svg",
-    ]
+    names = [f"compare-layer.npz-{quantity}.{kind}" for quantity in ("energy", "time") for kind in ("png", "svg")]
+    assert written == names
+    many = "eie,eie:silicon,eie:isca2016-28nm,tensorcore,tensorcore:h100-sxm"
+    assert (
+        "at most 6 designs, got 7" in zeroskip("compare", layer_npz, "--machines", many, "--out", tmp_path).complaint()
+    )
 
 
 @pytest.mark.parametrize(
