@@ -23,7 +23,7 @@ from workloads.records import Layers, Network, Shape, Workload
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entrant:
-    """A design in a comparison. pattern: the N:M that its weights must obey; table: the prices asked for, if any."""
+    """A design in a comparison. table: the prices asked for, if any."""
 
     label: str
     machine: Machine
@@ -35,6 +35,7 @@ class Entrant:
 
     @property
     def pattern(self) -> str | None:
+        """The N:M that its weights must obey."""
         return self.machine.pattern(self.spec)
 
     @property
@@ -221,6 +222,7 @@ class Trial:
         cycles = _sum(times, [run.cycles for run in runs])
         moved = self.entrant.machine.off_chip_bytes
         notes = [note for run in runs for note in run.notes]
+        checks = [run.check["passed"] for run in runs if run.check is not None]  # not every machine has any
         priced = {}
         if not unpriced:
             priced = {
@@ -240,7 +242,7 @@ class Trial:
             utilisation=_sum(times, [run.load_balance * run.cycles for run in runs]) / cycles if cycles else 0.0,
             n_weights=self._n_weights,
             n_dropped=self.n_dropped,
-            checked=all(run.check["passed"] for run in runs) if check else None,
+            checked=all(checks) if checks and check else None,
             notes=tuple(dict.fromkeys(notes)),
             **priced,
         )

@@ -91,16 +91,15 @@ def _show_designs(out: Output, chosen: Sequence[Entrant], designs: Sequence[Mapp
         for design in designs
     ]
     out.table("Designs", heads, rows)
-    for label, note in {design["machine"]: design["note"] for design in designs if design["note"]}.items():
-        out.line(f"  {label}: {note}")
-    known = {}
+    said = [(design["machine"], design["note"]) for design in designs]
     for entrant, design in zip(chosen, designs, strict=True):
         if design["prices"]:
-            known[design["prices"]] = entrant.machine.prices[design["prices"]]
+            said.append((f"prices {design['prices']}", entrant.machine.prices.get(design["prices"], "")))
         elif design["unpriced"]:
-            out.line(f"  {design['design']}: no energy: {design['unpriced']}")
-    for table, note in known.items():
-        out.line(f"  prices {table}: {note}")
+            said.append((design["design"], f"no energy: {design['unpriced']}"))
+    for label, note in dict.fromkeys(said):
+        if note:
+            out.line(f"  {label}: {note}")
     out.line()
 
 
@@ -236,15 +235,16 @@ def _draw(found: Sequence[Comparison], folder: Path) -> list[Path]:
     paths = []
     for comparison, work in zip(found, names, strict=True):
         ladder = comparison.ladders[0]
-        for quantity, label, scale in ((TIME, "time", 1.0), (ENERGY, "energy", 1e3)):
+        for quantity, label in ((TIME, "time"), (ENERGY, "energy")):
+            values_of = ladder.values(quantity)
+            unit, scale = ("us", 1.0) if quantity == TIME else _unit([v for of in values_of.values() for v in of])
             series = {
                 name: ([*ladder.points], [value / scale for value in values])
-                for name, values in ladder.values(quantity).items()
+                for name, values in values_of.items()
                 if None not in values and all(values)
             }
             if not series:
                 continue
-            unit = "us" if quantity == TIME else "nJ"
             stem = re.sub(r"[^\w.-]+", "-", work).strip("-")
             for suffix in ("png", "svg"):
                 paths.append(folder / f"compare-{stem}-{label}.{suffix}")

@@ -74,6 +74,7 @@ class Ladder:
         return {label: [getattr(cost, quantity) for cost in costs] for label, costs in self.costs.items()}
 
     def reigns(self, quantity: str) -> list[Reign]:
+        """Return who has the least TIME or ENERGY where."""
         return reigns(self.points, self.values(quantity))
 
     def as_dict(self) -> dict[str, Any]:
@@ -213,7 +214,7 @@ def shares_of(layers: Sequence[Workload]) -> list[float]:
     found = [
         share
         for share in KEPT
-        if sum(min(n, round(share * size)) for n, size in counts) <= most
+        if 0 < sum(min(n, round(share * size)) for n, size in counts) <= most
         and all(round(share * size) for _, size in counts)
     ]
     return [*found, 1.0]
@@ -249,7 +250,7 @@ def expected(
         PRUNE_S * layer.weights.size * len(shares_of(layers)) for layers, _ in comparisons for layer in layers
     )
     sizes = [layer.weights.nbytes for layers, _ in comparisons for layer in layers]
-    return seconds + sum(s for s, _ in estimates), max(n for _, n in estimates) + sum(sizes) + 2 * max(sizes)
+    return seconds + sum(s for s, _ in estimates), max(n for _, n in estimates) + sum(sizes) + 3 * max(sizes)
 
 
 def _estimates(

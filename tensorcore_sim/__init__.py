@@ -59,6 +59,14 @@ _DIES = {
 }  # whitepapers
 
 
+def _pattern(spec):
+    if not spec.sparse:
+        return None
+    return (
+        "1:2" if (spec.sparsity, spec.in_dtype) == ("2:4", "tf32") else spec.sparsity
+    )  # PTX ISA: 2:4 of half elements
+
+
 def _chip(spec):
     process, area_mm2, source = _DIES[spec.architecture]
     note = (
@@ -95,7 +103,7 @@ MACHINE = Machine(
     model_version=MODEL_VERSION,
     encoding_fields=STORED_FIELDS,
     entrants={"dense": {"sparsity": "dense"}, "2:4": {"sparsity": "2:4"}},
-    pattern=lambda spec: spec.sparsity if spec.sparse else None,
+    pattern=_pattern,
     chip=_chip,
     off_chip_bytes=lambda run: float(sum(run.actions[action] for action in _MOVED)),
 )

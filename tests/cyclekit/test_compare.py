@@ -163,6 +163,15 @@ def test_the_designs_that_machines_enter():
     assert [e.pattern for e in entrants("eie,tensorcore")] == [None, None, "2:4"]
 
 
+def test_the_cards_own_pattern_hangs_on_the_format():
+    card, shares = tensorcore_sim.MACHINE, {"f16": "2:4", "int8": "2:4", "tf32": "1:2"}
+    assert {dtype: card.pattern(tensorcore_sim.Spec(sparsity="2:4", in_dtype=dtype)) for dtype in shares} == shares
+    for dtype in shares:  # what obeys it, the card takes
+        asked = layer(np.arange(1, 33).reshape(2, 16))
+        spec = tensorcore_sim.Spec(sparsity="2:4", in_dtype=dtype)
+        tensorcore_sim.encode(without(asked, beyond(asked, card.pattern(spec))), spec)
+
+
 def test_a_users_machine_takes_part_with_what_it_says_of_itself(toy):
     (found,) = entrants("toy:fast")
     cost = Trial(found, layer(np.ones((4, 6)), n_inputs=2)).cost(3)

@@ -111,6 +111,15 @@ def test_a_design_that_cannot_take_the_layer_says_why_and_the_others_go_on(zeros
     assert "fastest: eie from 1 to 1,024, on the whole ladder" in ended.out
 
 
+def test_a_layer_without_weights(zeroskip, tmp_path):
+    path = tmp_path / "zero.npz"
+    np.savez(path, weights=np.zeros((8, 8), np.float32), activations=np.ones(8, np.float32))
+    ended = zeroskip("compare", path, "--machines", "eie,tensorcore", "--check")
+    assert ended.code == 0, ended.err
+    assert "values: 3 of 3 agree" in ended.out
+    assert "drops" not in ended.out
+
+
 def test_the_figures(zeroskip, layer_npz, tmp_path):
     ended = zeroskip("compare", layer_npz, "--out", tmp_path / "figures")
     assert ended.code == 0, ended.err

@@ -143,6 +143,7 @@ def test_the_error_is_of_what_was_dropped_and_of_nothing_else():
         ((0.105,), [0.01, 0.02, 0.05, 1.0]),  # it would take less than a tenth
         ((0.02, 0.5), [0.01, 0.02, 0.05, 0.1, 0.2, 1.0]),  # half: nothing again
         ((0.01,), [1.0]),
+        ((0.0,), [1.0]),  # there is nothing to take
     ],
 )
 def test_shares_take_a_tenth_or_more(densities, shares):
