@@ -58,7 +58,11 @@ def _design(entrant: Entrant, costs: Sequence[Cost]) -> dict[str, Any]:
     chip = chosen.chip and chosen.chip(entrant.spec)
     area, source = (chip.area_mm2, chip.source) if chip else (None, "")
     if area is None:
-        area, source = cost.area_mm2, f"prices {cost.prices}" if cost.area_mm2 is not None else "not in the model"
+        area, source = cost.area_mm2, "not in the model"
+        if area is not None:
+            source = f"prices {cost.prices}"
+        elif cost.reason:
+            source = "not known: it takes no layer"
     return {
         "design": entrant.label,
         "machine": chosen.name,
