@@ -24,6 +24,7 @@ EPILOG = """examples:
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
   zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --vary queue_depth=2:256:x2 --into results.db
   zeroskip search eie alex-7 --vary n_pes=1:256 --vary queue_depth=2:256 --where 'area_mm2<=40' --into results.db
+  zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
   zeroskip validate eie --out figures
 """
 WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
@@ -121,6 +122,7 @@ def parser() -> Parser:
     data.add_argument("--out", metavar="DIR", help="the folder to keep it in (default: the user's cache)")
     _add_sweep(verbs, common)
     _add_search(verbs, common)
+    _add_compare(verbs, common)
 
     validate = verbs.add_parser("validate", parents=[common], help="hold a machine against published figures")
     validate.add_argument("machine", metavar="MACHINE")
@@ -205,6 +207,20 @@ def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
     rows.add_argument("store", metavar="STORE")
     rows.add_argument("--export", metavar="FILE", help="write all rows to a .csv or .parquet file")
     rows.add_argument("--prices", metavar="T", help="the table of prices for its energy (default: each machine's)")
+
+
+def _add_compare(verbs, common: argparse.ArgumentParser) -> None:
+    compare = verbs.add_parser(
+        "compare", parents=[common], help="the same layers on every machine side by side, and where which one wins"
+    )
+    compare.add_argument("workloads", metavar="WORKLOAD", nargs="+", help=WORKLOAD)
+    compare.add_argument(
+        "--machines", metavar="M,M:PRESET", help="each with a preset or its first (default: all installed)"
+    )
+    compare.add_argument("--batch", metavar="N", type=_at_least(1), help="inputs at a time (default: the workload's)")
+    compare.add_argument("--prices", metavar="T,T", help="tables of prices; each machine takes the first that it has")
+    compare.add_argument("--check", action="store_true", help="compare the values with the references")
+    compare.add_argument("--out", metavar="DIR", help="draw time and energy over the batch into this folder")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
