@@ -35,6 +35,7 @@ bench: install
 	$(BIN)/python benchmarks/bench_tensorcore.py
 	$(BIN)/python benchmarks/bench_prune.py
 	$(BIN)/python benchmarks/bench_sweep.py
+	$(BIN)/python benchmarks/bench_search.py
 
 clean:
 	rm -rf $(VENV) zeroskip-demo

@@ -24,6 +24,8 @@ EPILOG = """examples:
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
   zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --vary queue_depth=2:256:x2 --into results.db
   zeroskip report results.db --out report.html
+  zeroskip search eie alex-7 --vary n_pes=1:256 --vary queue_depth=2:256 --where 'area_mm2<=40' --into results.db
+  zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
   zeroskip validate eie --out figures
 """
 WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
@@ -121,6 +123,8 @@ def parser() -> Parser:
     data.add_argument("--out", metavar="DIR", help="the folder to keep it in (default: the user's cache)")
     _add_sweep(verbs, common)
     _add_report(verbs, common)
+    _add_search(verbs, common)
+    _add_compare(verbs, common)
 
     validate = verbs.add_parser("validate", parents=[common], help="hold a machine against published figures")
     validate.add_argument("machine", metavar="MACHINE")
@@ -134,22 +138,66 @@ def parser() -> Parser:
     return top
 
 
-def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
-    sweep = verbs.add_parser("sweep", parents=[common], help="compute a design space into a store, once and for all")
-    sweep.add_argument("machine", metavar="MACHINE|FILE.toml", help="a machine, or a file that says all of this")
-    sweep.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=WORKLOAD)
-    sweep.add_argument(
+def _space() -> argparse.ArgumentParser:
+    """Return the options that say which points there are and how they run."""
+    space = argparse.ArgumentParser(add_help=False)
+    space.add_argument(
         "--vary",
         metavar="FIELD=VALUES",
         action="append",
         default=[],
         help="values as 1,2,5 or 1,2,4,...,256 or 2:256:x2 or 8:64:+8; the field named last changes fastest",
     )
-    sweep.add_argument("--preset", metavar="P", help="the design to start from (default: the machine's first)")
-    sweep.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of all points")
-    sweep.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
-    sweep.add_argument("--inputs", metavar="N", type=_at_least(1), help="run only the first N inputs of a batch")
-    sweep.add_argument("--workers", metavar="N", type=_at_least(1), help="processes (default: one a core)")
+    space.add_argument("--preset", metavar="P", help="the design to start from (default: the machine's first)")
+    space.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of all points")
+    space.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
+    space.add_argument("--inputs", metavar="N", type=_at_least(1), help="run only the first N inputs of a batch")
+    space.add_argument("--workers", metavar="N", type=_at_least(1), help="processes (default: one a core)")
+    return space
+
+
+def _add_search(verbs, common: argparse.ArgumentParser) -> None:
+    search = verbs.add_parser(
+        "search",
+        parents=[common, _space()],
+        help="find the designs of a space that no other beats, from a share of its points",
+        description="""Find the designs of a space that meet the constraints and that no other tried beats in all
+        objectives. Quantities: cycles, time_us, energy_pj, power_mw, edp_nj_us, area_mm2, and as a constraint
+        load_balance, from 0 to 1. Over several workloads a design's cycles, time and energy are their sums. Exits
+        with 1 where no design tried meets the constraints.""",
+    )
+    search.add_argument("machine", metavar="MACHINE")
+    search.add_argument("workloads", metavar="WORKLOAD", nargs="+", help=WORKLOAD)
+    search.add_argument(
+        "--minimise", metavar="Q,Q", default="time_us,energy_pj,area_mm2", help="the objectives (default: %(default)s)"
+    )
+    search.add_argument(
+        "--where",
+        metavar="Q<=X",
+        action="append",
+        default=[],
+        help="a bound, as area_mm2<=40 or load_balance>=0.8",
+    )
+    search.add_argument(
+        "--trials",
+        metavar="N",
+        type=_at_least(1),
+        default=200,
+        help="designs to try (default: %(default)s); a space with no more points is tried whole",
+    )
+    search.add_argument("--prices", metavar="T", help="the table of prices (default: the machine's, if any)")
+    search.add_argument("--seed", metavar="S", type=_at_least(0), default=0, help="of the proposals (default: 0)")
+    search.add_argument(
+        "--into", metavar="STORE", required=True, help="the SQLite file for the rows; what it has is not computed again"
+    )
+
+
+def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
+    sweep = verbs.add_parser(
+        "sweep", parents=[common, _space()], help="compute a design space into a store, once and for all"
+    )
+    sweep.add_argument("machine", metavar="MACHINE|FILE.toml", help="a machine, or a file that says all of this")
+    sweep.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=WORKLOAD)
     sweep.add_argument("--maps", action="store_true", help="store what each unit did over time, too, for heat maps")
     sweep.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of this scheduler, as tcp://host:port")
     sweep.add_argument(
@@ -173,6 +221,20 @@ def _add_report(verbs, common: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_compare(verbs, common: argparse.ArgumentParser) -> None:
+    compare = verbs.add_parser(
+        "compare", parents=[common], help="the same layers on every machine side by side, and where which one wins"
+    )
+    compare.add_argument("workloads", metavar="WORKLOAD", nargs="+", help=WORKLOAD)
+    compare.add_argument(
+        "--machines", metavar="M,M:PRESET", help="each with a preset or its first (default: all installed)"
+    )
+    compare.add_argument("--batch", metavar="N", type=_at_least(1), help="inputs at a time (default: the workload's)")
+    compare.add_argument("--prices", metavar="T,T", help="tables of prices; each machine takes the first that it has")
+    compare.add_argument("--check", action="store_true", help="compare the values with the references")
+    compare.add_argument("--out", metavar="DIR", help="draw time and energy over the batch into this folder")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 where a check failed, 2 for bad input, 130 when interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -181,7 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
         options = parser().parse_args(argv)
-        if options.verb == "sweep":  # before NumPy comes: processes that share cores must not each start BLAS threads
+        if options.verb in ("sweep", "search"):  # before NumPy comes: processes must not each start BLAS threads
             for library in ("OPENBLAS", "MKL", "OMP"):
                 os.environ.setdefault(f"{library}_NUM_THREADS", "1")
         from cyclekit import commands

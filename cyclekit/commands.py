@@ -9,7 +9,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cyclekit import compression, machine, report_command, sensitivity, sweep_command, trace_command
+from cyclekit import (
+    compare_command,
+    compression,
+    machine,
+    report_command,
+    search_command,
+    sensitivity,
+    sweep_command,
+    trace_command,
+)
 from cyclekit.energy import Energy
 from cyclekit.points import changes_of
 from cyclekit.run import Run
@@ -315,6 +324,8 @@ VERBS = {
     "sensitivity": sensitivity.sensitivity,
     "trace": trace_command.trace,
     "sweep": sweep_command.sweep,
+    "compare": compare_command.run,
     "rows": sweep_command.rows,
     "report": report_command.report,
+    "search": search_command.search,
 }

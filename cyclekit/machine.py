@@ -52,6 +52,11 @@ class Machine:
     encoding_fields: those fields of the Spec that encode looks at; None: all of them.
     sweep_engine: the engine of a sweep where none is asked for; None: the first.
     views: what its figures show besides, or instead of, time, balance and energy against each field that varies.
+    entrants: {label: fields changed} of each design that a comparison puts beside other machines'; "" needs no label.
+    pattern(spec) -> the N:M that the weights must obey on a design, or None where they may be any.
+    size_field: the field of the Spec that says how many of its units a design has, such as its PEs. None: none does.
+    chip(spec) -> Chip: what a design is made in. None: not known.
+    off_chip_bytes(run) -> bytes that a run moves to and from memory off the chip. None: not known.
     estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
     """
 
@@ -84,6 +89,11 @@ class Machine:
     estimate_point: Callable[..., float] | None = None
     sweep_engine: str | None = None
     views: tuple[View, ...] = ()
+    entrants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
+    size_field: str | None = None
+    pattern: Callable[[Any], str | None] = lambda spec: None
+    chip: Callable[[Any], Chip] | None = None
+    off_chip_bytes: Callable[[Run], float] | None = None
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None
@@ -124,6 +134,19 @@ class Machine:
         if name is not None and name not in self.engines:
             raise BadInput(f"unknown engine {name!r} of {self.name}{did_you_mean(name, self.engines)}")
         return name or self.engines[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    """What a design is made in, and the area of its die where that is published and not a matter of prices.
+
+    source: of the area, in a few words. note: what a comparison's reader must know that its figures do not show.
+    """
+
+    process: str
+    area_mm2: float | None = None
+    source: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

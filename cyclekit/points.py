@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,16 @@ class Points:
     values: Mapping[str, tuple[Any, ...]]
 
     def __len__(self) -> int:
-        n = 1
-        for values in self.values.values():
-            n *= len(values)
-        return n
+        return prod(map(len, self.values.values()))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What varies."""
+        return tuple(self.values)
+
+    def n_groups(self, fields: Sequence[str]) -> int:
+        """Return how many combinations of these fields' values there are."""
+        return prod(len(values) for name, values in self.values.items() if name in fields)
 
     def groups(self, fields: Sequence[str]) -> Iterator[tuple[dict[str, Any], Points]]:
         """Yield the combinations of these fields' values, each with the points that have them."""
@@ -59,6 +66,38 @@ class Points:
         """Yield what each point changes of the base."""
         for combination in itertools.product(*self.values.values()):
             yield dict(zip(self.values, combination, strict=True))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some points, one or more, each once, with the face of Points: what they change of one design."""
+
+    base: Spec
+    chosen: Sequence[Mapping[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What varies."""
+        return tuple(self.chosen[0])
+
+    def n_groups(self, fields: Sequence[str]) -> int:
+        """Return how many combinations of these fields' values there are."""
+        return sum(1 for _ in self.groups(fields))
+
+    def groups(self, fields: Sequence[str]) -> Iterator[tuple[dict[str, Any], Chosen]]:
+        """Yield the combinations of these fields' values, each with the points that have them."""
+        groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+        for changes in self.chosen:
+            groups.setdefault(tuple(item for item in changes.items() if item[0] in fields), []).append(changes)
+        for fixed, of_group in groups.items():
+            yield dict(fixed), Chosen(self.base, of_group)
+
+    def changes(self) -> Iterator[Mapping[str, Any]]:
+        """Yield what each point changes of the base."""
+        return iter(self.chosen)
 
 
 def points(base: Spec, vary: Mapping[str, Any]) -> Points:

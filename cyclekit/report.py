@@ -8,22 +8,21 @@ from typing import Any
 import numpy as np
 
 from cyclekit.machine import Machine, Progress, quiet, run_through
+from cyclekit.run import Run
 from workloads.errors import BadInput
 from workloads.huffman import huffman_bytes
-from workloads.records import Workload
+from workloads.records import Shape, Workload
 
+N_AT_ONCE = 1 << 22  # weights brought to f64 at a time, so that the largest layer needs little more memory
 ENGINE = "schedule"  # where a machine has it: the cycles are those of its other engines, and sooner here
 
 
 def figures(dense: Workload, made: Workload) -> dict[str, Any]:
     """Return a layer's figures that no machine is needed for; docs/pruning.md defines them.
 
-    error: of the outputs before the activation function for the dense layer's own inputs, as a share of their norm;
-    None where that is 0. bytes_huffman: None without shared codes.
+    bytes_huffman: None without shared codes.
     """
     kept = made.weights != 0
-    outputs, wanted = (_outputs(layer, dense.activations) for layer in (made, dense))
-    norm = float(np.linalg.norm(wanted))
     return {
         "layer": made.name,
         "n_out": made.n_out,
@@ -32,11 +31,21 @@ def figures(dense: Workload, made: Workload) -> dict[str, Any]:
         "row_imbalance": imbalance(kept.sum(axis=1)),
         "column_imbalance": imbalance(kept.sum(axis=0)),
         "activation_density": float(np.count_nonzero(made.activations) / made.activations.size),
-        "error": float(np.linalg.norm(outputs - wanted)) / norm if norm else None,
+        "error": error(dense, made),
         "bytes_f32": 4 * made.weights.size,
         "bytes_f16": 2 * made.weights.size,
         "bytes_huffman": None if made.codes is None else huffman_bytes(made),
     }
+
+
+def error(dense: Workload, made: Workload) -> float | None:
+    """Return by how much the outputs of `made` for the dense layer's own inputs are off, as a share of their norm.
+
+    Before the activation function; None where that norm is 0.
+    """
+    outputs, wanted = (_outputs(layer, dense.activations) for layer in (made, dense))
+    norm = float(np.linalg.norm(wanted))
+    return float(np.linalg.norm(outputs - wanted)) / norm if norm else None
 
 
 def imbalance(counts: np.ndarray) -> float:
@@ -75,7 +84,7 @@ def total(rows: Sequence[dict[str, Any]], dense_us: Sequence[float | None]) -> d
 def expected(machines: Sequence[Machine], layers: Sequence[Workload], check: bool) -> tuple[float, int]:
     """Return about how many seconds and bytes `costs` takes on all the machines."""
     found = [
-        chosen.estimate([layer], chosen.design(None, {}), engine=_engine(chosen), check=check)
+        chosen.estimate([layer], chosen.design(None, {}), engine=engine_of(chosen), check=check)
         for chosen in machines
         for layer in layers
     ]
@@ -85,11 +94,7 @@ def expected(machines: Sequence[Machine], layers: Sequence[Workload], check: boo
 def _cost(chosen: Machine, layer: Workload, check: bool, progress: Progress) -> dict[str, Any]:
     asked = chosen.design(None, {})
     spec = chosen.suited(layer, asked)
-    layers, inputs = chosen.layers_and_inputs(layer)
-    images = chosen.encode(layers, spec)
-    found = run_through(chosen.simulate, images, inputs, spec, engine=_engine(chosen), check=check, progress=progress)
-    runs = [run.without_arrays() for run in found]
-    parts = dict(chosen.stored(images[0], spec))
+    parts, runs = played(chosen, layer, spec, check=check, progress=progress)
     before = asked.as_dict()
     return {
         "spec": {name: value for name, value in spec.as_dict().items() if value != before[name]},
@@ -103,10 +108,23 @@ def _cost(chosen: Machine, layer: Workload, check: bool, progress: Progress) -> 
     }
 
 
-def _engine(chosen: Machine) -> str:
+def played(
+    chosen: Machine, layer: Workload | Shape, spec: Any, *, check: bool = False, progress: Progress = quiet
+) -> tuple[dict[str, float], list[Run]]:
+    """Return a layer's bytes by part on a design where it is alone, and its runs, of all its activations."""
+    layers, inputs = chosen.layers_and_inputs(layer)
+    images = chosen.encode(layers, spec)
+    how = {"engine": engine_of(chosen), "check": check, "progress": progress}
+    runs = [run.without_arrays() for run in run_through(chosen.simulate, images, inputs, spec, **how)]
+    return dict(chosen.stored(images[0], spec)), runs
+
+
+def engine_of(chosen: Machine) -> str:
+    """Return the engine that gives a machine's cycles soonest."""
     return ENGINE if ENGINE in chosen.engines else chosen.engine(None)
 
 
 def _outputs(layer: Workload, inputs: np.ndarray) -> np.ndarray:
-    outputs = inputs.astype(np.float64) @ layer.weights.T.astype(np.float64)
+    parts = np.array_split(layer.weights, max(1, layer.weights.size // N_AT_ONCE))
+    outputs = np.concatenate([inputs.astype(np.float64) @ part.T.astype(np.float64) for part in parts], axis=1)
     return outputs if layer.bias is None else outputs + layer.bias

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
@@ -76,6 +76,14 @@ def read(store: Store, prices: str | None = None) -> list[Result]:
     return [_mean(list(of_design.values())) for of_design in found.values()]
 
 
+def of_design(rows: Iterable[Row], price: Callable[[Run], Energy | str]) -> Result:
+    """Return what one workload found on one design, from the rows of its inputs, a task's together.
+
+    price: gives a run's energy, or why it has none.
+    """
+    return _mean([_of_task(list(of_task), price) for _, of_task in groupby(rows, lambda row: row.task)])
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnitMap:
     """What the units of one kind did in one run: cells u8[units, bins], the state that took most of each bin.
@@ -145,14 +153,14 @@ class Pricing:
             raise BadInput(self._refused)
 
 
-def _of_task(rows: Sequence[Row], pricing: Pricing) -> Result:
+def _of_task(rows: Sequence[Row], price: Callable[[Run], Energy | str]) -> Result:
     """Return one input's way through all layers; shares of states are still cycles."""
     about = {"machine": rows[0].machine, "workload": rows[0].work, "engine": rows[0].engine}
     about["spec"] = json.loads(rows[0].spec)
     if rows[0].reason is not None:
         return Result(**about, reason=rows[0].reason)
     runs = [row.run() for row in rows]
-    costs = [pricing(run) for run in runs]
+    costs = [price(run) for run in runs]
     unpriced = next((cost for cost in costs if isinstance(cost, str)), "")
     cycles = sum(run.cycles for run in runs)
     priced = {}

@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from math import ceil, prod
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from cyclekit import machine as machines
 from cyclekit.machine import Machine, Progress, quiet
-from cyclekit.points import Points, points
-from cyclekit.store import Store, check
+from cyclekit.points import Chosen, Points, points
+from cyclekit.store import Row, Store, check
 from cyclekit.tasks import Batch, Runner, Work
 from cyclekit.workers import in_processes, in_this_process, n_cores
 from workloads.errors import BadInput
@@ -41,12 +41,25 @@ class Summary:
 
 
 @dataclass(frozen=True, eq=False)
+class Started:
+    """What sweeps over different points of one base share, one after the other: workers and a store.
+
+    run: gives the rows of groups of batches as they come. numbers: of groups; a number never stands for two.
+    """
+
+    runner: Runner
+    run: Callable[[Iterator[Iterator[Batch]]], Iterator[list[Row]]]
+    store: Store
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+
+@dataclass(frozen=True, eq=False)
 class Sweep:
     """A sweep that has been checked and can run."""
 
     machine: Machine
     engine: str
-    points: Points
+    points: Points | Chosen
     works: Sequence[Work]
     n_workers: int
     maps: bool = False
@@ -80,16 +93,28 @@ class Sweep:
         pool: what runs batches elsewhere than in processes of this machine. Raises BadInput; what is stored is whole.
         """
         since = time.monotonic()
+        with self.start(into, pool) as started:
+            summary = self.compute(started, progress)
+        return replace(summary, seconds=time.monotonic() - since)
+
+    @contextmanager
+    def start(self, into: str | Path, pool: Callable | None = None) -> Iterator[Started]:
+        """Start the workers and open the store, for this sweep's points and any others of the same base."""
         runner = Runner(self.machine, self.engine, self.points.base, self.works, self.maps)
-        counts = {"stored": 0, "computed": 0, "infeasible": 0}
         check(into)  # before any process is started
         with self._pool(runner, pool) as run, Store(into) as store:
-            for rows in run(self._groups(runner, store, counts)):
-                store.add(rows)
-                counts["computed"] += sum(row.part == 0 for row in rows)
-                counts["infeasible"] += sum(row.reason is not None for row in rows)
-                rate = counts["computed"] / max(1e-9, time.monotonic() - since)
-                progress(f"{rate:,.0f} a second", counts["stored"] + counts["computed"], self.n_tasks)
+            yield Started(runner, run, store)
+
+    def compute(self, started: Started, progress: Progress = quiet) -> Summary:
+        """Do what `run` does with what has been started."""
+        since = time.monotonic()
+        counts = {"stored": 0, "computed": 0, "infeasible": 0}
+        for rows in started.run(self._groups(started, counts)):
+            started.store.add(rows)
+            counts["computed"] += sum(row.part == 0 for row in rows)
+            counts["infeasible"] += sum(row.reason is not None for row in rows)
+            rate = counts["computed"] / max(1e-9, time.monotonic() - since)
+            progress(f"{rate:,.0f} a second", counts["stored"] + counts["computed"], self.n_tasks)
         return Summary(
             n_points=len(self.points),
             n_tasks=self.n_tasks,
@@ -106,23 +131,22 @@ class Sweep:
             return nullcontext(lambda groups: in_this_process(runner, groups))
         return in_processes(runner, self.n_workers)
 
-    def _groups(self, runner: Runner, store: Store, counts: dict[str, int]) -> Iterator[Iterator[Batch]]:
+    def _groups(self, started: Started, counts: dict[str, int]) -> Iterator[Iterator[Batch]]:
         """Yield the tasks that are not stored, group by group, each in batches."""
-        numbers = itertools.count()
-        size = MOST_TASKS
-        if self._n_groups() * len(self.works) < 4 * self.n_workers:  # then groups must be shared, and evenly
-            n_shared = len(self.points) // self._n_groups()
+        size, n_groups = MOST_TASKS, self._n_groups()
+        if n_groups * len(self.works) < 4 * self.n_workers:  # then groups must be shared, and evenly
+            n_shared = len(self.points) // n_groups
             size = max(1, min(MOST_TASKS, ceil(n_shared / (4 * self.n_workers))))
         for place, work in enumerate(self.works):
             for _, group in self.points.groups(self._encoding_fields()):
-                yield self._batches(runner, store, counts, place, work, next(numbers), group, size)
+                yield self._batches(started, counts, place, work, next(started.numbers), group, size)
 
-    def _batches(self, runner, store, counts, place: int, work: Work, number: int, group: Points, size: int):
+    def _batches(self, started, counts, place: int, work: Work, number: int, group: Points | Chosen, size: int):
         for index in range(len(work.inputs)):
-            changes, identity = group.changes(), runner.identities(work, index)
+            changes, identity = group.changes(), started.runner.identities(work, index)
             while some := list(itertools.islice(changes, size)):
                 tasks = {identity(change): change for change in some}
-                for task in store.known(list(tasks), mapped=self.maps):
+                for task in started.store.known(list(tasks), mapped=self.maps):
                     del tasks[task]
                 counts["stored"] += len(some) - len(tasks)
                 if tasks:
@@ -130,10 +154,10 @@ class Sweep:
 
     def _encoding_fields(self) -> Sequence[str]:
         fields = self.machine.encoding_fields
-        return tuple(self.points.values) if fields is None else fields
+        return self.points.fields if fields is None else fields
 
     def _n_groups(self) -> int:
-        return prod(len(values) for name, values in self.points.values.items() if name in self._encoding_fields())
+        return self.points.n_groups(self._encoding_fields())
 
     def _point_s(self, work: Work, spec: Any) -> float:
         return self.machine.estimate_point(work.layers, spec, engine=self.engine) * len(work.inputs)

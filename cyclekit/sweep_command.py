@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from cyclekit.export import export
+from cyclekit.machine import Progress
 from cyclekit.points import changes_of, read_file, vary_of
 from cyclekit.store import Store, check
 from cyclekit.sweep import Summary, Sweep, prepare
@@ -45,17 +47,24 @@ def _run(made: Sweep, into: str, cluster: Any) -> Summary:
         f"about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB",
         file=sys.stderr,
     )
+    with progress_of_rows(f"sweep {made.machine.name}") as step:
+        return made.run(into, step, pool=cluster and cluster.pool)
+
+
+@contextmanager
+def progress_of_rows(what: str) -> Iterator[Progress]:
+    """Show a bar from the first rows on, and say on Ctrl-C what becomes of them."""
     with ExitStack() as bar:
 
         @cache
         def shown() -> Any:  # not before the first rows: a bar is a thread, and no process must be forked beside one
-            return bar.enter_context(progress(f"sweep {made.machine.name}"))
+            return bar.enter_context(progress(what))
 
         def step(text: str, done: float, total: float) -> None:
             shown()(text, done, total)
 
         try:
-            return made.run(into, step, pool=cluster and cluster.pool)
+            yield step
         except KeyboardInterrupt:
             bar.close()
             print("zeroskip: what is stored is whole; the same command goes on from there", file=sys.stderr)

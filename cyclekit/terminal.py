@@ -29,7 +29,7 @@ class Output:
         print(text, file=self._text, flush=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table; columns whose every cell starts with a digit or sign are set flush right."""
+        """Print a table; columns of numbers, where "-" stands for none, are set flush right."""
         right = [all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
         if self._text.isatty():
             from rich.console import Console
@@ -129,4 +129,4 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _is_number(cell: str) -> bool:
-    return cell == "" or cell[0].isdigit() or (cell[0] in "+-" and cell[1:2].isdigit())
+    return cell in ("", "-") or cell[0].isdigit() or (cell[0] in "+-" and cell[1:2].isdigit())

@@ -1,8 +1,9 @@
 """EIE, the Efficient Inference Engine on compressed networks (Han et al., ISCA 2016), cycle by cycle."""
 
-from cyclekit.machine import Machine
+from cyclekit.machine import Chip, Machine
 from cyclekit.views import ENERGY, LOAD_BALANCE, SPEED_UP, View, count, energy_of, energy_per
 from eie_sim.account import spans
+from eie_sim.actions import Action
 from eie_sim.capacity import CAPACITY_FIELDS, stored
 from eie_sim.explain import explain
 from eie_sim.image import decode
@@ -24,6 +25,11 @@ def _demo(folder, *, short, progress):
     from eie_sim.demo import demo
 
     return demo(folder, short=short, progress=progress)
+
+
+def _chip(spec):
+    before = "come over the DMA in every run" if spec.load_phase else "lie in its SRAM before a run"
+    return Chip(process=f"{spec.node_nm} nm", note=f"weights {before}; one input at a time; no host in its times")
 
 
 MACHINE = Machine(
@@ -65,4 +71,7 @@ MACHINE = Machine(
             label="Spmat SRAM width [bits]",
         ),
     ),
+    size_field="n_pes",
+    chip=_chip,
+    off_chip_bytes=lambda run: run.actions[Action.DMA_BITS] / 8,
 )

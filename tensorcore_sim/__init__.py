@@ -2,8 +2,9 @@
 
 from math import prod
 
-from cyclekit.machine import Machine
+from cyclekit.machine import Chip, Machine
 from cyclekit.views import ENERGY, Quantity, View, measure
+from tensorcore_sim.actions import CardAction
 from tensorcore_sim.arithmetic import fused_dot_add, gemm
 from tensorcore_sim.encode import STORED_FIELDS, stored, suited
 from tensorcore_sim.image import Compressed, compress, decompress
@@ -60,6 +61,29 @@ def _size(result):
     return gemm and round(prod(int(size) for size in gemm.partition(",")[0].split(" x ")) ** (1 / 3), 6)
 
 
+_MOVED = (CardAction.HBM_READ_BYTES, CardAction.WRITE_BYTES)
+_DIES = {
+    "ampere": ("TSMC 7N", 826.0, "A100's whole die"),
+    "hopper": ("TSMC 4N", 814.0, "H100's whole die"),
+}  # whitepapers
+
+
+def _pattern(spec):
+    if not spec.sparse:
+        return None
+    return (
+        "1:2" if (spec.sparsity, spec.in_dtype) == ("2:4", "tf32") else spec.sparsity
+    )  # PTX ISA: 2:4 of half elements
+
+
+def _chip(spec):
+    process, area_mm2, source = _DIES[spec.architecture]
+    note = (
+        f"weights come from HBM in every call; {spec.launch_us:g} us of a call are its launch; the area is without HBM"
+    )
+    return Chip(process=process, area_mm2=area_mm2, source=source, note=note)
+
+
 MACHINE = Machine(
     name=NAME,
     title="2:4 sparse tensor cores (A100, H800, H100, H200): dense and sparse GEMMs",
@@ -99,4 +123,8 @@ MACHINE = Machine(
             lines="sparsity",
         ),
     ),
+    entrants={"dense": {"sparsity": "dense"}, "2:4": {"sparsity": "2:4"}},
+    pattern=_pattern,
+    chip=_chip,
+    off_chip_bytes=lambda run: float(sum(run.actions[action] for action in _MOVED)),
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyclekit.points import points, read_file, vary_of
+from cyclekit.points import Chosen, points, read_file, vary_of
 from eie_sim import Spec
 from tensorcore_sim import Spec as CardSpec
 from workloads import BadInput
@@ -119,6 +119,19 @@ def test_groups_part_the_points(order, fields):
         assert all(change.items() >= shared.items() for change in changes)
         parts += [tuple(sorted(change.items())) for change in changes]
     assert sorted(parts) == sorted(whole)
+
+
+@given(st.permutations(["n_pes", "queue_depth", "clock_mhz"]), st.sets(st.sampled_from(["n_pes", "clock_mhz"])))
+def test_points_that_were_chosen_part_like_those_of_a_product(order, fields):
+    product = points(Spec(), {name: (2, 3, 4)[: 1 + place] for place, name in enumerate(order)})
+    chosen = Chosen(product.base, list(product.changes()))
+    assert (len(chosen), chosen.fields) == (len(product), product.fields)
+    assert list(chosen.changes()) == list(product.changes())
+    assert chosen.n_groups(fields) == product.n_groups(fields)
+    assert {frozenset(fixed.items()): list(group.changes()) for fixed, group in chosen.groups(fields)} == {
+        frozenset(fixed.items()): [changes for changes in product.changes() if fixed.items() <= changes.items()]
+        for fixed, _ in product.groups(fields)
+    }
 
 
 def test_the_field_named_last_changes_fastest():

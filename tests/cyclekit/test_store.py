@@ -73,6 +73,15 @@ def test_what_is_known(path):
         assert store.known(asked) == {f"{number}" for number in range(600, 1200)}
 
 
+def test_the_rows_of_some_tasks(path):
+    many = [f"t{number}" for number in range(1200)]  # more than are asked for at once
+    with Store(path) as store:
+        store.add([row(task, part) for task in many for part in (0, 1)])
+        found = [(one.task, one.part) for one in store.of([*many[1:], "unknown"])]
+        assert list(store.of([])) == []
+    assert found == [(task, part) for task in many[1:] for part in (0, 1)]
+
+
 def test_rows_come_all_or_none(path):
     with Store(path) as store:
         store.add([row("a")])
