@@ -23,6 +23,7 @@ EPILOG = """examples:
   zeroskip prune lenet-300-100-dense --recipe recipe.toml --out pruned.npz
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
   zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --vary queue_depth=2:256:x2 --into results.db
+  zeroskip report results.db --out report.html
   zeroskip search eie alex-7 --vary n_pes=1:256 --vary queue_depth=2:256 --where 'area_mm2<=40' --into results.db
   zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
   zeroskip validate eie --out figures
@@ -121,6 +122,7 @@ def parser() -> Parser:
     data.add_argument("name", metavar="NAME")
     data.add_argument("--out", metavar="DIR", help="the folder to keep it in (default: the user's cache)")
     _add_sweep(verbs, common)
+    _add_report(verbs, common)
     _add_search(verbs, common)
     _add_compare(verbs, common)
 
@@ -207,6 +209,16 @@ def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
     rows.add_argument("store", metavar="STORE")
     rows.add_argument("--export", metavar="FILE", help="write all rows to a .csv or .parquet file")
     rows.add_argument("--prices", metavar="T", help="the table of prices for its energy (default: each machine's)")
+
+
+def _add_report(verbs, common: argparse.ArgumentParser) -> None:
+    report = verbs.add_parser("report", parents=[common], help="a store's rows as one page: tables, figures and views")
+    report.add_argument("store", metavar="STORE")
+    report.add_argument("--out", metavar="FILE", required=True, help="the .html file to write")
+    report.add_argument("--figures", metavar="DIR", help="write every figure as PNG and SVG into this folder, too")
+    report.add_argument(
+        "--prices", metavar="T", help="the table of prices for energy (default: each machine's, if any)"
+    )
 
 
 def _add_compare(verbs, common: argparse.ArgumentParser) -> None:

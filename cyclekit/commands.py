@@ -9,7 +9,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cyclekit import compare_command, compression, machine, search_command, sensitivity, sweep_command, trace_command
+from cyclekit import (
+    compare_command,
+    compression,
+    machine,
+    report_command,
+    search_command,
+    sensitivity,
+    sweep_command,
+    trace_command,
+)
 from cyclekit.energy import Energy
 from cyclekit.points import changes_of
 from cyclekit.run import Run
@@ -317,5 +326,6 @@ VERBS = {
     "sweep": sweep_command.sweep,
     "compare": compare_command.run,
     "rows": sweep_command.rows,
+    "report": report_command.report,
     "search": search_command.search,
 }

@@ -92,12 +92,12 @@ def announce(seconds: float, n_bytes: float) -> None:
         print(f"zeroskip: expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB", file=sys.stderr)
 
 
-def make_folder(path: Path) -> None:
-    """Make the folder that --out names, before any work is done for it."""
+def make_folder(path: Path, option: str = "--out") -> None:
+    """Make the folder that an option names, before any work is done for it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"--out must name a folder, {str(path)!r} cannot be one: {error.strerror}") from error
+        raise BadInput(f"{option} must name a folder, {str(path)!r} cannot be one: {error.strerror}") from error
 
 
 def write_asked(path: Path, content: bytes, option: str) -> None:

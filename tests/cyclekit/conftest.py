@@ -1,4 +1,4 @@
-"""What the tests of the command share: a way to call it, a small layer in a file, and a user's machine to install."""
+"""What the tests of the command share: a way to call it, a small layer in a file, a user's machine, a browser."""
 
 import contextlib
 import io
@@ -16,6 +16,19 @@ import pytest
 from cyclekit.cli import main
 
 TOY = Path(__file__).with_name("toy_sim.py")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",  # which root, as in a container, cannot have
+    "--disable-dev-shm-usage",  # which is small in a container
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--window-size=1400,1000",
+)
 
 
 @dataclass(frozen=True)
@@ -108,3 +121,29 @@ def toy_site(tmp_path) -> Path:
 def toy(toy_site, monkeypatch) -> None:
     """Install the toy machine into this process."""
     monkeypatch.syspath_prepend(toy_site)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Return Chromium without a network; `.ci/run` says that it must be there."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    driver = shutil.which("chromedriver")
+    if program is None or driver is None:
+        missing = "no Chromium with its chromedriver: on Debian, apt-get install chromium chromium-driver"
+        if os.environ.get("ZEROSKIP_NEEDS_BROWSER"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in (*BROWSER_ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    found = webdriver.Chrome(options, Service(driver))
+    found.execute_cdp_cmd("Network.enable", {})
+    offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+    found.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
+    yield found
+    found.quit()

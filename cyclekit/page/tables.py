@@ -1,0 +1,168 @@
+"""The page's tables, which stand in the file itself: what the store holds, the best designs, the fronts, what fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from cyclekit import machine as machines
+from cyclekit.page.best import AREA, EDP, ENERGY, POWER, TIME, Front, differing, evenly, grouped, least
+from cyclekit.results import Result
+from workloads.errors import BadInput
+
+IN_TABLES = (TIME, ENERGY, EDP, POWER, AREA)
+MOST_ROWS = 50  # of one front in the tables: the views and the full table have all of it
+NUMBER = re.compile(r"\d[\d,.]*")
+
+
+def summary(facts: Mapping[str, Sequence[str]]) -> str:
+    """Return the head of the page: what is said of the store, one heading a fact."""
+    items = "".join(
+        f"<dt>{escape(what)}</dt>" + "".join(f"<dd>{escape(line)}</dd>" for line in lines)
+        for what, lines in facts.items()
+        if lines
+    )
+    return f'<dl class="facts">{items}</dl>'
+
+
+def facts(
+    results: Sequence[Result], fields: Mapping[str, Sequence[Any]], prices: str | None, n_rows: int, version: str
+) -> dict[str, list[str]]:
+    """Return {heading: lines} of what a store holds."""
+    feasible = [result for result in results if result.reason is None]
+    unpriced = grouped([result for result in feasible if result.unpriced], lambda r: (r.machine, r.unpriced))
+    return {
+        "rows": [f"{n_rows:,}, one a layer and input"],
+        "results": [f"{len(results):,}, one a design and workload; {len(results) - len(feasible):,} infeasible"],
+        "machines": [_machine_line(name) for name in dict.fromkeys(result.machine for result in results)],
+        "workloads": [", ".join(dict.fromkeys(result.workload for result in results))],
+        "varied": [f"{name}: {_some(values)}" for name, values in fields.items()] or ["nothing"],
+        "prices": [
+            *_price_lines(feasible, prices),
+            *(f"{machine}: no energy of {len(of):,} results: {why}" for (machine, why), of in unpriced.items()),
+        ],
+        "made by": [f"zeroskip {version}"],
+    }
+
+
+def best(results: Sequence[Result]) -> str:
+    """Return the designs that have the least time, energy, energy x time and area of each workload."""
+    fields = {name: differing(of) for name, of in grouped(results, lambda r: r.machine).items()}
+    of_designs = grouped(least(results), lambda found: (found[0], id(found[2])))  # one may be the best in several
+    if not results:
+        return "<p>None: no point of the store is feasible.</p>"
+    quantities = [quantity for quantity in IN_TABLES if any(quantity.of(result) is not None for result in results)]
+    rows = []
+    for (workload, _), found in of_designs.items():
+        result = found[0][2]
+        design = " ".join(f"{name}={plain(result.spec[name])}" for name in fields[result.machine])
+        numbers = [number(quantity.of(result)) for quantity in quantities]
+        rows.append([workload, ", ".join(quantity.label for _, quantity, _ in found), result.machine, design, *numbers])
+    heads = ["workload", "least", "machine", "design", *(quantity.head for quantity in quantities)]
+    return table("Best designs", heads, rows, n_texts=4, long=3)
+
+
+def fronts(results: Sequence[Result], of_fronts: Sequence[Front]) -> str:
+    """Return each workload's front on each machine, to be opened by a click."""
+    fields = {name: differing(of) for name, of in grouped(results, lambda r: r.machine).items()}
+    return "\n".join(_front(found, fields[found.machine]) for found in of_fronts)
+
+
+def _front(found: Front, fields: Sequence[str]) -> str:
+    quantities = [*found.costs, *([EDP] if ENERGY in found.costs else [])]
+    shown = evenly(found.results, MOST_ROWS)
+    costs = " and ".join(filter(None, [", ".join(cost.label for cost in found.costs[:-1]), found.costs[-1].label]))
+    said = f"{found.workload} on {found.machine}: {len(found.results):,} of {found.n_designs:,} designs, by {costs}"
+    if len(shown) < len(found.results):
+        said += f"; here {len(shown)} of them, evenly chosen"
+    if found.n_left_out:
+        said += f"; {found.n_left_out:,} without a price are left out"
+    rows = [
+        [*(plain(result.spec[name]) for name in fields), *(number(quantity.of(result)) for quantity in quantities)]
+        for result in shown
+    ]
+    inner = table("", [*fields, *(quantity.head for quantity in quantities)], rows)
+    return f"<details><summary>{escape(said)}</summary>{inner}</details>"
+
+
+def infeasible(results: Sequence[Result]) -> str:
+    """Return why points are infeasible, those together whose reasons differ in numbers only; nothing where none is."""
+    failed = [result for result in results if result.reason is not None]
+    if not failed:
+        return "<p>None: every point of the store is feasible.</p>"
+    groups = grouped(failed, lambda r: (r.machine, r.workload, NUMBER.sub("#", r.reason)))
+    rows = [[machine, workload, f"{len(of):,}", of[0].reason] for (machine, workload, _), of in groups.items()]
+    heads = ["machine", "workload", "points", "reason (of the first of them)"]
+    return table("Infeasible points, by reason", heads, rows, n_texts=2, long=3)
+
+
+def table(
+    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], *, n_texts: int = 0, long: int | None = None
+) -> str:
+    """Return an HTML table of text cells.
+
+    n_texts: so many columns at the left are texts, as are those without numbers; long: one whose texts are broken.
+    """
+    kinds = ["text" if i < n_texts or not all(_is_number(row[i]) for row in rows) else "" for i in range(len(heads))]
+    if long is not None:
+        kinds[long] = "text long"
+    classes = [f' class="{kind}"' if kind else "" for kind in kinds]
+    head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(heads, classes))
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(row, classes)) + "</tr>\n"
+        for row in rows
+    )
+    about = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption or "Table")}"><table>{about}'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+    )
+
+
+def number(value: float | None) -> str:
+    """Return a number to four digits, or all digits before its point."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def plain(value: Any) -> str:
+    """Return a field's value as the command line takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _machine_line(name: str) -> str:
+    found = _machine(name)
+    return f"{name}: {found.title if found else 'not installed where this page was made'}"
+
+
+def _price_lines(results: Sequence[Result], prices: str | None) -> list[str]:
+    """Return which table of prices each machine's energies are by, and what its machine says of it."""
+    lines = []
+    for name in dict.fromkeys(result.machine for result in results if result.energy_pj is not None):
+        found = _machine(name)
+        used = prices or (found and found.default_prices)
+        said = found.prices.get(used, "") if found else ""
+        lines.append(f"{name}: {used} (pJ an action, mW of standing power, um2 of area): {said}")
+    return lines
+
+
+def _machine(name: str) -> machines.Machine | None:
+    try:
+        return machines.load(name)
+    except BadInput:  # a store can outlive its machine's package
+        return None
+
+
+def _some(values: Sequence[Any]) -> str:
+    """Return values as a text: all of a few, else how many from where to where."""
+    words = [plain(value) for value in values]
+    return ", ".join(words) if len(words) <= 12 else f"{len(words):,} values from {words[0]} to {words[-1]}"
+
+
+def _is_number(cell: str) -> bool:
+    return cell == "" or cell.lstrip("+-")[:1].isdigit()
