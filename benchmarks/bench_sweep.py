@@ -64,7 +64,7 @@ def main() -> None:
         for layer, n_points, vary in (
             ("nt-we", 10_000, space),
             ("alex-7", 10_000, space),
-            ("nt-we", 4_000, {"queue_depth": "2:401", "spmat_width_bits": "8:4096:x2"}),  # no two share a timeline
+            ("nt-we", 20_000, {"queue_depth": "2:2001", "spmat_width_bits": "8:4096:x2"}),  # no two share a timeline
         ):
             rates, said, cpu_s = {1: 0.0, 2: 0.0}, {}, {1: 1e9, 2: 1e9}
             for repeat in range(REPEATS):  # one and two in turn, the best of each: the machine may be shared

@@ -188,12 +188,13 @@ def _of_maps(results: Sequence[Result], maps: Iterable[UnitMap]) -> list[Chart]:
 
 def _of_map(results: Sequence[Result], found: UnitMap) -> Chart:
     design = _design(*nearest_preset(_machine(found.machine), found.spec, ()))
-    n_units, n_bins = found.cells.shape
+    n_units, n_moments = found.cells.shape
     of_machine = (result.states.get(found.kind) for result in results if result.machine == found.machine)
     places = series.places(found.states, list(next((spent for spent in of_machine if spent), ())))
     caption = (
-        f"The state in which each {found.kind} of {n_units:,} spent most of each of {n_bins:,} bins of "
-        f"{found.cycles / n_bins:,.0f} cycles: {', '.join([found.workload, f'input {found.input}', *design])}."
+        f"The state of each {found.kind} of {n_units:,} at {n_moments:,} evenly spaced moments of {found.cycles:,} "
+        "cycles: "
+        f"{', '.join([found.workload, f'input {found.input}', *design])}."
     )
     return Chart(
         _slug(f"{found.machine}_map_{found.workload}_{n_units}"),

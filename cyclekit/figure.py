@@ -63,7 +63,7 @@ class Front:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """The state u8[units, bins] of every unit over time; the bins are together as long as `cycles`.
+    """The state u8[units, moments] of every unit at evenly spaced moments of `cycles`.
 
     places: state -> place of its colour among the theme's states.
     """

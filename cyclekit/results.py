@@ -86,10 +86,10 @@ def of_design(rows: Iterable[Row], price: Callable[[Run], Energy | str]) -> Resu
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnitMap:
-    """What the units of one kind did in one run: cells u8[units, bins], the state that took most of each bin.
+    """What the units of one kind did in one run: cells u8[units, moments], the state of each at each.
 
-    The bins are equally long and together as long as the run, `cycles`. states: their names by number. workload: the
-    layer that ran. input: which of a batch.
+    The moments are the middles of as many equal parts of the run, which takes `cycles`. states: their names by number.
+    workload: the layer that ran. input: which of a batch.
     """
 
     machine: str

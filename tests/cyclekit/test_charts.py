@@ -257,7 +257,7 @@ def test_of_each_workload_the_smallest_and_the_largest_map_is_shown_of_the_most_
     found = by_name(charts([], iter(maps)))
     assert list(found) == [f"unknown_map_{w}_{n}" for w in "ab" for n in (2, 8)]
     assert {chart.data.unit for chart in found.values()} == {"lane"}
-    assert "3 bins of 100 cycles" in found["unknown_map_a_2"].caption
+    assert "3 evenly spaced moments of 300 cycles" in found["unknown_map_a_2"].caption
     assert len(charts([], [unit_map(str(k)) for k in range(20)])) == MOST_MAPS
 
 

@@ -1,4 +1,4 @@
-"""Does a unit map show what took most of each bin of each unit, come back from a store, and fill in what lacks one?"""
+"""Does a unit map show what each unit was at over a run, come back from a store, and fill in what lacks one?"""
 
 from dataclasses import replace
 from enum import IntEnum
@@ -13,7 +13,7 @@ from cyclekit.results import maps
 from cyclekit.store import Store
 from cyclekit.sweep import sweep
 from cyclekit.trace import Track
-from cyclekit.unit_map import N_BINS, pack, unit_maps, unpack
+from cyclekit.unit_map import N_MOMENTS, pack, unit_maps, unpack
 from tests.sweep_cases import rows, small
 from workloads import BadInput
 
@@ -42,12 +42,12 @@ def test_a_short_run_is_shown_tick_by_tick():
     np.testing.assert_array_equal(found["bus"][1], [[2] * 5])
 
 
-def test_a_bin_shows_what_took_most_of_it():
-    """Three ticks a bin: the first has two of work, the second two of waiting, the rest is done."""
-    spans = (State.WORK, 2), (State.WAIT, 3), (State.DONE, 3 * N_BINS - 5)
-    states, cells = unit_maps([track("pe 0", *spans)], 3 * N_BINS)["pe"]
+def test_a_long_run_is_shown_at_the_middles_of_equal_parts():
+    """Three ticks a part, shown at ticks 1, 4, 7, ...: work is ticks 0 and 1, waiting 2 to 4, and the rest is done."""
+    spans = (State.WORK, 2), (State.WAIT, 3), (State.DONE, 3 * N_MOMENTS - 5)
+    states, cells = unit_maps([track("pe 0", *spans)], 3 * N_MOMENTS)["pe"]
     assert [states[state] for state in cells[0, :3]] == ["work", "wait", "done"]
-    assert cells.shape == (1, N_BINS)
+    assert cells.shape == (1, N_MOMENTS)
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=7, max_size=7), min_size=1, max_size=5))
@@ -66,7 +66,7 @@ def test_a_stored_map_is_that_of_the_run(tmp_path):
     assert found.keys() == {(2, 0), (2, 1), (4, 0), (4, 1)}
     spec = eie_sim.Spec(n_pes=4)
     run = eie_sim.simulate(eie_sim.encode(work, spec), work.activations, spec)[1]
-    assert found[4, 1].cycles == run.cycles < N_BINS  # so a bin is a cycle
+    assert found[4, 1].cycles == run.cycles < N_MOMENTS  # so every cycle is shown
     for state, name in enumerate(found[4, 1].states):
         assert np.count_nonzero(found[4, 1].cells == state) == run.states["pe"][name]
 
