@@ -8,11 +8,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from cyclekit.results import Pricing
 from cyclekit.store import Row, Store
+from cyclekit.terminal import check_writable
 from workloads.errors import BadInput
 
 N_AT_ONCE = 10_000  # rows in memory, and in a row group of a Parquet file
@@ -31,24 +33,30 @@ PRICED = {
 }
 
 
+def check(path: str | Path) -> None:
+    """Raise BadInput for a path that could not be exported to, before any work is done for it."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise BadInput(f"--export must name a .csv or .parquet file, got {str(path)!r}")
+    if suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise BadInput("a .parquet file needs pyarrow: pip install 'zeroskip[parquet]', or name a .csv file")
+    check_writable(Path(path), "--export")
+
+
 def export(store: Store, path: str | Path, prices: str | None = None) -> int:
     """Write all rows to a .csv or .parquet file, whole or not at all; return how many. Raises BadInput.
 
     prices: the table for all machines (None: each machine's default).
     """
     path = Path(path)
-    write = {".csv": _write_csv, ".parquet": _write_parquet}.get(path.suffix.lower())
-    if write is None:
-        raise BadInput(f"an export must be a .csv or .parquet file, got {str(path)!r}")
-    if path.is_dir() or not path.parent.is_dir():
-        raise BadInput(f"an export must be a file in an existing folder, got {str(path)!r}")
+    check(path)
+    pricing = Pricing(store, prices)
+    write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".zeroskip-")
         os.close(handle)
-        pricing = Pricing(prices)
         n_rows = write(table(store, pricing), columns(store), Path(temporary))
-        pricing.check()
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)
@@ -128,11 +136,9 @@ def _write_csv(rows: Iterator[dict[str, Any]], types: Mapping[str, str], path: P
 
 
 def _write_parquet(rows: Iterator[dict[str, Any]], types: Mapping[str, str], path: Path) -> int:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise BadInput("a .parquet file needs pyarrow: pip install 'zeroskip[parquet]', or name a .csv file") from None
+    import pyarrow
+    import pyarrow.parquet
+
     made = {"int64": pyarrow.int64(), "float64": pyarrow.float64(), "bool": pyarrow.bool_(), "string": pyarrow.string()}
     schema = pyarrow.schema([(name, made[kind]) for name, kind in types.items()])
     n_rows, held = 0, {name: [] for name in types}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,18 +55,27 @@ class Points:
         """Return how many combinations of these fields' values there are."""
         return prod(len(values) for name, values in self.values.items() if name in fields)
 
-    def groups(self, fields: Sequence[str]) -> Iterator[tuple[dict[str, Any], Points]]:
-        """Yield the combinations of these fields' values, each with the points that have them."""
-        fixed = {name: values for name, values in self.values.items() if name in fields}
+    def groups(self, fields: Sequence[str], step: int = 1) -> Iterator[tuple[dict[str, Any], Points]]:
+        """Yield every step-th combination of these fields' values, each with the points that have them."""
+        fixed = Points(self.base, {name: values for name, values in self.values.items() if name in fields})
         free = {name: values for name, values in self.values.items() if name not in fields}
-        for combination in itertools.product(*fixed.values()):
-            changes = dict(zip(fixed, combination, strict=True))
+        for changes in fixed.changes(step):
             yield changes, Points(self.base, {name: (value,) for name, value in changes.items()} | free)
 
-    def changes(self) -> Iterator[dict[str, Any]]:
-        """Yield what each point changes of the base."""
+    def changes(self, step: int = 1) -> Iterator[dict[str, Any]]:
+        """Yield what every step-th point changes of the base; those between take no time."""
+        if step > 1:
+            yield from map(self._at, range(0, len(self), step))
+            return
         for combination in itertools.product(*self.values.values()):
             yield dict(zip(self.values, combination, strict=True))
+
+    def _at(self, place: int) -> dict[str, Any]:
+        chosen = {}
+        for name, values in reversed(self.values.items()):
+            place, digit = divmod(place, len(values))
+            chosen[name] = values[digit]
+        return {name: chosen[name] for name in self.values}
 
 
 @dataclass(frozen=True)
@@ -87,12 +97,12 @@ class Chosen:
         """Return how many combinations of these fields' values there are."""
         return sum(1 for _ in self.groups(fields))
 
-    def groups(self, fields: Sequence[str]) -> Iterator[tuple[dict[str, Any], Chosen]]:
-        """Yield the combinations of these fields' values, each with the points that have them."""
+    def groups(self, fields: Sequence[str], step: int = 1) -> Iterator[tuple[dict[str, Any], Chosen]]:
+        """Yield every step-th combination of these fields' values, each with the points that have them."""
         groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
         for changes in self.chosen:
             groups.setdefault(tuple(item for item in changes.items() if item[0] in fields), []).append(changes)
-        for fixed, of_group in groups.items():
+        for fixed, of_group in itertools.islice(groups.items(), 0, None, step):
             yield dict(fixed), Chosen(self.base, of_group)
 
     def changes(self) -> Iterator[Mapping[str, Any]]:
@@ -118,6 +128,8 @@ def points(base: Spec, vary: Mapping[str, Any]) -> Points:
         if not wanted:
             raise BadInput(f"{name} must have at least one value, got none")
         values[name] = tuple(dict.fromkeys(_checked(base, name, value) for value in wanted))
+    if (n_points := prod(map(len, values.values()))) > sys.maxsize:
+        raise BadInput(f"{n_points:.1e} points are too many: name fewer fields or values")
     return Points(base, values)
 
 
@@ -158,14 +170,15 @@ def read_file(path: str | Path) -> dict[str, Any]:
         if key not in FILE_KEYS:
             raise BadInput(f"sweep file {str(path)!r} has an unknown key {key!r}{did_you_mean(key, FILE_KEYS)}")
         kind, want = {
-            "workloads": (list, "a list"),
+            "workloads": (list, "a list of texts"),
             "vary": (dict, "a table"),
             "set": (dict, "a table"),
             "inputs": (int, "a whole number"),
             "workers": (int, "a whole number"),
             "maps": (bool, "true or false"),
         }.get(key, (str, "a text"))
-        if not isinstance(value, kind):
+        fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        if not fits or (kind is list and not all(isinstance(name, str) for name in value)):
             raise BadInput(f"{key} must be {want} in sweep file {str(path)!r}, got {value!r}")
     return asked
 

@@ -28,8 +28,6 @@ def report(options: Namespace) -> int:
     if path.suffix.lower() not in (".html", ".htm"):
         raise BadInput(f"--out must name a .html file, got {options.out!r}")
     check_writable(path, "--out")
-    if path.exists() and Path(options.store).exists() and path.samefile(options.store):
-        raise BadInput(f"--out must name another file than the store {options.store!r}")
     with Store(options.store, write=False) as store:
         n_rows = len(store)
         if not n_rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
@@ -18,7 +19,7 @@ from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.store import Row, Store
 from cyclekit.unit_map import unpack
-from workloads.errors import BadInput
+from workloads.errors import BadInput, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +67,12 @@ def read(store: Store, prices: str | None = None) -> list[Result]:
     stored twice, since the workload or the model has changed in between, the later one holds. Raises BadInput for a
     table that no machine of the store has.
     """
-    pricing = Pricing(prices)
+    pricing = Pricing(store, prices)
     found: dict[tuple[str, ...], dict[int, Result]] = {}
     for _, rows in groupby(store.rows(), lambda row: row.task):
         first, *others = rows
         design = first.machine, first.work, first.engine, first.spec
         found.setdefault(design, {})[first.input] = _of_task([first, *others], pricing)
-    pricing.check()
     return [_mean(list(of_design.values())) for of_design in found.values()]
 
 
@@ -130,27 +130,30 @@ def _beats(a: Sequence[float], b: Sequence[float]) -> bool:
 
 
 class Pricing:
-    """What prices runs of any machine by one table (None: each machine's default), or says why it cannot."""
+    """What prices a store's runs by one table (None: each machine's default), or says why it cannot.
 
-    def __init__(self, table: str | None):
-        self._table, self._known, self._refused = table, set(), ""
+    Raises BadInput for a table that no machine of the store has.
+    """
+
+    def __init__(self, store: Store, table: str | None):
+        self._table = table
         self._load = cache(machines.load)  # once a machine, not once a row
+        if table is None:
+            return
+        known: dict[str, None] = {}
+        for machine in dict.fromkeys(machine for machine, *_ in store.counts()):
+            with suppress(BadInput):  # not installed any more
+                known |= dict.fromkeys(self._load(machine).prices)
+        if table not in known:
+            would_do = did_you_mean(table, known) if known else ": the store's machines have none"
+            raise BadInput(f"unknown prices {table!r}{would_do}")
 
     def __call__(self, run: Run) -> Energy | str:
         """Return a run's energy, or why it has none."""
         try:
-            chosen = self._load(run.machine)
-            if self._table is not None and self._table in chosen.prices:
-                self._known.add(run.machine)
-            return chosen.price(run, self._table)
+            return self._load(run.machine).price(run, self._table)
         except BadInput as error:
-            self._refused = self._refused or str(error)
             return str(error)
-
-    def check(self) -> None:
-        """Raise BadInput where no machine of the runs seen had the table."""
-        if self._table is not None and self._refused and not self._known:
-            raise BadInput(self._refused)
 
 
 def _of_task(rows: Sequence[Row], price: Callable[[Run], Energy | str]) -> Result:

@@ -184,7 +184,7 @@ class Search:
     def _spread(self) -> Chosen:
         """Return a few points from all over the space."""
         points = self.sweep.points
-        return Chosen(points.base, list(itertools.islice(points.changes(), 0, None, ceil(len(points) / BATCH))))
+        return Chosen(points.base, list(points.changes(ceil(len(points) / BATCH))))
 
     def _check_priced(self, designs: Sequence[Design]) -> None:
         feasible = [design for design in designs if design.feasible]

@@ -93,7 +93,10 @@ def check(path: str | Path) -> None:
 
 
 class Store:
-    """An open store; a context manager. Raises BadInput for whatever is no store of this version or cannot be one."""
+    """An open store; a context manager. To a reader it stays as it was when it was opened.
+
+    Raises BadInput for whatever is no store of this version or cannot be one.
+    """
 
     def __init__(self, path: str | Path, *, write: bool = True):
         self.path = Path(path)
@@ -215,6 +218,7 @@ class Store:
         """Make sure that the file is a store, and make it one if it is empty; nothing else's file is changed."""
         if not write:
             self._connection.execute("PRAGMA query_only = ON")
+            self._connection.execute("BEGIN")  # all that is read is of one moment, whoever writes meanwhile
             self._check()
             return
         if not self._is_empty():

@@ -73,9 +73,7 @@ class Sweep:
         seconds, most = 0.0, 0
         n_groups = self._n_groups()
         for work in self.works:
-            found = list(
-                itertools.islice(self.points.groups(self._encoding_fields()), 0, None, ceil(n_groups / N_SAMPLED))
-            )
+            found = list(self.points.groups(self._encoding_fields(), ceil(n_groups / N_SAMPLED)))
             for encoding, group in found:
                 try:
                     spec = self.points.base.replace(**encoding)
@@ -196,6 +194,9 @@ def prepare(
         Work.of(chosen, load(work) if isinstance(work, str | Path) else work, n_inputs)
         for work in dict.fromkeys(workloads)
     ]
+    names = [work.name for work in works]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise BadInput(f"two workloads are called {twice!r}, and rows tell them apart by name: rename one of the files")
     if not works:
         raise BadInput("a sweep needs at least one workload, got none")
     if maps and chosen.spans is None:

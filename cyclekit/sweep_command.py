@@ -8,9 +8,9 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from cyclekit.export import check as check_export
 from cyclekit.export import export
 from cyclekit.machine import Progress
 from cyclekit.points import changes_of, read_file, vary_of
@@ -26,7 +26,7 @@ def sweep(options: Namespace) -> int:
     asked = _asked(options)
     into, address = asked.pop("into"), asked.pop("dask", None)
     if export_to := asked.pop("export", None):
-        _check_export(export_to)
+        check_export(export_to)
     check(into)  # before the workloads are loaded
     with _cluster(address) as cluster:
         if cluster is not None:
@@ -75,7 +75,9 @@ def rows(options: Namespace) -> int:
     """Write a store's rows out."""
     out = Output(options.json)
     if options.export:
-        _check_export(options.export)
+        check_export(options.export)
+    elif options.prices is not None:
+        raise BadInput("--prices is for the energy that --export writes: name a file for it")
     with Store(options.store, write=False) as store:
         counts = store.counts()
     cells = [[machine, workload, f"{n:,}", f"{n_bad:,}"] for machine, workload, n, n_bad in counts]
@@ -141,14 +143,6 @@ def _say(out: Output, summary: Summary, into: str) -> None:
     if summary.n_infeasible:
         out.line(f"  infeasible: {summary.n_infeasible:,}, each a row with its reason")
     out.line(f"  rows in {into}")
-
-
-def _check_export(path: str) -> None:
-    """Raise BadInput for a path that could not be exported to, before any work is done for it."""
-    if Path(path).suffix.lower() not in (".csv", ".parquet"):
-        raise BadInput(f"--export must name a .csv or .parquet file, got {path!r}")
-    if not Path(path).parent.is_dir():
-        raise BadInput(f"--export must name a file in an existing folder, got {path!r}")
 
 
 def _export(out: Output, store_path: str, path: str, prices: str | None = None) -> None:

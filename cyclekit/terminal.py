@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from workloads.errors import BadInput
 
 LONG_S = 2.0  # work expected to take longer says so first
+DATABASE = b"SQLite format 3\0"  # how each of SQLite's begins
 
 
 class Output:
@@ -84,6 +85,7 @@ def check_writable(path: Path, option: str) -> None:
         raise BadInput(f"{option} must name a file in an existing folder, there is no folder {str(path.parent)!r}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise BadInput(f"{option} must name a file that can be written, {str(path)!r} cannot")
+    _spare(path, option)
 
 
 def announce(seconds: float, n_bytes: float) -> None:
@@ -98,10 +100,13 @@ def make_folder(path: Path, option: str = "--out") -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{option} must name a folder, {str(path)!r} cannot be one: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise BadInput(f"{option} must name a folder that can be written to, {str(path)!r} cannot")
 
 
 def write_asked(path: Path, content: bytes, option: str) -> None:
     """Write the file that an option names, whole or not at all. Raises BadInput."""
+    _spare(path, option)  # once more: a sweep has made its store since
     try:
         write_whole(path, content)
     except OSError as error:
@@ -126,6 +131,15 @@ def write_whole(path: Path, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _spare(path: Path, option: str) -> None:
+    """Raise BadInput where a file would replace a store, whose rows nothing else holds."""
+    with suppress(OSError):
+        if path.is_file():
+            with open(path, "rb") as stream:
+                if stream.read(len(DATABASE)) == DATABASE:
+                    raise BadInput(f"{option} must name another file than a store or other database, got {str(path)!r}")
 
 
 def _is_number(cell: str) -> bool:

@@ -140,6 +140,32 @@ def test_the_field_named_last_changes_fastest():
     assert pairs == list(itertools.product((800.0, 900.0), (2, 3)))
 
 
+# Many of them
+
+
+@given(st.integers(1, 40))
+def test_every_so_many_of_the_points(step):
+    found = points(Spec(), {"n_pes": "1:3", "clock_mhz": "800,900", "queue_depth": "2:5"})
+    assert list(found.changes(step)) == list(found.changes())[::step]
+    shared = ("clock_mhz", "n_pes")
+    assert [fixed for fixed, _ in found.groups(shared, step)] == [fixed for fixed, _ in found.groups(shared)][::step]
+
+
+def test_a_few_of_a_space_that_nobody_can_walk_through():
+    found = points(Spec(), {"n_pes": "1:4096", "queue_depth": "2:1001", "clock_mhz": "1:1000"})
+    few = list(found.changes(len(found) // 2))  # 4,096,000,000
+    assert few == [
+        {"n_pes": 1, "queue_depth": 2, "clock_mhz": 1.0},
+        {"n_pes": 2049, "queue_depth": 2, "clock_mhz": 1.0},
+    ]
+
+
+def test_more_points_than_can_be_counted():
+    names = ("n_pes", "queue_depth", "clock_mhz", "spmat_bytes", "pointer_bytes", "act_sram_bytes", "dma_width_bits")
+    with pytest.raises(BadInput, match=r"1\.0e\+21 points are too many: name fewer fields or values"):
+        points(Spec(), dict.fromkeys(names, "10:1009"))
+
+
 # The file
 
 
@@ -159,7 +185,10 @@ def test_a_file_says_what_the_command_says(tmp_path):
         ("machine = ", "sweep file FILE is no TOML: Invalid value (at end of document)"),
         ("machin = 'eie'", "sweep file FILE has an unknown key 'machin', did you mean 'machine'?"),
         ("vary = 'n_pes=1'", "vary must be a table in sweep file FILE, got 'n_pes=1'"),
-        ("workloads = 'alex-7'", "workloads must be a list in sweep file FILE, got 'alex-7'"),
+        ("workloads = 'alex-7'", "workloads must be a list of texts in sweep file FILE, got 'alex-7'"),
+        ("workloads = ['a.npz', 7]", "workloads must be a list of texts in sweep file FILE, got ['a.npz', 7]"),
+        ("workloads = 7", "workloads must be a list of texts in sweep file FILE, got 7"),
+        ("inputs = true", "inputs must be a whole number in sweep file FILE, got True"),
         ("workers = 'two'", "workers must be a whole number in sweep file FILE, got 'two'"),
         (None, "sweep file FILE cannot be read: No such file or directory"),
     ],

@@ -67,7 +67,7 @@ def test_an_empty_store_has_no_page(refused, tmp_path):
         ("report", "--out must name a .html file"),
         ("missing/report.html", "--out must name a file in an existing folder"),
         ("folder.html", "--out must name a file, "),
-        ("results.html", "--out must name another file than the store"),
+        ("results.html", "--out must name another file than a store"),
     ],
 )
 def test_a_page_that_could_not_be_written_is_refused(refused, store, tmp_path, out, complaint):
@@ -78,10 +78,19 @@ def test_a_page_that_could_not_be_written_is_refused(refused, store, tmp_path, o
 
 def test_a_table_of_prices_that_no_machine_has_is_refused(refused, store, tmp_path):
     out = ("--out", tmp_path / "report.html")
-    assert refused("report", store, *out, "--prices", "gold") == "unknown prices 'gold': toy has none"
+    assert refused("report", store, *out, "--prices", "gold") == "unknown prices 'gold': the store's machines have none"
 
 
 def test_a_file_is_no_folder_for_figures(refused, store, tmp_path):
     (tmp_path / "file").touch()
     complaint = refused("report", store, "--out", tmp_path / "report.html", "--figures", tmp_path / "file")
     assert complaint.startswith("--figures must name a folder")
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_first(refused, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "os.access", lambda path, how: str(path) != str(tmp_path / "figures")
+    )  # root may write anywhere
+    (tmp_path / "figures").mkdir()
+    complaint = refused("report", store, "--out", tmp_path / "report.html", "--figures", tmp_path / "figures")
+    assert complaint.startswith("--figures must name a folder that can be written to")

@@ -173,10 +173,19 @@ def test_reading_what_is_not_there(path):
 def test_a_reader_writes_nothing(path):
     with Store(path) as store:
         store.add([row("a")])
-    with Store(path, write=False) as store, pytest.raises(BadInput, match="readonly"):
+    with Store(path, write=False) as store, pytest.raises(BadInput, match="could not take"):
         store.add([row("b")])
     assert tasks(path) == [("a", 0)]
     assert [left.name for left in path.parent.iterdir()] == [path.name]
+
+
+def test_a_reader_sees_one_moment(path):
+    with Store(path) as writer:
+        writer.add([row("a")])
+        with Store(path, write=False) as reader:
+            writer.add([row("b")])
+            assert (len(reader), [one.task for one in reader.rows()]) == (1, ["a"])
+    assert tasks(path) == [("a", 0), ("b", 0)]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -98,6 +99,10 @@ def test_parquet_without_pyarrow(zeroskip, layer_npz, into, tmp_path, monkeypatc
     complaint = zeroskip("rows", into, "--export", tmp_path / "rows.parquet").complaint()
     assert complaint == "a .parquet file needs pyarrow: pip install 'zeroskip[parquet]', or name a .csv file"
     assert {path.name for path in tmp_path.iterdir()} == {"results.db"}
+    words = ("sweep", "eie", layer_npz, "--vary", "n_pes=16", "--into", into, "--export", tmp_path / "rows.parquet")
+    assert zeroskip(*words).complaint() == complaint  # before it computes anything
+    with Store(into, write=False) as store:
+        assert len(store) == 9
 
 
 # Bad input
@@ -128,15 +133,51 @@ def test_parquet_without_pyarrow(zeroskip, layer_npz, into, tmp_path, monkeypatc
         ),
         ("sweep eie FILE --vary n_pes=1 --into DB --workers 0", "argument --workers: must be a whole number of at "),
         ("sweep a.toml", "sweep file 'a.toml' cannot be read: No such file or directory"),
+        ("sweep eie FILE FOLDER/layer.npz --vary n_pes=1 --into DB", "two workloads are called 'layer', and rows tell"),
+        (
+            "sweep eie FILE --vary n_pes=1 --into DB --export FOLDER/a.csv",
+            "--export must name a file, 'FOLDER/a.csv' is",
+        ),
         ("rows DB", "there is no store 'DB'"),
+        ("rows DB --prices calibrated", "--prices is for the energy that --export writes: name a file for it"),
         ("rows FILE", "'FILE' is no store of zeroskip: name another file"),
     ],
 )
 def test_words_that_mean_nothing(refused, layer_npz, tmp_path, words, complaint):
-    names = {"FILE": str(layer_npz), "DB": str(tmp_path / "results.db"), "TMP": str(tmp_path)}
+    (tmp_path / "folder" / "a.csv").mkdir(parents=True)
+    shutil.copy(layer_npz, tmp_path / "folder")
+    names = {"FILE": layer_npz, "DB": tmp_path / "results.db", "TMP": tmp_path, "FOLDER": tmp_path / "folder"}
     for name, path in names.items():
-        words, complaint = words.replace(name, path), complaint.replace(name, path)
+        words, complaint = words.replace(name, str(path)), complaint.replace(name, str(path))
     assert refused(*words.split()).startswith(complaint)
+
+
+@pytest.mark.parametrize("words", ["rows DB --json DB", "rows DB --export DB", "report PAGE.html --out DB --json DB"])
+def test_no_file_that_is_written_replaces_a_store(zeroskip, layer_npz, tmp_path, words):
+    into, page = tmp_path / "results.csv", tmp_path / "page"
+    for path in (into, page.with_suffix(".html")):
+        zeroskip("sweep", "eie", layer_npz, "--vary", "n_pes=1,2", "--into", path, "--workers", 1)
+    complaint = zeroskip(*words.replace("DB", str(into)).replace("PAGE", str(page)).split()).complaint()
+    assert complaint.endswith(f" must name another file than a store or other database, got {str(into)!r}")
+    with Store(into, write=False) as store:
+        assert len(store) == 2
+
+
+def test_nor_does_it_replace_the_store_that_is_being_made(zeroskip, layer_npz, tmp_path):
+    into = tmp_path / "results.csv"
+    words = ("sweep", "eie", layer_npz, "--vary", "n_pes=1,2", "--into", into, "--workers", 1)
+    for option in ("--export", "--json"):
+        into.unlink(missing_ok=True)
+        assert zeroskip(*words, option, into).code == 2
+        with Store(into, write=False) as store:
+            assert len(store) == 2
+
+
+def test_prices_are_checked_where_no_design_is_feasible(zeroskip, layer_npz, into, tmp_path):
+    infeasible = ("--set", "capacity=enforce", "--set", "spmat_bytes=1", "--vary", "n_pes=1")
+    zeroskip("sweep", "eie", layer_npz, *infeasible, "--into", into, "--workers", 1)
+    complaint = zeroskip("rows", into, "--export", tmp_path / "rows.csv", "--prices", "gold").complaint()
+    assert complaint == "unknown prices 'gold': one of bottom-up, calibrated"
 
 
 def test_a_store_of_another_version(zeroskip, layer_npz, into):
