@@ -158,11 +158,11 @@ class Pricing:
 
 def _of_task(rows: Sequence[Row], price: Callable[[Run], Energy | str]) -> Result:
     """Return one input's way through all layers; shares of states are still cycles."""
+    runs = [row.run() for row in rows]
     about = {"machine": rows[0].machine, "workload": rows[0].work, "engine": rows[0].engine}
     about["spec"] = json.loads(rows[0].spec)
     if rows[0].reason is not None:
         return Result(**about, reason=rows[0].reason)
-    runs = [row.run() for row in rows]
     costs = [price(run) for run in runs]
     unpriced = next((cost for cost in costs if isinstance(cost, str)), "")
     cycles = sum(run.cycles for run in runs)

@@ -65,11 +65,16 @@ class Row(NamedTuple):
         return cls(task=task, part=part, work=work, **stored)
 
     def run(self) -> Run | None:
-        """Return the run that the row was made of; None where the point was infeasible."""
+        """Return the run that the row was made of; None where the point was infeasible. Raises BadInput if damaged."""
         if self.reason is not None:
             return None
         stored = {name: value for name, value in self._asdict().items() if name not in OF_THE_ROW}
-        return Run.from_dict(stored | {name: json.loads(stored[name]) for name in WRITTEN_AS_JSON} | {"energy": None})
+        try:
+            found = {name: json.loads(stored[name]) for name in WRITTEN_AS_JSON}
+            return Run.from_dict(stored | found | {"energy": None})
+        except (ValueError, TypeError, AttributeError, LookupError) as error:  # as a flipped bit may have it
+            what = f"task {self.task[:12]}, input {self.input} of {self.work!r}"
+            raise BadInput(f"a row of the store is damaged ({what}): compute it again into another store") from error
 
 
 _NAMES = ", ".join(f'"{name}"' for name in Row._fields if name != "unit_map")

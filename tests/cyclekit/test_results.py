@@ -59,6 +59,14 @@ def test_what_was_stored_later_of_the_same_input_holds(tmp_path):
     assert (found.n_inputs, found.cycles) == (1, 50)
 
 
+@pytest.mark.parametrize("damage", [{"spec": "{"}, {"actions": "[]"}, {"cycles": None}, {"cycles": -1}, {"check": "x"}])
+def test_a_damaged_row_is_named(tmp_path, damage):
+    with pytest.raises(
+        BadInput, match="a row of the store is damaged \\(task b, input 1 of 'net'\\): compute it again"
+    ):
+        results(tmp_path, row("a"), row("b", input=1)._replace(**damage))
+
+
 def test_an_infeasible_design_says_why(tmp_path):
     (found,) = results(tmp_path, Row("a", 0, "net", "gone", "net", 0, "only", '{"n":1}', reason="too small"))
     assert (found.reason, found.cycles, found.energy_pj) == ("too small", 0, None)
