@@ -239,6 +239,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 where a check failed, 2 for bad input, 130 when interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
     debug = "--debug" in argv
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by >&-
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for as long as the process lives)
     with contextlib.suppress(AttributeError):  # a stream that a notebook or a test put in its place
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:

@@ -22,6 +22,7 @@ BEST = {TIME: "fastest", ENERGY: "least energy"}
 def run(options: Namespace) -> int:
     """Compare, and say where which design wins; 1 where a check failed."""
     import workloads
+    from workloads.address import readable
 
     out = Output(options.json)
     chosen = entrants(options.machines, options.prices)
@@ -29,8 +30,8 @@ def run(options: Namespace) -> int:
         if len(chosen) > MOST_LINES:
             raise BadInput(f"--out can draw at most {MOST_LINES} designs, got {len(chosen)}: name fewer in --machines")
         make_folder(Path(options.out))
-    names = list(dict.fromkeys(options.workloads))
-    asked = {name: layers_of(workloads.load(name)) for name in names}
+    names = dict.fromkeys(options.workloads)
+    asked = {readable(name): layers_of(workloads.load(name)) for name in names}
     batches = {name: batch_of(name, layers, options.batch) for name, layers in asked.items()}
     announce(*expected([(layers, batches[name]) for name, layers in asked.items()], chosen, options.check))
     found = []

@@ -127,7 +127,9 @@ def write_whole(path: Path, content: bytes) -> None:
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError):
+            error.filename = str(path)  # and not the temporary one, if any
         with suppress(OSError):
             os.unlink(temporary)
         raise

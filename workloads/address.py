@@ -80,7 +80,7 @@ def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: in
     """
     path, pattern = split(address)
     found = _workloads(path, pattern, read(path), None, act_density, seed, n_inputs)
-    return Layers(name=path.stem, layers=tuple(found), provenance=found[0].provenance)
+    return Layers(name=readable(path.stem), layers=tuple(found), provenance=found[0].provenance)
 
 
 def load(address: str | Path) -> Workload | Layers:
@@ -123,7 +123,7 @@ def _workloads(
             said = f"activations drawn: half-normal, {100 * act_density:g}% of them not zero, seed {seed}"
         found.append(
             Workload(
-                name=layer.name,
+                name=readable(layer.name),
                 weights=layer.weights,
                 bias=layer.bias,
                 relu=layer.relu,
@@ -174,7 +174,14 @@ def _complete(path: Path, arrays: dict[str, np.ndarray]) -> Workload:
     for name in ("weights", "activations"):
         if name not in arrays:
             raise BadInput(f"workload file {str(path)!r} has no array {name!r}; it holds {', '.join(arrays)}")
-    return Workload(name=path.stem, provenance=f"file {path.name}", **{n: _numbers(a) for n, a in arrays.items()})
+    return Workload(
+        name=readable(path.stem), provenance=f"file {path.name}", **{n: _numbers(a) for n, a in arrays.items()}
+    )
+
+
+def readable(name: str) -> str:
+    """Return a file's name as UTF-8 has it, whatever the locale: it must go into stores and figures."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _chosen(path: str, matrices: dict[str, str], pattern: str) -> list[str]:

@@ -257,12 +257,19 @@ def test_a_reader_that_goes_away_is_no_error(installed_zeroskip):
     assert (ended.code, ended.err) == (0, "")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_error(layer_npz, closed):
+    program = Path(sys.executable).with_name("zeroskip")
+    ended = subprocess.run(["sh", "-c", f'"$0" run eie "$1" {closed}', program, layer_npz], capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 def test_a_name_that_the_terminal_cannot_show_is_no_error(installed_zeroskip, layer_npz, tmp_path):
     path = os.fsencode(tmp_path) + b"/caf\xc3\xa9-\xff.npz"
     Path(os.fsdecode(path)).write_bytes(layer_npz.read_bytes())
     ended = installed_zeroskip("run", "eie", path, environment={"PYTHONIOENCODING": "ascii:strict"})
     assert (ended.code, ended.err) == (0, "")
-    assert r"caf\xe9-\udcff" in ended.out
+    assert r"caf\xe9-\xff" in ended.out
 
 
 # The help

@@ -1,6 +1,8 @@
 """Does `zeroskip compare` print what it computed, draw it, and refuse what it cannot compare?"""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -161,3 +163,13 @@ def test_a_long_comparison_says_so_first(zeroskip, toy, layer_npz, monkeypatch):
     monkeypatch.setitem(chosen.presets, "long", chosen.presets["slow"].replace(expected_s=100.0))
     ended = zeroskip("compare", layer_npz, "--machines", "toy:long")
     assert ended.err.startswith("zeroskip: expecting about ")
+
+
+def test_a_figure_that_cannot_be_written_is_named(zeroskip, toy, layer_npz, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    complaint = zeroskip("compare", layer_npz, "--machines", "toy", "--out", tmp_path).complaint()
+    assert complaint == f"No space left on device: {tmp_path / 'compare-layer.npz-time.png'}"
+    assert list(tmp_path.glob("*zeroskip*")) == []

@@ -105,6 +105,16 @@ def test_parquet_without_pyarrow(zeroskip, layer_npz, into, tmp_path, monkeypatc
         assert len(store) == 9
 
 
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_a_name_that_is_no_utf8_is_stored(installed_zeroskip, layer_npz, into, tmp_path, locale):
+    path = os.fsencode(tmp_path) + b"/caf\xc3\xa9-\xff.npz"
+    shutil.copy(layer_npz, path)
+    words = ("sweep", "eie", os.fsdecode(path), "--vary", "n_pes=1", "--into", into, "--workers", "1")
+    assert installed_zeroskip(*words, environment=locale).code == 0
+    with Store(into, write=False) as store:
+        assert [row.workload for row in store.rows()] == ["café-\\xff"]
+
+
 # Bad input
 
 
