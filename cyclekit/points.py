@@ -16,6 +16,7 @@ from typing import Any
 from cyclekit.spec import Spec
 from workloads.errors import BadInput, did_you_mean
 
+MOST_DIGITS = 300  # before the point or behind it: as many as a float has
 MOST_VALUES = 1_000_000  # of one field: beyond, a slip of the pen is likelier than a wish
 FILE_KEYS = (
     "machine",
@@ -265,6 +266,6 @@ def _number(name: str, text: str) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("nan")
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
         raise BadInput(f"{name} must be a number in a range, got {text!r}")
     return number

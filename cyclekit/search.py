@@ -24,6 +24,7 @@ from workloads.errors import BadInput
 
 MINIMISED = ("time_us", "energy_pj", "area_mm2")
 N_TRIALS = 200
+MOST_SEED = 2**32 - 1  # of NumPy's generator, which Optuna draws from
 BATCH = 16  # designs proposed at a time, on any number of workers: the search must not depend on them
 PROPOSAL_S = 0.02  # about what one proposal costs
 READ_AT_A_TIME = 256  # designs
@@ -242,6 +243,8 @@ def prepare(
         raise BadInput("a search needs at least one --vary field=values, got none")
     if n_trials < 1:
         raise BadInput(f"--trials must be at least 1, got {n_trials}")
+    if not 0 <= seed <= MOST_SEED:
+        raise BadInput(f"--seed must be from 0 to {MOST_SEED}, got {seed}")
     check_objectives(minimise)
     bounds = tuple(map(Constraint.of, where))
     swept = sweeps.prepare(machine, workloads, vary=vary, **how)

@@ -86,6 +86,7 @@ def test_nothing_but_infeasible_designs(zeroskip, layer_npz, into):
         ("eie FILE --vary n_pes=1,2 --where area_mm2<=nan", "--where must bound area_mm2 by a number, got 'area_mm2<="),
         ("eie FILE --vary n_pes=1,2 --where area_mm2<=x", "--where must bound area_mm2 by a number, got 'area_mm2<=x'"),
         ("eie FILE --vary n_pes=1,2 --trials 0", "argument --trials: must be a whole number of at least 1, got '0'"),
+        ("eie FILE --vary n_pes=1,2 --seed 4294967296", "--seed must be from 0 to 4294967295, got 4294967296"),
         ("eie FILE --vary n_pes=1,2 --prices calib", "unknown prices 'calib' of eie, did you mean 'calibrated'?"),
         ("eie FILE --vary n_pe=1,2", "unknown field 'n_pe', did you mean 'n_pes'?"),
         ("eie FILE --vary n_pes=1,2 --set n_pes=2", "n_pes is both set and varied: do one of them"),
