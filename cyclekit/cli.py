@@ -213,7 +213,7 @@ def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
     rows = verbs.add_parser("rows", parents=[common], help="say what a store holds, write it out")
     rows.add_argument("store", metavar="STORE")
     rows.add_argument("--export", metavar="FILE", help="write all rows to a .csv or .parquet file")
-    rows.add_argument("--prices", metavar="T", help="the table of prices for its energy (default: each machine's)")
+    rows.add_argument("--prices", metavar="T", help="the table of prices for that file (default: each machine's)")
 
 
 def _add_report(verbs, common: argparse.ArgumentParser) -> None:
