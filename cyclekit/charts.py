@@ -69,7 +69,7 @@ def charts(results: Sequence[Result], maps: Iterable[UnitMap] = ()) -> list[Char
 
 
 def _of_machine(name: str, results: Sequence[Result]) -> list[Chart]:
-    machine = _machine(name)
+    machine = machines.find(name)
     found = [chart for made in _cuts(machine, results) for chart in _of_cut(name, machine, made)]
     if (made := series.front(results)) is not None:
         data, workloads = made
@@ -81,13 +81,6 @@ def _of_machine(name: str, results: Sequence[Result]) -> list[Chart]:
         )
         found.append(Chart(_slug(f"{name}_pareto"), f"{name}: Pareto's front of time and {what}", caption, data))
     return found
-
-
-def _machine(name: str) -> Machine | None:
-    try:
-        return machines.load(name)
-    except BadInput:  # a store can outlive its machine's package
-        return None
 
 
 def _cuts(machine: Machine | None, results: Sequence[Result]) -> list[Cut]:
@@ -187,7 +180,7 @@ def _of_maps(results: Sequence[Result], maps: Iterable[UnitMap]) -> list[Chart]:
 
 
 def _of_map(results: Sequence[Result], found: UnitMap) -> Chart:
-    design = _design(*nearest_preset(_machine(found.machine), found.spec, ()))
+    design = _design(*nearest_preset(machines.find(found.machine), found.spec, ()))
     n_units, n_moments = found.cells.shape
     of_machine = (result.states.get(found.kind) for result in results if result.machine == found.machine)
     places = series.places(found.states, list(next((spent for spent in of_machine if spent), ())))

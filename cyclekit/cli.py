@@ -17,12 +17,13 @@ EPILOG = """examples:
   zeroskip run eie alex-7 --check
   zeroskip run eie lenet-300-100 --inputs 10 --set n_pes=16 --engine schedule
   zeroskip run eie my_layer.npz --preset silicon --json run.json
-  zeroskip explain eie lenet-300-100 --set n_pes=16 --row 20 --column 300
+  zeroskip explain eie lenet-300-100 --set n_pes=16 --row 132 --column 300
   zeroskip trace eie lenet-300-100 --set n_pes=8 --window 1:80 --chrome trace.json
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
   zeroskip prune lenet-300-100-dense --recipe recipe.toml --out pruned.npz
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
   zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --vary queue_depth=2:256:x2 --into results.db
+  zeroskip rows results.db --export results.csv --prices calibrated
   zeroskip report results.db --out report.html
   zeroskip search eie alex-7 --vary n_pes=1:256 --vary queue_depth=2:256 --where 'area_mm2<=40' --into results.db
   zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
@@ -114,8 +115,12 @@ def parser() -> Parser:
     sensitivity = verbs.add_parser(
         "sensitivity", parents=[common, subject], help="accuracy with each layer pruned alone"
     )
-    sensitivity.add_argument("--densities", metavar="D,D", default="0.5,0.3,0.2,0.1,0.05", help="shares kept")
-    sensitivity.add_argument("--pattern", metavar="P", default="element", help="such as 2:4 or block 4x4")
+    sensitivity.add_argument(
+        "--densities", metavar="D,D", default="0.5,0.3,0.2,0.1,0.05", help="shares kept (default: %(default)s)"
+    )
+    sensitivity.add_argument(
+        "--pattern", metavar="P", default="element", help="such as 2:4 or block 4x4 (default: %(default)s)"
+    )
     sensitivity.add_argument("--out", metavar="DIR", help="draw the figure into this folder")
 
     data = verbs.add_parser("data", parents=[common], help="fetch a real input, verified: 'zeroskip list data'")
@@ -208,7 +213,7 @@ def _add_sweep(verbs, common: argparse.ArgumentParser) -> None:
     rows = verbs.add_parser("rows", parents=[common], help="say what a store holds, write it out")
     rows.add_argument("store", metavar="STORE")
     rows.add_argument("--export", metavar="FILE", help="write all rows to a .csv or .parquet file")
-    rows.add_argument("--prices", metavar="T", help="the table of prices for its energy (default: each machine's)")
+    rows.add_argument("--prices", metavar="T", help="the table of prices for that file (default: each machine's)")
 
 
 def _add_report(verbs, common: argparse.ArgumentParser) -> None:

@@ -213,13 +213,22 @@ def _cell(value: Any) -> str:
 
 
 def _show_fields(out: Output, chosen: machine.Machine) -> None:
-    """Print what can be set on a machine: every field with its value in each preset, its meaning and its source."""
+    """Print what can be set on a machine: every field with its default, where presets differ, meaning and source."""
     out.line()
+    (default, first), *others = chosen.presets.items()
     rows = []
     for field in fields(chosen.spec):
-        values = (str(getattr(spec, field.name)) for spec in chosen.presets.values())
-        rows.append([field.name, *values, field.metadata["meaning"], field.metadata["source"]])
-    out.table(f"{chosen.name}: fields for --set", ["field", *chosen.presets, "meaning", "source"], rows)
+        value = getattr(first, field.name)
+        differ: dict[str, list[str]] = {}
+        for name, spec in others:
+            if (other := getattr(spec, field.name)) != value:
+                differ.setdefault(str(other), []).append(name)
+        elsewhere = "; ".join(f"{other} in {', '.join(names)}" for other, names in differ.items())
+        meaning = field.metadata["meaning"]
+        if "options" in field.metadata:
+            meaning += f" (one of {', '.join(field.metadata['options'])})"
+        rows.append([field.name, str(value), meaning, elsewhere, field.metadata["source"]])
+    out.table(f"{chosen.name}: fields for --set", ["field", default, "meaning", "other presets", "source"], rows)
 
 
 def _machines() -> Sequence[machine.Machine]:

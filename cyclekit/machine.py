@@ -199,6 +199,14 @@ def load(name: str) -> Machine:
         ) from error
 
 
+def find(name: str) -> Machine | None:
+    """Return the machine of stored rows; None where it is not installed: a store can outlive its machine's package."""
+    try:
+        return load(name)
+    except BadInput:
+        return None
+
+
 def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> tuple[list[Workload], np.ndarray]:
     """Return the layers of a workload or network as workloads, and the inputs f32[batch, in] of the first.
 

@@ -59,6 +59,11 @@ class Result:
     def power_mw(self) -> float | None:
         return None if self.energy_pj is None or not self.time_us else self.energy_pj / self.time_us / 1e3
 
+    @property
+    def edp_nj_us(self) -> float | None:
+        """Energy-delay product."""
+        return None if self.energy_pj is None else self.energy_pj / 1e3 * self.time_us
+
 
 def read(store: Store, prices: str | None = None) -> list[Result]:
     """Return the results in the order in which they were first stored.

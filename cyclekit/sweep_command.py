@@ -74,6 +74,8 @@ def progress_of_rows(what: str) -> Iterator[Progress]:
 def rows(options: Namespace) -> int:
     """Write a store's rows out."""
     out = Output(options.json)
+    if options.prices and not options.export:
+        raise BadInput("--prices is for the file that --export names: name one")
     if options.export:
         check_export(options.export)
     elif options.prices is not None:

@@ -38,8 +38,8 @@ class Output:
             from rich.text import Text  # plain text: rich would take "[us]" in a string for a style
 
             table = Table(title=Text(title), title_justify="left", header_style="bold")
-            for column, flush_right in zip(columns, right, strict=True):
-                table.add_column(Text(column), justify="right" if flush_right else "left")
+            for i, column in enumerate(columns):  # what stands first is a name to type: it stays in one piece
+                table.add_column(Text(column), justify="right" if right[i] else "left", overflow="fold", no_wrap=i == 0)
             for row in rows:
                 table.add_row(*map(Text, row))
             Console(file=self._text).print(table)

@@ -69,11 +69,10 @@ _DIES = {
 
 
 def _pattern(spec):
+    """Return the N:M of the weights; the PTX ISA's 2:4 of tf32 is 1:2."""
     if not spec.sparse:
         return None
-    return (
-        "1:2" if (spec.sparsity, spec.in_dtype) == ("2:4", "tf32") else spec.sparsity
-    )  # PTX ISA: 2:4 of half elements
+    return "1:2" if (spec.sparsity, spec.in_dtype) == ("2:4", "tf32") else spec.sparsity
 
 
 def _chip(spec):

@@ -113,10 +113,13 @@ def _encode(layer: Workload | Shape, spec: Spec) -> Image:
 def _check_pattern(bits: np.ndarray, spec: Spec) -> None:
     n, m = n_of_m(spec)
     padded = np.pad(bits, ((0, 0), (0, -bits.shape[1] % max(m, 8))))
-    if spec.sparsity == "2:4":
-        compress(padded, spec.in_dtype)
-    elif spec.sparse:
-        compress_n_of_m(to_reals(padded, spec.in_dtype), n, m)
+    try:
+        if spec.sparsity == "2:4":
+            compress(padded, spec.in_dtype)
+        elif spec.sparse:
+            compress_n_of_m(to_reals(padded, spec.in_dtype), n, m)
+    except BadInput as error:
+        raise BadInput(f"{error}: prune to {spec.sparsity} first, or run with sparsity=dense") from None
 
 
 def _int4_groups(weights: np.ndarray, group: int) -> np.ndarray:

@@ -135,10 +135,14 @@ class Spec(BaseSpec):
     )
     scale_group: int = number(128, "weights under one scale, along k", source="Marlin, arXiv 2408.11743", minimum=1)
     output_bytes: int = number(2, "of an element of the result in memory", source=CHOICE, minimum=1, maximum=8)
-    tile_m: int = number(0, "rows of A, and of the result, of one block", source=CHOICE, maximum=1024)
-    tile_n: int = number(0, "columns of B, and of the result, of one block", source=CHOICE, maximum=1024)
-    tile_k: int = number(0, "columns of A in a k-step", source=CHOICE, maximum=4096)
-    n_stages: int = number(0, "k-steps in shared memory at once", source=CHOICE, maximum=64)
+    tile_m: int = number(
+        0, "rows of A, and of the result, of one block; 0: the model chooses", source=CHOICE, maximum=1024
+    )
+    tile_n: int = number(
+        0, "columns of B, and of the result, of one block; 0: the model chooses", source=CHOICE, maximum=1024
+    )
+    tile_k: int = number(0, "columns of A in a k-step; 0: the model chooses", source=CHOICE, maximum=4096)
+    n_stages: int = number(0, "k-steps in shared memory at once; 0: the model chooses", source=CHOICE, maximum=64)
     raster_tiles: int = number(
         8, "tiles along m of a band in which blocks are dealt", source="CUTLASS, threadblock swizzle", minimum=1
     )

@@ -27,17 +27,13 @@ class Quantity:
         return f"{self.label} [{self.unit}]" if self.unit else self.label
 
 
-def _energy_delay(result: Result) -> float | None:
-    return None if result.energy_pj is None else result.energy_pj / 1e3 * result.time_us
-
-
 TIME = Quantity("time_us", "time", "us", lambda result: result.time_us)
 CYCLES = Quantity("cycles", "cycles", "", lambda result: result.cycles)
 ENERGY = Quantity(
     "energy_nj", "energy", "nJ", lambda result: None if result.energy_pj is None else result.energy_pj / 1e3
 )
 AREA = Quantity("area_mm2", "area", "mm2", lambda result: result.area_mm2)
-EDP = Quantity("edp_nj_us", "energy x time", "nJ us", _energy_delay)
+EDP = Quantity("edp_nj_us", "energy x time", "nJ us", lambda result: result.edp_nj_us)
 POWER = Quantity("power_mw", "power", "mW", lambda result: result.power_mw)
 BALANCE = Quantity("load_balance", "load balance", "%", lambda result: 100 * result.load_balance, less_is_better=False)
 QUANTITIES = (TIME, CYCLES, ENERGY, EDP, POWER, AREA, BALANCE)

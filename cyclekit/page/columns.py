@@ -8,7 +8,6 @@ from typing import Any
 from cyclekit import machine as machines
 from cyclekit.page.best import QUANTITIES, Quantity, differing, grouped
 from cyclekit.results import Result
-from workloads.errors import BadInput
 
 DECIMALS = 6  # of a share: a bar is a thousand pixels long
 EXACT = 2**53  # beyond, a browser's numbers are not exact
@@ -35,9 +34,7 @@ def _machine(name: str, results: Sequence[Result]) -> dict[str, Any]:
     """Return what the command line of a design is made of; what all designs of the machine share stands in `spec`."""
     first = results[0].spec
     shared = {key: _plain(value) for key, value in first.items() if all(r.spec.get(key) == value for r in results)}
-    try:
-        found = machines.load(name)
-    except BadInput:  # the store may come from elsewhere: then there is no command line
+    if (found := machines.find(name)) is None:  # then there is no command line
         return {"balance": "load balance", "spec": shared, "presets": {}, "engine": "", "batched": True}
     presets = {
         preset: {key: _plain(value) for key, value in spec.as_dict().items()} for preset, spec in found.presets.items()

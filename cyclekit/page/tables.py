@@ -10,7 +10,6 @@ from typing import Any
 from cyclekit import machine as machines
 from cyclekit.page.best import AREA, EDP, ENERGY, POWER, TIME, Front, differing, evenly, grouped, least
 from cyclekit.results import Result
-from workloads.errors import BadInput
 
 IN_TABLES = (TIME, ENERGY, EDP, POWER, AREA)
 MOST_ROWS = 50  # of one front in the tables: the views and the full table have all of it
@@ -136,7 +135,7 @@ def plain(value: Any) -> str:
 
 
 def _machine_line(name: str) -> str:
-    found = _machine(name)
+    found = machines.find(name)
     return f"{name}: {found.title if found else 'not installed where this page was made'}"
 
 
@@ -144,18 +143,11 @@ def _price_lines(results: Sequence[Result], prices: str | None) -> list[str]:
     """Return which table of prices each machine's energies are by, and what its machine says of it."""
     lines = []
     for name in dict.fromkeys(result.machine for result in results if result.energy_pj is not None):
-        found = _machine(name)
+        found = machines.find(name)
         used = prices or (found and found.default_prices)
         said = found.prices.get(used, "") if found else ""
         lines.append(f"{name}: {used} (pJ an action, mW of standing power, um2 of area): {said}")
     return lines
-
-
-def _machine(name: str) -> machines.Machine | None:
-    try:
-        return machines.load(name)
-    except BadInput:  # a store can outlive its machine's package
-        return None
 
 
 def _some(values: Sequence[Any]) -> str:

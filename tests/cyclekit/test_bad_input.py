@@ -46,8 +46,10 @@ from cyclekit import commands, terminal
         ("explain tensorcore FILE --set in_dtype=e4m3", "in_dtype 'e4m3' has no mma.sp on this ampere design"),
         (
             "explain tensorcore FULL --set sparsity=2:4",
-            "weights of full: matrix must be 2:4 for f16: the group at row 0, ",
+            "weights of full: matrix must be 2:4 for f16: the group at row 0, columns 0 to 3 has 4 non-zeros: "
+            "prune to 2:4 first, or run with sparsity=dense",
         ),
+        ("rows results.db --prices calibrated", "--prices is for the file that --export names: name one"),
         ("list machine", "argument what: invalid choice: 'machine'"),
         ("rum eie FILE", "argument COMMAND: invalid choice: 'rum'"),
         ("", "the following arguments are required: COMMAND; see 'zeroskip --help'"),
