@@ -78,8 +78,6 @@ def rows(options: Namespace) -> int:
         raise BadInput("--prices is for the file that --export names: name one")
     if options.export:
         check_export(options.export)
-    elif options.prices is not None:
-        raise BadInput("--prices is for the energy that --export writes: name a file for it")
     with Store(options.store, write=False) as store:
         counts = store.counts()
     cells = [[machine, workload, f"{n:,}", f"{n_bad:,}"] for machine, workload, n, n_bad in counts]

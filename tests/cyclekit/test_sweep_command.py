@@ -149,7 +149,6 @@ def test_a_name_that_is_no_utf8_is_stored(installed_zeroskip, layer_npz, into, t
             "--export must name a file, 'FOLDER/a.csv' is",
         ),
         ("rows DB", "there is no store 'DB'"),
-        ("rows DB --prices calibrated", "--prices is for the energy that --export writes: name a file for it"),
         ("rows FILE", "'FILE' is no store of zeroskip: name another file"),
     ],
 )
