@@ -237,8 +237,12 @@ def _draw(found: Sequence[Comparison], folder: Path) -> list[Path]:
     names = [Path(comparison.workload).name for comparison in found]
     if len(set(names)) < len(names):  # files of one name in several folders
         names = [comparison.workload for comparison in found]
+    stems: list[str] = []
+    for name in names:
+        stem = re.sub(r"[^\w.-]+", "-", name).strip("-")
+        stems.append(f"{stem}-{len(stems) + 1}" if stem in stems else stem)
     paths = []
-    for comparison, work in zip(found, names, strict=True):
+    for comparison, work, stem in zip(found, names, stems, strict=True):
         ladder = comparison.ladders[0]
         for quantity, label in ((TIME, "time"), (ENERGY, "energy")):
             values_of = ladder.values(quantity)
@@ -250,7 +254,6 @@ def _draw(found: Sequence[Comparison], folder: Path) -> list[Path]:
             }
             if not series:
                 continue
-            stem = re.sub(r"[^\w.-]+", "-", work).strip("-")
             for suffix in ("png", "svg"):
                 paths.append(folder / f"compare-{stem}-{label}.{suffix}")
                 lines(
@@ -273,7 +276,9 @@ def _point(ladder: Ladder, point: float) -> str:
 
 
 def _unit(energies: Sequence[float | None]) -> tuple[str, float]:
-    return ("uJ", 1e6) if max((energy for energy in energies if energy is not None), default=0) >= 1e8 else ("nJ", 1e3)
+    """Return the unit in which the least energy still has digits, and its size in pJ."""
+    least = min((energy for energy in energies if energy), default=0.0)
+    return next(((unit, pj) for unit, pj in (("uJ", 1e6), ("nJ", 1e3)) if least >= pj / 10), ("pJ", 1.0))
 
 
 def _or_dash(value: float | None, style: str) -> str:

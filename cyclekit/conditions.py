@@ -15,6 +15,7 @@ from workloads.errors import BadInput
 from workloads.prune import prune
 from workloads.records import Shape, Workload
 
+MOST_BATCH = 2**24
 BATCHES = tuple(2**i for i in range(11))
 KEPT = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # at most this share of each layer's weights
 SIZES = (1 / 4, 1 / 2, 1, 2, 4, 8, 16)  # times a design's own
@@ -121,7 +122,9 @@ class Comparison:
 
 
 def batch_of(name: str, layers: Sequence[Workload], batch: int | None) -> int:
-    """Return the batch asked for, or else the layers' own. Raises BadInput where they differ."""
+    """Return the batch asked for, or else the layers' own. Raises BadInput where they differ, or for a huge one."""
+    if batch is not None and batch > MOST_BATCH:
+        raise BadInput(f"--batch must be at most {MOST_BATCH:,}, got {batch:,}")
     own = {layer.batch for layer in layers}
     if batch is None and len(own) > 1:
         raise BadInput(f"--batch must be given for {name}, whose layers have batches of {sorted(own)}")

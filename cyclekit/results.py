@@ -68,17 +68,19 @@ class Result:
 def read(store: Store, prices: str | None = None) -> list[Result]:
     """Return the results in the order in which they were first stored.
 
-    prices: the table for all machines (None: each machine's default). Where the same input on the same design is
-    stored twice, since the workload or the model has changed in between, the later one holds. Raises BadInput for a
-    table that no machine of the store has.
+    prices: the table for all machines (None: each machine's default). Where a workload or the machine's model has
+    changed between two sweeps of the same design, what was stored later holds. Raises BadInput for a table that no
+    machine of the store has.
     """
     pricing = Pricing(store, prices)
-    found: dict[tuple[str, ...], dict[int, Result]] = {}
+    found: dict[tuple[str, ...], tuple[str, dict[int, Result]]] = {}
     for _, rows in groupby(store.rows(), lambda row: row.task):
         first, *others = rows
         design = first.machine, first.work, first.engine, first.spec
-        found.setdefault(design, {})[first.input] = _of_task([first, *others], pricing)
-    return [_mean(list(of_design.values())) for of_design in found.values()]
+        if design not in found or found[design][0] != first.content:
+            found[design] = first.content, {}
+        found[design][1][first.input] = _of_task([first, *others], pricing)
+    return [_mean(list(of_design.values())) for _, of_design in found.values()]
 
 
 def of_design(rows: Iterable[Row], price: Callable[[Run], Energy | str]) -> Result:

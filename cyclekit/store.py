@@ -24,19 +24,21 @@ VERSION = 2  # of the tables below
 WAIT_S = 60.0  # for another writer
 N_ASKED = 500  # identities asked for in one query
 WRITTEN_AS_JSON = ("spec", "actions", "states", "check", "measures", "notes")
-OF_THE_ROW = ("task", "part", "work", "reason", "unit_map")  # and not of the run
+OF_THE_ROW = ("task", "part", "work", "content", "reason", "unit_map")  # and not of the run
 
 
 class Row(NamedTuple):
     """One run as it is stored, or the reason why there is none; `part` counts the runs of a task.
 
-    work: the workload that was asked for; workload: the one of its layers that ran. Mappings are JSON texts. Where a
-    point is infeasible, what was found is None and `reason` says why. Energy is not stored: it is counts times prices.
+    work: the workload that was asked for; content: the hash of it and of the machine's model; workload: the one of its
+    layers that ran. Mappings are JSON texts. Where a point is infeasible, what was found is None and `reason` says why.
+    Energy is not stored: it is counts times prices.
     """
 
     task: str
     part: int
     work: str
+    content: str
     machine: str
     workload: str
     input: int
@@ -56,13 +58,13 @@ class Row(NamedTuple):
     unit_map: bytes | None = None  # of cyclekit.trace.UnitMaps; None: not asked for
 
     @classmethod
-    def of(cls, task: str, part: int, work: str, run: Run) -> Self:
+    def of(cls, task: str, part: int, work: str, content: str, run: Run) -> Self:
         """Return a run as a row."""
         stored = run.as_dict()
         for name in WRITTEN_AS_JSON:
             stored[name] = json.dumps(stored[name], separators=(",", ":"))
         del stored["energy"]
-        return cls(task=task, part=part, work=work, **stored)
+        return cls(task=task, part=part, work=work, content=content, **stored)
 
     def run(self) -> Run | None:
         """Return the run that the row was made of; None where the point was infeasible. Raises BadInput if damaged."""
@@ -79,17 +81,17 @@ class Row(NamedTuple):
 
 _NAMES = ", ".join(f'"{name}"' for name in Row._fields if name != "unit_map")
 _TABLE = """CREATE TABLE rows (
-  number INTEGER PRIMARY KEY, task TEXT NOT NULL, part INTEGER NOT NULL, work TEXT NOT NULL, machine TEXT NOT NULL,
-  workload TEXT NOT NULL, input INTEGER NOT NULL, engine TEXT NOT NULL, spec TEXT NOT NULL, reason TEXT, id TEXT,
-  cycles INTEGER, time_us REAL, load_balance REAL, actions TEXT, states TEXT, output_sha256 TEXT, "check" TEXT,
-  measures TEXT, notes TEXT, unit_map BLOB,
+  number INTEGER PRIMARY KEY, task TEXT NOT NULL, part INTEGER NOT NULL, work TEXT NOT NULL, content TEXT NOT NULL,
+  machine TEXT NOT NULL, workload TEXT NOT NULL, input INTEGER NOT NULL, engine TEXT NOT NULL, spec TEXT NOT NULL,
+  reason TEXT, id TEXT, cycles INTEGER, time_us REAL, load_balance REAL, actions TEXT, states TEXT,
+  output_sha256 TEXT, "check" TEXT, measures TEXT, notes TEXT, unit_map BLOB,
   UNIQUE (task, part))"""
 
 
 def check(path: str | Path) -> None:
     """Raise BadInput for a path that cannot be a store to write to; a file that is not there is not made."""
     path = Path(path)
-    if path.exists():
+    if "\0" in str(path) or path.exists():
         Store(path).close()
     elif not path.parent.is_dir():
         raise BadInput(f"the store must be a file in an existing folder, there is no folder {str(path.parent)!r}")
@@ -104,6 +106,8 @@ class Store:
     """
 
     def __init__(self, path: str | Path, *, write: bool = True):
+        if "\0" in str(path):
+            raise BadInput(f"the store must be a file, {str(path)!r} is no name of one")
         self.path = Path(path)
         if not write and not self.path.is_file():
             raise BadInput(f"there is no store {str(self.path)!r}")

@@ -176,8 +176,8 @@ def prepare(
     """Return a sweep whose every value has been checked and whose workloads are loaded; nothing has run.
 
     workloads: names of the catalogue, files, or what was loaded; vary: as cyclekit.points.points takes it; changes of
-    the preset that all points share; n_inputs: only so many of a batch; n_workers: processes (None: one a core); maps:
-    store what each unit did over time, too.
+    the preset that all points share; n_inputs: only so many of a batch; n_workers: processes, at most one a task
+    (None: one a core); maps: store what each unit did over time, too.
     """
     from workloads.catalogue import load  # late: the names of the arguments are the user's
 
@@ -201,7 +201,8 @@ def prepare(
         raise BadInput("a sweep needs at least one workload, got none")
     if maps and chosen.spans is None:
         raise BadInput(f"maps cannot be stored: {chosen.name} does not say what its units did")
-    return Sweep(chosen, engine, found, works, n_workers or n_cores(), maps)
+    n_tasks = len(found) * sum(len(work.inputs) for work in works)
+    return Sweep(chosen, engine, found, works, min(n_workers or n_cores(), n_tasks), maps)
 
 
 def sweep(

@@ -22,9 +22,14 @@ SEND_S = 0.25  # rows leave a worker at least this often; what a kill can cost i
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """A workload of the sweep: its layers, what enters the first of them one after the other, their content's hash."""
+    """A workload of the sweep: its layers, and what enters the first of them, one after the other.
+
+    content: the hash of the whole of it and of the machine's model, however many of its inputs are asked for; digest
+    and input_digests: of the layers and of each input.
+    """
 
     name: str
+    content: str
     layers: Sequence[Workload | Shape]
     inputs: Sequence[Any]
     digest: str
@@ -36,7 +41,11 @@ class Work:
         layers, inputs = machine.layers_and_inputs(work, n_inputs)
         contents = [identity(*_content(layer)) for layer in layers]
         input_digests = ["" if signal is None else identity(signal) for signal in inputs]
-        return cls(work.name, layers, inputs, identity(contents), input_digests)
+        whole = inputs[0]
+        if not machine.batched and not isinstance(work, Shape):
+            whole = work.inputs if isinstance(work, Network) else work.activations
+        content = identity(machine.model_version, contents, whole)
+        return cls(work.name, content, layers, inputs, identity(contents), input_digests)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +125,13 @@ class Runner:
             for part, image in enumerate(self.images):
                 how = {"engine": self.engine, "check": False, "index": index, "progress": lambda share: None}
                 signal = self.machine.simulate(image, signal, spec, **how)
-                row = Row.of(task, part, work.name, signal)
+                row = Row.of(task, part, work.name, work.content, signal)
                 rows.append(row._replace(unit_map=self._map(signal, image, spec)) if self.maps else row)
             return rows
         except BadInput as error:
             spec = json.dumps(self.base.as_dict() | changes, separators=(",", ":"))
-            return [Row(task, 0, work.name, self.machine.name, work.name, index, self.engine, spec, str(error))]
+            about = (task, 0, work.name, work.content, self.machine.name, work.name, index, self.engine, spec)
+            return [Row(*about, reason=str(error))]
 
     def _map(self, run: Run, image: Any, spec: Any) -> bytes:
         n_ticks = run.cycles * self.machine.ticks_per_cycle

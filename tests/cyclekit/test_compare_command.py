@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+from cyclekit import compare_command
 from cyclekit.conditions import BATCHES
 from workloads import saved
 from workloads.records import Workload
@@ -134,6 +135,24 @@ def test_the_figures(zeroskip, layer_npz, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("toy")
+def test_files_whose_names_are_drawn_alike_have_figures_of_their_own(zeroskip, layer_npz, tmp_path):
+    files = [tmp_path / name for name in ("a b.npz", "a-b.npz")]
+    for file in files:
+        file.write_bytes(layer_npz.read_bytes())
+    assert zeroskip("compare", *files, "--machines", "toy", "--out", tmp_path / "figures").code == 0
+    names = {path.name for path in (tmp_path / "figures").glob("*.png")}
+    assert names == {"compare-a-b.npz-time.png", "compare-a-b.npz-2-time.png"}
+
+
+@pytest.mark.parametrize(
+    ("energies", "unit"),
+    [([7.45e6, 1.67e9], "uJ"), ([3e3, None, 5e9], "nJ"), ([40.0, 1e9], "pJ"), ([None, 0.0], "pJ")],
+)
+def test_the_least_energy_has_digits(energies, unit):
+    assert compare_command._unit(energies)[0] == unit
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -143,6 +162,7 @@ def test_the_figures(zeroskip, layer_npz, tmp_path):
         (["alex-7", "--machines", "eie,eie"], "--machines must name each design once"),
         (["alex-7", "--prices", "tpu"], "unknown prices 'tpu'"),
         (["alex-7", "--batch", "0"], "--batch: must be a whole number of at least 1, got '0'"),
+        (["alex-7", "--batch", "99999999999"], "--batch must be at most 16,777,216, got 99,999,999,999"),
         ([], "required: WORKLOAD"),
     ],
 )

@@ -1,6 +1,7 @@
 """Are a store's results the sums over layers and means over inputs of its rows, priced, and is Pareto's front right?"""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from workloads import BadInput, Layer, Network, Shape
 
 def row(task: str, part: int = 0, **found) -> Row:
     """Return a row of a machine that is not installed: 10 cycles, of them 6 busy, unless said otherwise."""
-    about = {"work": "net", "machine": "gone", "workload": f"net/{part}", "input": 0, "engine": "only"}
+    about = {"work": "net", "content": "1", "machine": "gone", "workload": f"net/{part}", "input": 0, "engine": "only"}
     about |= {"spec": json.dumps({"n": 1}), "id": task, "cycles": 10, "time_us": 1.0, "load_balance": 0.5}
     about |= {"actions": {"macs": 3}, "states": {"pe": {"busy": 6, "idle": 4}}, "output_sha256": ""} | found
     for name in ("actions", "states"):
@@ -67,8 +68,24 @@ def test_a_damaged_row_is_named(tmp_path, damage):
         results(tmp_path, row("a"), row("b", input=1)._replace(**damage))
 
 
+def test_a_workload_that_has_changed_replaces_all_of_the_former(tmp_path):
+    former = row("a"), row("b", input=1), row("c", input=2)
+    (found,) = results(tmp_path, *former, row("d", content="2", cycles=50, states={"pe": {"busy": 50, "idle": 0}}))
+    assert (found.n_inputs, found.cycles) == (1, 50)
+
+
+def test_the_content_of_a_workload_does_not_hang_on_how_many_of_its_inputs_run(tmp_path):
+    into, work = tmp_path / "results.db", small(batch=3)
+    other = replace(work, activations=work.activations[:2] + 1)
+    for layer, n_inputs, n_expected in ((work, 1, 1), (work, 3, 3), (work, 2, 3), (other, None, 2)):
+        sweep("eie", [layer], vary={"n_pes": (2,)}, into=into, n_workers=1, n_inputs=n_inputs)
+        with Store(into, write=False) as store:
+            (found,) = read(store)
+        assert found.n_inputs == n_expected
+
+
 def test_an_infeasible_design_says_why(tmp_path):
-    (found,) = results(tmp_path, Row("a", 0, "net", "gone", "net", 0, "only", '{"n":1}', reason="too small"))
+    (found,) = results(tmp_path, Row("a", 0, "net", "1", "gone", "net", 0, "only", '{"n":1}', reason="too small"))
     assert (found.reason, found.cycles, found.energy_pj) == ("too small", 0, None)
 
 

@@ -34,7 +34,7 @@ RUN = Run(
 
 
 def row(task: str, part: int = 0) -> Row:
-    return Row.of(task, part, "net", RUN)
+    return Row.of(task, part, "net", "1", RUN)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def tasks(path) -> list[tuple[str, int]]:
 
 
 def test_a_run_comes_back_as_it_was(path):
-    bad = Row("b", 0, "net", "toy", "layer", 1, "events", "{}", reason="does not fit")
+    bad = Row("b", 0, "net", "1", "toy", "layer", 1, "events", "{}", reason="does not fit")
     with Store(path) as store:
         store.add([row("a"), bad])
     with Store(path, write=False) as store:
@@ -272,3 +272,9 @@ def test_where_there_are_no_links_a_store_is_made_all_the_same(path, monkeypatch
     with Store(path) as store:
         store.add([row("a")])
     assert tasks(path) == [("a", 0)]
+
+
+def test_a_name_that_no_file_can_have():
+    for use in (Store, check):
+        with pytest.raises(BadInput, match="is no name of one"):
+            use("a\0b.db")

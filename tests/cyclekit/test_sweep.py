@@ -170,6 +170,10 @@ def test_an_image_is_encoded_once_and_a_repeated_sweep_computes_nothing(store, e
     assert (first.n_computed, second.n_computed, second.n_stored_before) == (72, 0, 72)
 
 
+def test_there_are_no_more_workers_than_tasks():
+    assert prepare("eie", [small(batch=2)], vary={"queue_depth": (4, 8)}, n_workers=1000).n_workers == 4
+
+
 def test_workers_share_the_one_group_there_is(store, tmp_path):
     vary = {"queue_depth": "2:41", "clock_mhz": "1:5"}
     sweep("eie", [small()], vary=vary, into=store, n_workers=3)
