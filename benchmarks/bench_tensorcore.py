@@ -6,13 +6,10 @@ target, and writes them as JSON to a path given as the only argument.
 
 from __future__ import annotations
 
-import json
-import resource
-import sys
 import time
 
 import numpy as np
-from stopwatch import best
+from stopwatch import best, report
 
 from tensorcore_sim import PRESETS, Problem, gemm, mainloop, time_gemm
 
@@ -55,16 +52,7 @@ def main() -> None:
         ("SimPy engine", events, "s", events, 20.0, "s"),
         ("SimPy engine", n_steps / events / 1e3, "k steps/s", events / warm, None, "x the schedule"),
     ]
-    for name, value, unit, ratio, target, meaning in rows:
-        verdict = "" if target is None else f"  target {target:g}: {'reached' if ratio <= target else 'MISSED'}"
-        print(f"{name:22} {value:10.3f} {unit:10} {ratio:8.3f} {meaning}{verdict}")
-    print(f"peak of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
-    if len(sys.argv) > 1:
-        names = ("name", "value", "unit", "ratio", "target", "meaning")
-        with open(sys.argv[1], "w", encoding="utf-8") as stream:
-            json.dump([dict(zip(names, row, strict=True)) for row in rows], stream, indent=1)
-    if missed := [name for name, _, _, ratio, target, _ in rows if target is not None and ratio > target]:
-        sys.exit(f"targets missed: {', '.join(missed)}")
+    report(rows)
 
 
 if __name__ == "__main__":

@@ -43,17 +43,17 @@ def show_list(options: Namespace) -> int:
 
         rows = [{"name": name, "description": text} for name, text in describe().items()]
     elif options.what == "machines":
-        rows = [{"name": m.name, "description": m.title, "engines": list(m.engines)} for m in _machines()]
+        rows = [{"name": m.name, "description": m.title, "engines": list(m.engines)} for m in machine.all_installed()]
     else:
         rows = [
             {"machine": m.name, "name": name, "description": m.preset_notes[name], "spec": spec.as_dict()}
-            for m in _machines()
+            for m in machine.all_installed()
             for name, spec in m.presets.items()
         ]
     columns = [column for column in ("machine", "name", "description", "engines") if any(column in row for row in rows)]
     out.table(options.what, columns, [[_cell(row[column]) for column in columns] for row in rows])
     if options.what == "presets":
-        for found in _machines():
+        for found in machine.all_installed():
             _show_fields(out, found)
     out.result(rows)
     return 0
@@ -146,7 +146,7 @@ def demo(options: Namespace) -> int:
     folder = Path(options.out)
     make_folder(folder)
     results = {}
-    for chosen in _machines():
+    for chosen in machine.all_installed():
         announce(*chosen.costs["demo --short" if options.short else "demo"])
         with progress(f"demo {chosen.name}") as step:
             results[chosen.name] = found = chosen.demo(folder, short=options.short, progress=step)
@@ -229,10 +229,6 @@ def _show_fields(out: Output, chosen: machine.Machine) -> None:
             meaning += f" (one of {', '.join(field.metadata['options'])})"
         rows.append([field.name, str(value), meaning, elsewhere, field.metadata["source"]])
     out.table(f"{chosen.name}: fields for --set", ["field", default, "meaning", "other presets", "source"], rows)
-
-
-def _machines() -> Sequence[machine.Machine]:
-    return [machine.load(name) for name in machine.installed()]
 
 
 def _show_tables(out: Output, found: machine.Explanation) -> None:

@@ -36,7 +36,7 @@ def prune(options: Namespace) -> int:
     task = task_of(options)
     fitted = recipe.fit(task.network, task.inputs, task.labels)
     made, dense = _layers(task, fitted, options.batch)
-    machines = _machines()
+    machines = machine.all_installed()
     announce(*report.expected(machines, [*made, *dense], options.check))
     layers = [report.figures(before, after) for before, after in zip(dense, made, strict=True)]
     made = [compacted(layer) for layer in made] if options.compact else made
@@ -90,7 +90,7 @@ def tradeoff(options: Namespace) -> int:
         row, made, dense = _one_pattern(task, pattern, names, options, n_epochs)
         row["flexibility"] = flexibility(task.network, pattern, options.density, names)
         row["machines"] = {}
-        for chosen in _machines():
+        for chosen in machine.all_installed():
             if chosen.name not in dense_us:
                 announce(*report.expected([chosen], [*made * len(patterns), *dense], False))
             with progress(f"{pattern}: {chosen.name}") as step:
@@ -153,10 +153,6 @@ def _layers(task: Task, fitted: Fitted, batch: int) -> tuple[list, list]:
     """Return the layers as they were made and as they were, with what reaches them of the first test inputs."""
     inputs = task.test_inputs if task.inputs is not None else None
     return fitted.workloads(inputs, batch, task.provenance), fitted.dense_workloads(inputs, batch, task.provenance)
-
-
-def _machines() -> list[machine.Machine]:
-    return [machine.load(name) for name in machine.installed()]
 
 
 def _show_layers(out: Output, result: dict[str, Any]) -> None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from cyclekit.results import Pricing
 from cyclekit.store import Row, Store
-from cyclekit.terminal import check_writable
+from cyclekit.terminal import check_writable, replacing
 from workloads.errors import BadInput
 
 N_AT_ONCE = 10_000  # rows in memory, and in a row group of a Parquet file
@@ -52,22 +49,11 @@ def export(store: Store, path: str | Path, prices: str | None = None) -> int:
     check(path)
     pricing = Pricing(store, prices)
     write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".zeroskip-")
-        os.close(handle)
-        n_rows = write(table(store, pricing), columns(store), Path(temporary))
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            return write(table(store, pricing), columns(store), temporary)
     except OSError as error:
         raise BadInput(f"{str(path)!r} could not be written: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
-    return n_rows
 
 
 def columns(store: Store) -> dict[str, str]:

@@ -199,6 +199,11 @@ def load(name: str) -> Machine:
         ) from error
 
 
+def all_installed() -> list[Machine]:
+    """Import all machines that are installed."""
+    return [load(name) for name in installed()]
+
+
 def find(name: str) -> Machine | None:
     """Return the machine of stored rows; None where it is not installed: a store can outlive its machine's package."""
     try:

@@ -118,20 +118,27 @@ def write_whole(path: Path, content: bytes) -> None:
     if path.exists() and not path.is_file():  # a pipe or a device must stay what it is
         path.write_bytes(content)
         return
-    path = path.resolve()  # and a link a link
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".zeroskip-")
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside a file, which becomes it if all goes well and else is removed."""
+    path = path.resolve()  # so that a link stays a link
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".zeroskip-")
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+        yield Path(name)
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
     except BaseException as error:
         if isinstance(error, OSError):
             error.filename = str(path)  # and not the temporary one, if any
         with suppress(OSError):
-            os.unlink(temporary)
+            os.unlink(name)
         raise
 
 

@@ -63,9 +63,9 @@ def _size(result):
 
 _MOVED = (CardAction.HBM_READ_BYTES, CardAction.WRITE_BYTES)
 _DIES = {
-    "ampere": ("TSMC 7N", 826.0, "A100's whole die"),
+    "ampere": ("TSMC N7", 826.0, "A100's whole die"),
     "hopper": ("TSMC 4N", 814.0, "H100's whole die"),
-}  # whitepapers
+}  # NVIDIA, A100 and H100 whitepapers; of the H100 only through secondary sources
 
 
 def _pattern(spec):
