@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workloads.obs import gptq, hessian, sparsegpt
-from workloads.patterns import mask
-from workloads.permute import efficacy, permute_inputs
-from workloads.quantise import awq, round_to_nearest
-from workloads.reconstruct import lasso_channels, least_squares, thinet_channels
-from workloads.scores import magnitude
+from workloads.pruning.obs import gptq, hessian, sparsegpt
+from workloads.pruning.patterns import mask
+from workloads.pruning.permute import efficacy, permute_inputs
+from workloads.pruning.reconstruct import lasso_channels, least_squares, thinet_channels
+from workloads.pruning.scores import magnitude
+from workloads.quantisation.quantise import awq, round_to_nearest
 
 SHAPES = {(384, 384): 24, (1536, 384): 6, (384, 1536): 6}
 N_SAMPLES = 4096

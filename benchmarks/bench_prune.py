@@ -12,8 +12,8 @@ import sys
 import numpy as np
 from stopwatch import best
 
-from workloads.patterns import mask
-from workloads.scores import magnitude
+from workloads.pruning.patterns import mask
+from workloads.pruning.scores import magnitude
 
 SIDE, KERNEL, DENSITY = 4096, 4, 0.5
 TARGET = 3.0  # times numpy.partition

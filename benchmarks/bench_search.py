@@ -24,10 +24,10 @@ from unittest.mock import patch
 
 import optuna
 
-from cyclekit.results import Result, front, read
-from cyclekit.search import BATCH, MINIMISED, search
-from cyclekit.store import Store
-from cyclekit.sweep import sweep
+from cyclekit.sweep.results import Result, front, read
+from cyclekit.sweep.search import BATCH, MINIMISED, search
+from cyclekit.sweep.store import Store
+from cyclekit.sweep.sweep import sweep
 
 LAYER = "nt-we"
 SPACES = {  # name -> what varies, what is set

@@ -20,7 +20,7 @@ NINE = [name for name in benchmarks() if not name.endswith("-calibrated")]
 REPEATS = 3
 PROGRAM = """
 import json, resource, sys, threading, time
-from cyclekit.sweep import prepare
+from cyclekit.sweep.sweep import prepare
 into, machine, workloads, vary, how = json.loads(sys.argv[1])
 swept = prepare(machine, workloads, vary=vary, **how)
 expected_s, expected_bytes = swept.estimate()

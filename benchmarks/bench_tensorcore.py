@@ -11,7 +11,8 @@ import time
 import numpy as np
 from stopwatch import best, report
 
-from tensorcore_sim import PRESETS, Problem, gemm, mainloop, time_gemm
+from tensorcore_sim import PRESETS, Problem, gemm, time_gemm
+from tensorcore_sim.card import mainloop
 
 SIZE, EDGE = 256, 4096
 SPEC = PRESETS["a100-sxm-80gb"]

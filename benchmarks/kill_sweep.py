@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from cyclekit.store import Row, Store
+from cyclekit.sweep.store import Row, Store
 
 N_KILLS = 100
 SWEEP = (
@@ -34,7 +34,7 @@ N_ROWS = 3 * 255 * 2
 
 
 def start(path: Path) -> subprocess.Popen:
-    program = [sys.executable, "-c", "import sys; from cyclekit.cli import main; sys.exit(main())"]
+    program = [sys.executable, "-c", "import sys; from cyclekit.command.cli import main; sys.exit(main())"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     return subprocess.Popen([*program, *SWEEP, "--into", path, "--workers", "2"], start_new_session=True, **quiet)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number of a `cyclekit.results.Result`; None where the result does not have it.
+    """A number of a `cyclekit.sweep.results.Result`; None where the result does not have it.
 
     unit: "" for a count. over_smallest: show it as the factor by which it is less than at the smallest x.
     """

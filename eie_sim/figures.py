@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cyclekit import plots
+from cyclekit.figures.published import bars_beside_paper, times_beside_paper
+from cyclekit.figures.stacks import stacked_parts, states_by_design, unit_by_time
 from cyclekit.run import Run
 from cyclekit.validation import Validation
 from eie_sim.account import states_by_cycle
@@ -17,7 +18,7 @@ from eie_sim.spec import Spec
 def draw_validation(validation: Validation, folder: Path) -> list[Path]:
     """Draw Tables II and IV and Figs 8, 9, 11, 12, 13 with simulated and published values; return the files."""
     drawn = [folder / "eie_table4.png"]
-    plots.times_beside_paper(validation.select(source="Table IV"), drawn[0])
+    times_beside_paper(validation.select(source="Table IV"), drawn[0])
     for source, setting in (
         ("Fig 8", "queue depth"),
         ("Fig 11 as printed", "PEs"),
@@ -27,7 +28,7 @@ def draw_validation(validation: Validation, folder: Path) -> list[Path]:
     ):
         drawn.append(folder / f"eie_{source.lower().replace('fig ', 'fig').replace(' ', '-')}.png")
         rows = validation.select(source=source)
-        plots.bars_beside_paper(rows, drawn[-1], setting=setting, log=source.startswith("Fig 11"))
+        bars_beside_paper(rows, drawn[-1], setting=setting, log=source.startswith("Fig 11"))
     for quantity, name in (
         ("reads against width", "reads"),
         ("read energy at the paper's pJ against width", "energy"),
@@ -35,13 +36,13 @@ def draw_validation(validation: Validation, folder: Path) -> list[Path]:
     ):
         drawn.append(folder / f"eie_fig9-{name}.png")
         rows = validation.select(source="Fig 9", quantity=quantity)
-        plots.bars_beside_paper(rows, drawn[-1], setting="Spmat SRAM\nwidth [bits]")
+        bars_beside_paper(rows, drawn[-1], setting="Spmat SRAM\nwidth [bits]")
     drawn.append(folder / "eie_table2.png")
     panels = {
         f"{label} of a PE [{unit}]": _by_module(validation, quantity)
         for label, unit, quantity in (("power", "mW", "power, layers calibrated"), ("area", "um2", "area"))
     }
-    plots.stacked_parts(panels, drawn[-1], title="Table II: one PE by module, published and from two tables of prices")
+    stacked_parts(panels, drawn[-1], title="Table II: one PE by module, published and from two tables of prices")
     return drawn
 
 
@@ -57,7 +58,7 @@ def _by_module(validation: Validation, quantity: str) -> dict[str, dict[str, flo
 def draw_utilisation(run: Run, image: Image, spec: Spec, path: Path) -> Path:
     """Draw what every PE does in every cycle of a run."""
     title = f"EIE, {spec.n_pes} PEs: {run.workload}, input {run.input}, {run.cycles:,} cycles"
-    plots.unit_by_time(states_by_cycle(run.timeline, image, spec), PeState, path, title=title, unit="PE")
+    unit_by_time(states_by_cycle(run.timeline, image, spec), PeState, path, title=title, unit="PE")
     return path
 
 
@@ -69,5 +70,5 @@ def draw_pe_counts(runs: Mapping[int, Sequence[Run]], n_inputs: int, path: Path,
         names = of_design[0].states["pe"]
         states[label] = {name: sum(run.states["pe"][name] for run in of_design) for name in names}
         times[label] = sum(run.time_us for run in of_design) / n_inputs
-    plots.states_by_design(states, PeState, path, title=title, times_us=times)
+    states_by_design(states, PeState, path, title=title, times_us=times)
     return path

@@ -18,8 +18,8 @@ from cyclekit.jit import kernel
 from cyclekit.run import identity
 from eie_sim.spec import CODE_BITS, RUN_BITS, Spec
 from workloads.errors import BadInput
+from workloads.quantisation.share import bias_codes, share
 from workloads.records import Workload
-from workloads.share import bias_codes, share
 
 N_CODES = 1 << CODE_BITS
 MAX_RUN = (1 << RUN_BITS) - 1
@@ -106,7 +106,7 @@ def compress(workload: Workload) -> NonZeros:
     """List and code the non-zeros of a layer.
 
     A workload's own codes stay as they are. Weights and bias of at most 15 distinct non-zero values are kept exactly,
-    coded in ascending order; more are shared in 4 bits (workloads.share), and a note says so.
+    coded in ascending order; more are shared in 4 bits (workloads.quantisation.share), and a note says so.
     """
     if workload.codes is not None:
         return _as_coded(workload, ())

@@ -5,15 +5,15 @@ from math import prod
 from cyclekit.machine import Chip, Machine
 from cyclekit.views import ENERGY, Quantity, View, measure
 from tensorcore_sim.actions import CardAction
-from tensorcore_sim.arithmetic import fused_dot_add, gemm
+from tensorcore_sim.arithmetic.gemm import fused_dot_add, gemm
+from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.encode import STORED_FIELDS, stored, suited
-from tensorcore_sim.image import Compressed, compress, decompress
-from tensorcore_sim.microbenchmark import Throughput, latency, throughput
+from tensorcore_sim.format.image import Compressed, compress, decompress
 from tensorcore_sim.prices import NOTES, dense_over_sparse, energy
 from tensorcore_sim.published import validate
 from tensorcore_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, simulate, spans, time_gemm
+from tensorcore_sim.sm.microbenchmark import Throughput, latency, throughput
 from tensorcore_sim.spec import PRESET_NOTES, PRESETS, TICKS, Spec
-from tensorcore_sim.tiling import Problem
 
 __all__ = [
     "MACHINE",

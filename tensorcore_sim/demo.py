@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from cyclekit.machine import Demo, Progress, quiet
-from tensorcore_sim import bounds, figures
+from tensorcore_sim import figures
+from tensorcore_sim.card import bounds
+from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.published import validate
 from tensorcore_sim.simulate import encode, simulate
 from tensorcore_sim.spec import PRESETS, Spec
-from tensorcore_sim.tiling import Problem
 from workloads.records import Shape, Workload
 
 CARDS = {"A100 SXM 80GB": "a100-sxm-80gb", "H100 SXM": "h100-sxm"}

@@ -9,11 +9,11 @@ import numpy as np
 
 from cyclekit.machine import layers_and_inputs
 from cyclekit.run import identity
-from tensorcore_sim.image import compress
-from tensorcore_sim.operand import to_format, to_reals
+from tensorcore_sim.card.tiling import SCALE_BITS, kept_share, metadata_bits, n_of_m, value_bits
+from tensorcore_sim.format.image import compress
+from tensorcore_sim.format.operand import to_format, to_reals
+from tensorcore_sim.format.what_if import compress as compress_n_of_m
 from tensorcore_sim.spec import Spec
-from tensorcore_sim.tiling import SCALE_BITS, kept_share, metadata_bits, n_of_m, value_bits
-from tensorcore_sim.what_if import compress as compress_n_of_m
 from workloads.errors import BadInput
 from workloads.records import Layer, Network, Shape, Workload
 

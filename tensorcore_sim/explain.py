@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from cyclekit.machine import Explanation, check_place
-from tensorcore_sim import what_if
+from tensorcore_sim.card.tiling import n_of_m
 from tensorcore_sim.encode import Image, encode
-from tensorcore_sim.formats import FORMATS, numbers
-from tensorcore_sim.image import PATTERNS, Compressed, compress
-from tensorcore_sim.instructions import SHAPES, parse
-from tensorcore_sim.metadata import GROUP_COLUMNS, SM90_ROWS, contributors, suppliers, thread_words, to_sm90
-from tensorcore_sim.operand import to_reals
+from tensorcore_sim.format import what_if
+from tensorcore_sim.format.formats import FORMATS, numbers
+from tensorcore_sim.format.image import PATTERNS, Compressed, compress
+from tensorcore_sim.format.metadata import GROUP_COLUMNS, SM90_ROWS, contributors, suppliers, thread_words, to_sm90
+from tensorcore_sim.format.operand import to_reals
+from tensorcore_sim.format.shapes import SHAPES, parse
 from tensorcore_sim.spec import Spec
-from tensorcore_sim.tiling import n_of_m
 from workloads.errors import BadInput
 from workloads.records import Workload
 

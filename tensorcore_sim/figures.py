@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cyclekit import plots
+from cyclekit.figures.curves import lines, roofline
+from cyclekit.figures.published import errors_by_row
+from cyclekit.figures.stacks import stacked_losses
 from cyclekit.run import Run
 from cyclekit.validation import Validation
 from tensorcore_sim.actions import SmState
@@ -18,8 +20,8 @@ def draw_validation(validation: Validation, folder: Path) -> list[Path]:
     drawn = [folder / f"tensorcore_{name}.png" for name in ("instructions", "gemms", "ladder")]
     instructions = [row for row in validation.comparisons if row.source in PAPERS]
     gemms = [row for row in validation.comparisons if row.source not in PAPERS]
-    plots.errors_by_row(instructions, drawn[0], title="Instructions: Sun et al. (A100), Luo et al. (H800)", band=5)
-    plots.errors_by_row(gemms, drawn[1], title="Whole GEMMs, and Sparseloop's counts", band=15)
+    errors_by_row(instructions, drawn[0], title="Instructions: Sun et al. (A100), Luo et al. (H800)", band=5)
+    errors_by_row(gemms, drawn[1], title="Whole GEMMs, and Sparseloop's counts", band=15)
     ladder = validation.select(source="LLMCompass")
     sizes = [[int(part) for part in row.layer.split(" x ")] for row in ladder]
     ns, operations = [n for _, n, _ in sizes], [2 * m * n * k for m, n, k in sizes]
@@ -27,7 +29,7 @@ def draw_validation(validation: Validation, folder: Path) -> list[Path]:
         name: [work / getattr(row, name) / 1e6 for work, row in zip(operations, ladder, strict=True)]
         for name in ("simulated", "published")
     }
-    plots.lines(
+    lines(
         {"simulated": (ns, rates["simulated"])},
         drawn[2],
         title="A100, dense f16, M x 12288 x 12288",
@@ -40,7 +42,7 @@ def draw_validation(validation: Validation, folder: Path) -> list[Path]:
 
 def draw_speed_ups(sizes: Sequence[int], speed_ups: Mapping[str, Sequence[float]], path: Path) -> Path:
     """Draw the 2:4 speed-up of square GEMMs against their size, a line a card."""
-    plots.lines(
+    lines(
         {name: (sizes, found) for name, found in speed_ups.items()},
         path,
         title="2:4 over dense, square GEMMs",
@@ -59,7 +61,7 @@ def draw_roofline(
 ) -> Path:
     """Draw dense and sparse runs under their roofs."""
     x_label = "operations of the dense product for each byte that must cross HBM [FLOP/B]"
-    plots.roofline(roofs, points, path, title=title, x_label=x_label)
+    roofline(roofs, points, path, title=title, x_label=x_label)
     return path
 
 
@@ -72,5 +74,5 @@ def draw_losses(runs: Mapping[str, Run], path: Path, *, title: str) -> Path:
             state.name.lower(): 100 * run.measures[f"lost_to_{state.name.lower()}_us"] / dense_us for state in SmState
         }
     ideal = 100 / next(iter(runs.values())).measures["ideal_speed_up"]
-    plots.stacked_losses(bars, ("ideal", ideal), SmState, path, title=title, x_label="m = n = k")
+    stacked_losses(bars, ("ideal", ideal), SmState, path, title=title, x_label="m = n = k")
     return path

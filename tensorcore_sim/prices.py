@@ -9,9 +9,9 @@ from math import ceil
 from cyclekit.energy import Energy, Price, Prices, charge
 from cyclekit.run import Run
 from tensorcore_sim.actions import CardAction
+from tensorcore_sim.card.tiling import Problem, kept_share
 from tensorcore_sim.simulate import time_gemm
 from tensorcore_sim.spec import Spec
-from tensorcore_sim.tiling import Problem, kept_share
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import read_table
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from cyclekit.machine import Progress, quiet
 from cyclekit.validation import Comparison, Validation
 from tensorcore_sim import published_gemms
-from tensorcore_sim.microbenchmark import latency, throughput
 from tensorcore_sim.simulate import NAME
+from tensorcore_sim.sm.microbenchmark import latency, throughput
 from tensorcore_sim.spec import PRESETS
 from workloads.files import read_table
 

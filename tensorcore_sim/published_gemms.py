@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 from cyclekit.energy import charge
 from cyclekit.validation import Comparison
-from tensorcore_sim import bounds
+from tensorcore_sim.card import bounds
+from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.prices import prices
 from tensorcore_sim.simulate import NAME, time_gemm
 from tensorcore_sim.spec import PRESETS, Spec
-from tensorcore_sim.tiling import Problem
 from workloads.files import read_table
 
 FOOTNOTES = (

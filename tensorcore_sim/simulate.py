@@ -10,18 +10,22 @@ import numpy as np
 from cyclekit.machine import run_through
 from cyclekit.run import Run, identity
 from cyclekit.trace import Track
-from tensorcore_sim import bounds, card_account, card_events, card_schedule, reference
 from tensorcore_sim.actions import SmState
-from tensorcore_sim.arithmetic import gemm
-from tensorcore_sim.card_timeline import Plan
+from tensorcore_sim.arithmetic import reference
+from tensorcore_sim.arithmetic.gemm import gemm
+from tensorcore_sim.arithmetic.instructions import look_up
+from tensorcore_sim.card import account as card_account
+from tensorcore_sim.card import bounds
+from tensorcore_sim.card import events as card_events
+from tensorcore_sim.card import schedule as card_schedule
+from tensorcore_sim.card.mainloop import Step, step
+from tensorcore_sim.card.plan import plan
+from tensorcore_sim.card.tiling import Problem, Tiling, dense_k, kept_share, n_of_m, tiling
+from tensorcore_sim.card.timeline import Plan
 from tensorcore_sim.encode import Image, encode, stored_fields
-from tensorcore_sim.formats import FORMATS
-from tensorcore_sim.instructions import look_up
-from tensorcore_sim.mainloop import Step, step
-from tensorcore_sim.operand import to_format
-from tensorcore_sim.plan import plan
+from tensorcore_sim.format.formats import FORMATS
+from tensorcore_sim.format.operand import to_format
 from tensorcore_sim.spec import Spec
-from tensorcore_sim.tiling import Problem, Tiling, dense_k, kept_share, n_of_m, tiling
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Shape, checked_array
 

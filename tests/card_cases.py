@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from tensorcore_sim.card_timeline import Plan
-from tensorcore_sim.plan import order
+from tensorcore_sim.card.plan import order
+from tensorcore_sim.card.timeline import Plan
 
 # One SM, one tile of one k-step: a chunk of A has 10 bytes and holds L2 for 4 ticks and HBM for 20, one of B 20 bytes,
 # 6 and 30 ticks, a result 5 bytes, 7 and 9 ticks; data come 30 ticks after L2 and 50 after HBM; a k-step takes 100.

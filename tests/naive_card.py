@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from tensorcore_sim.card_timeline import HBM, L2, LATE, SHARED, CardTimeline, Plan, empty
+from tensorcore_sim.card.timeline import HBM, L2, LATE, SHARED, CardTimeline, Plan, empty
 
 CYCLE = 10
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cyclekit.store import Row, Store
+from cyclekit.sweep.store import Row, Store
 from workloads import Workload
 
 VARY = {"n_pes": (1, 2, 4), "queue_depth": (2, 3, 8), "spmat_width_bits": (8, 64), "clock_mhz": (800.0, 900.0)}

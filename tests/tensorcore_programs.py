@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from tensorcore_sim import program as p
+from tensorcore_sim.sm import program as p
 from tensorcore_sim.spec import PRESETS
 
 KINDS = tuple(p.Kind)

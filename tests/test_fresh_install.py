@@ -48,7 +48,7 @@ def fresh(wheel, tmp_path_factory):
 def test_the_wheel_holds_the_packages_their_data_and_its_licence(wheel):
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
-    sources = [path for folder in DATA for path in folder.parent.glob("*.py")]
+    sources = [path for folder in DATA for path in folder.parent.rglob("*.py")]
     data = [path for folder in DATA for path in folder.iterdir()]
     assert {path.suffix for path in data} >= {".npz", ".csv", ".fashion-mnist"}
     assert {str(path.relative_to(ROOT)) for path in sources + data} <= inside

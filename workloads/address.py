@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workloads import saved
 from workloads.errors import BadInput, did_you_mean
+from workloads.networks import saved
 from workloads.readers import READERS, read
 from workloads.records import Layer, Layers, Workload
 
@@ -84,7 +84,7 @@ def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: in
 
 
 def load(address: str | Path) -> Workload | Layers:
-    """Return the one workload that an address stands for, or all of a file that workloads.saved wrote."""
+    """Return the one workload that an address stands for, or all of a file that workloads.networks.saved wrote."""
     path, _ = split(address)
     if path.suffix.lower() == ".npz" and saved.holds(read(path)):
         found = workloads(address)

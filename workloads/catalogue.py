@@ -147,7 +147,9 @@ def _row_factors(rng: np.random.Generator, benchmark: Benchmark) -> np.ndarray:
 
 
 def _networks():
-    from workloads import lenet  # late, so that `python -m workloads.lenet` does not find itself imported
+    from workloads.networks import (
+        lenet,  # late, so that `python -m workloads.networks.lenet` does not find itself imported
+    )
 
     return {
         "lenet-300-100": (

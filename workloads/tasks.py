@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from workloads import address, data, lenet, nets
+from workloads import address, data
 from workloads.errors import BadInput, did_you_mean
+from workloads.networks import lenet, nets
+from workloads.networks.sentences import sentences
+from workloads.networks.sequential import Sequential
+from workloads.networks.transformer import Encoder
+from workloads.networks.wordpiece import tokenise, vocabulary
 from workloads.readers import READERS, read
+from workloads.recipes.subjects import subject
 from workloads.records import Layers, checked_array
-from workloads.sentences import sentences
-from workloads.sequential import Sequential
-from workloads.subjects import subject
-from workloads.transformer import Encoder
-from workloads.wordpiece import tokenise, vocabulary
 
 SEED = 0  # of training, of splits and of drawn sentences
 N_DIGITS_HELD_OUT = 360

@@ -9,8 +9,8 @@ import numpy as np
 from figures import over_seeds, row
 
 from workloads.data import fashion_mnist
-from workloads.nets import mlp
-from workloads.train import Recipe, fit
+from workloads.networks.nets import mlp
+from workloads.networks.train import Recipe, fit
 
 SEEDS = range(3)
 RECIPE = Recipe(n_epochs=6, learning_rate=2e-3, l2=1e-4)

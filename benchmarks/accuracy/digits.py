@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from figures import over_seeds, pruned, pruned_by_steps, row, shared
 
-from workloads import nets
 from workloads.data import digits
-from workloads.sequential import Sequential
-from workloads.train import Recipe, fit
+from workloads.networks import nets
+from workloads.networks.sequential import Sequential
+from workloads.networks.train import Recipe, fit
 
 N_HELD_OUT = 360  # one of them is 0.28 points
 STEPS = (0.5, 0.3, 0.2, 0.14)

@@ -12,14 +12,14 @@ from dataclasses import replace
 import numpy as np
 from sklearn.datasets import load_digits
 
-from workloads.obs import gptq, hessian, sparsegpt
-from workloads.patterns import mask
-from workloads.quantise import awq, round_to_nearest
-from workloads.ranks import largest
-from workloads.reconstruct import lasso_channels, least_squares, thinet_channels
+from workloads.networks.train import Recipe, initialise, train
+from workloads.pruning.obs import gptq, hessian, sparsegpt
+from workloads.pruning.patterns import mask
+from workloads.pruning.ranks import largest
+from workloads.pruning.reconstruct import lasso_channels, least_squares, thinet_channels
+from workloads.pruning.scores import magnitude
+from workloads.quantisation.quantise import awq, round_to_nearest
 from workloads.records import Layer, Network
-from workloads.scores import magnitude
-from workloads.train import Recipe, initialise, train
 
 N_SEEDS = 5
 WIDTHS = (64, 256, 128, 10)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from figures import over_seeds, pruned_by_steps, row, shared
 
 from workloads.data import fashion_mnist
-from workloads.nets import mlp
-from workloads.train import Recipe, fit
+from workloads.networks.nets import mlp
+from workloads.networks.train import Recipe, fit
 
 SEEDS = range(3)
 DENSE = Recipe(n_epochs=6, learning_rate=2e-3, l2=1e-4)

@@ -9,9 +9,9 @@ import numpy as np
 from figures import over_seeds, pruned_by_steps, row, shared
 
 from workloads.data import fashion_mnist
-from workloads.lenet import DENSITIES, WIDTHS
-from workloads.nets import mlp
-from workloads.train import Recipe, fit
+from workloads.networks.lenet import DENSITIES, WIDTHS
+from workloads.networks.nets import mlp
+from workloads.networks.train import Recipe, fit
 
 SEEDS = range(2)
 # Chosen on the last 5,000 training images, with another seed and the other 55,000 to learn from.

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from workloads.lowering import lower
-from workloads.prune import prune
+from workloads.networks.lowering import lower
+from workloads.networks.sequential import Sequential
+from workloads.networks.train import Recipe, fit
+from workloads.pruning.prune import prune
+from workloads.quantisation.share import share
 from workloads.records import Layer
-from workloads.sequential import Sequential
-from workloads.share import share
-from workloads.train import Recipe, fit
 
 
 def row(what: str, values: Sequence[float], *, at_least: float | None = None, at_most: float | None = None):

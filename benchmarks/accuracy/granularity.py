@@ -13,10 +13,11 @@ from statistics import mean
 
 import numpy as np
 
-from workloads import Network, lenet
-from workloads.prune import prune
-from workloads.scores import random
-from workloads.train import Recipe, train
+from workloads import Network
+from workloads.networks import lenet
+from workloads.networks.train import Recipe, train
+from workloads.pruning.prune import prune
+from workloads.pruning.scores import random
 
 SEEDS = (1, 2, 3)
 DENSITY = 1 / 16

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 from sklearn.cluster import KMeans
 
-from workloads.patterns import mask
-from workloads.scores import magnitude
-from workloads.share import cluster
+from workloads.pruning.patterns import mask
+from workloads.pruning.scores import magnitude
+from workloads.quantisation.share import cluster
 
 N_SEEDS = 3
 DENSITY, SHAPE = 0.08, (300, 784)

@@ -9,14 +9,14 @@ import numpy as np
 from figures import row
 
 from workloads.data import fetch
-from workloads.obs import gptq, hessian, sparsegpt
-from workloads.patterns import mask
-from workloads.quantise import awq, round_to_nearest
+from workloads.networks.sentences import sentences
+from workloads.networks.transformer import Encoder
+from workloads.networks.wordpiece import tokenise, vocabulary
+from workloads.pruning.obs import gptq, hessian, sparsegpt
+from workloads.pruning.patterns import mask
+from workloads.pruning.scores import magnitude, wanda
+from workloads.quantisation.quantise import awq, round_to_nearest
 from workloads.readers import read
-from workloads.scores import magnitude, wanda
-from workloads.sentences import sentences
-from workloads.transformer import Encoder
-from workloads.wordpiece import tokenise, vocabulary
 
 SEEDS = range(3)
 N_CALIBRATION, N_TEST = 192, 128

@@ -8,7 +8,7 @@ B of mma        register r holds rows 4 p r + p t + 0 .. p - 1 of column g
 C and D         elements 2 i and 2 i + 1 are row 16 w + g + 8 (i mod 2), columns 8 (i / 2) + 2 t and the next
 B of wgmma      core matrices of 8 columns x 16 bytes, back to back along k, then the next 8 columns (card.cuh)
 
-The columns of a sparse A are those of its kept values. Its metadata follow tensorcore_sim.metadata.
+The columns of a sparse A are those of its kept values. Its metadata follow tensorcore_sim.format.metadata.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.hardware.instructions import BITS, Measured
-from tensorcore_sim.metadata import GROUP_COLUMNS, contributors, thread_words
+from tensorcore_sim.format.metadata import GROUP_COLUMNS, contributors, thread_words
 
 UNREAD = 0x44444444  # metadata of the threads that do not contribute: legal, and not what the others hold
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks.hardware import vectors
 from tensorcore_sim import PRESETS, fused_dot_add, latency, throughput
+from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.simulate import time_gemm
 from tensorcore_sim.spec import Spec
-from tensorcore_sim.tiling import Problem
 from workloads.errors import BadInput
 
 # A part of the card's name, and the preset that is its SM

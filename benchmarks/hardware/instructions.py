@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tensorcore_sim.instructions import Instruction, parse
+from tensorcore_sim.format.shapes import Instruction, parse
 
 BITS = {"f32": 32, "s32": 32, "tf32": 32, "f16": 16, "bf16": 16, "e4m3": 8, "e5m2": 8, "int8": 8, "int4": 4, "b1": 1}
 PTX_TYPE = {"int8": "s8", "int4": "s4"}  # where it is not the model's name

@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.hardware import fragments
 from benchmarks.hardware.instructions import Measured
-from tensorcore_sim.formats import FORMATS, Format
-from tensorcore_sim.image import Compressed
-from tensorcore_sim.metadata import LEGAL, LEGAL_TF32
+from tensorcore_sim.format.formats import FORMATS, Format
+from tensorcore_sim.format.image import Compressed
+from tensorcore_sim.format.metadata import LEGAL, LEGAL_TF32
 
 # What each family is for. `exact` checks the harness itself: its sums are the same in any order and width, so that a
 # difference there is a wrong layout, and says nothing on arithmetic.

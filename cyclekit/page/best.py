@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cyclekit.results import Result, front
+from cyclekit.sweep.results import Result, front
 
 T = TypeVar("T")
 MOST_DESIGNS = 20_000  # that the views hold: about 6 MB, and the browser still answers at once

@@ -7,7 +7,7 @@ from typing import Any
 
 from cyclekit import machine as machines
 from cyclekit.page.best import QUANTITIES, Quantity, differing, grouped
-from cyclekit.results import Result
+from cyclekit.sweep.results import Result
 
 DECIMALS = 6  # of a share: a bar is a thousand pixels long
 EXACT = 2**53  # beyond, a browser's numbers are not exact

@@ -15,7 +15,7 @@ from typing import Any
 
 from cyclekit.page import best, tables
 from cyclekit.page.columns import columns
-from cyclekit.results import Result
+from cyclekit.sweep.results import Result
 
 SCRIPTS = ("data", "format", "scales", "filters", "designs", "scatter", "bars", "table", "main")  # in this order
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclekit import machine as machines
 from cyclekit.page.best import AREA, EDP, ENERGY, POWER, TIME, Front, differing, evenly, grouped, least
-from cyclekit.results import Result
+from cyclekit.sweep.results import Result
 
 IN_TABLES = (TIME, ENERGY, EDP, POWER, AREA)
 MOST_ROWS = 50  # of one front in the tables: the views and the full table have all of it

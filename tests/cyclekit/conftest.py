@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cyclekit.cli import main
+from cyclekit.command.cli import main
 
 TOY = Path(__file__).with_name("toy_sim.py")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

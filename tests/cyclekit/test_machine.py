@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cyclekit
-from cyclekit import cli
+from cyclekit.command import cli
 from cyclekit.machine import installed, layers_and_inputs
 from workloads import Layer, Network, Workload
 
@@ -78,7 +78,7 @@ def test_the_kit_names_no_machine_but_in_the_examples_of_its_help():
 
 
 def test_the_kit_imports_no_machine():
-    code = "import sys; from cyclekit import cli, commands, plots; print(*sys.modules)"
+    code = "import sys; from cyclekit import command, figures; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {found.module for found in installed().values()} & set(loaded)
 

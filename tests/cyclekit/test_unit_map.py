@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eie_sim
-from cyclekit.results import maps
-from cyclekit.store import Store
-from cyclekit.sweep import sweep
+from cyclekit.sweep.results import maps
+from cyclekit.sweep.store import Store
+from cyclekit.sweep.sweep import sweep
 from cyclekit.trace import Track
 from cyclekit.unit_map import N_MOMENTS, pack, unit_maps, unpack
 from tests.sweep_cases import rows, small

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cyclekit.charts import charts
-from cyclekit.results import Result
+from cyclekit.figures.charts import charts
+from cyclekit.sweep.results import Result
 from eie_sim import MACHINE, PRESETS
 
 

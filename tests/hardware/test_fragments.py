@@ -14,8 +14,8 @@ from benchmarks.hardware.fragments import (
     to_registers,
 )
 from benchmarks.hardware.instructions import VECTORS, Measured
-from tensorcore_sim.formats import FORMATS
-from tensorcore_sim.metadata import LEGAL, LEGAL_TF32, contributors, thread_words
+from tensorcore_sim.format.formats import FORMATS
+from tensorcore_sim.format.metadata import LEGAL, LEGAL_TF32, contributors, thread_words
 
 CASES = pytest.mark.parametrize("row", VECTORS, ids=lambda row: row.key)
 SPARSE = pytest.mark.parametrize("row", [row for row in VECTORS if row.shape.sparse], ids=lambda row: row.key)

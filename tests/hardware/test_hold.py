@@ -8,8 +8,8 @@ import pytest
 from benchmarks.hardware import hold, vectors
 from benchmarks.hardware.instructions import Measured
 from tensorcore_sim import PRESETS
+from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.simulate import time_gemm
-from tensorcore_sim.tiling import Problem
 from tests.naive_tensorcore import CASES, dot_add
 
 A100 = {"card": "NVIDIA A100-SXM4-80GB", "capability": "80", "driver": "550.54.15", "cuda": "12.5.82"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tensorcore_sim.microbenchmark import ENGINES
+from tensorcore_sim.sm.microbenchmark import ENGINES
 
 
 @pytest.fixture(params=tuple(ENGINES))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tensorcore_sim import compress, decompress, fused_dot_add, gemm
-from tensorcore_sim.image import from_metadata
-from tensorcore_sim.metadata import contributors, pack, thread_words, to_sm80, to_sm90
+from tensorcore_sim.format.image import from_metadata
+from tensorcore_sim.format.metadata import contributors, pack, thread_words, to_sm80, to_sm90
 from workloads.errors import BadInput
 
 GOOD = {"card": "a100", "in_dtype": "f16", "out_dtype": "f32", "instruction": "mma.m16n8k16"}

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tensorcore_sim import PRESETS, compress
 from tensorcore_sim.explain import explain
-from tensorcore_sim.metadata import thread_words, to_sm90
-from tensorcore_sim.operand import to_format, to_reals
+from tensorcore_sim.format.metadata import thread_words, to_sm90
+from tensorcore_sim.format.operand import to_format, to_reals
 from workloads import BadInput, Workload
 
 AMPERE, HOPPER = PRESETS["a100-sxm-40gb"], PRESETS["h100-sxm"]

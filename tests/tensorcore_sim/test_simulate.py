@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cyclekit.cli import main
+from cyclekit.command.cli import main
 from cyclekit.machine import load
 from cyclekit.run import Run
 from tensorcore_sim import PRESETS, encode, simulate
-from tensorcore_sim.operand import to_reals
+from tensorcore_sim.format.operand import to_reals
 from workloads import Layer, Network, Workload
 from workloads.records import Shape
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from cyclekit.charts import charts
-from cyclekit.results import Result
+from cyclekit.figures.charts import charts
+from cyclekit.sweep.results import Result
 from tensorcore_sim import PRESETS
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from workloads import BadInput, Workload, lenet, tasks
-from workloads.recipe import Recipe
-from workloads.transformer import MATRICES, Encoder
+from workloads import BadInput, Workload, tasks
+from workloads.networks import lenet
+from workloads.networks.transformer import MATRICES, Encoder
+from workloads.recipes.recipe import Recipe
 
 WIDTH, HIDDEN = 8, 12
 

@@ -1,0 +1,296 @@
+"""The verb `compare`: the same layers on every machine, side by side, and the conditions under which each wins."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from cyclekit.comparison.compare import Cost, Entrant, entrants, layers_of
+from cyclekit.comparison.conditions import (
+    ENERGY,
+    SHARE,
+    TIME,
+    Comparison,
+    Ladder,
+    Reign,
+    batch_of,
+    compare,
+    expected,
+    reigns,
+)
+from cyclekit.terminal import Output, announce, make_folder, progress
+from workloads.errors import BadInput
+
+MOST_LINES = 6  # that a figure has colours for
+N_NOTES = 4  # of a design that are printed
+BEST = {TIME: "fastest", ENERGY: "least energy"}
+
+
+def run(options: Namespace) -> int:
+    """Compare, and say where which design wins; 1 where a check failed."""
+    import workloads
+    from workloads.address import readable
+
+    out = Output(options.json)
+    chosen = entrants(options.machines, options.prices)
+    if options.out is not None:
+        if len(chosen) > MOST_LINES:
+            raise BadInput(f"--out can draw at most {MOST_LINES} designs, got {len(chosen)}: name fewer in --machines")
+        make_folder(Path(options.out))
+    names = dict.fromkeys(options.workloads)
+    asked = {readable(name): layers_of(workloads.load(name)) for name in names}
+    batches = {name: batch_of(name, layers, options.batch) for name, layers in asked.items()}
+    announce(*expected([(layers, batches[name]) for name, layers in asked.items()], chosen, options.check))
+    found = []
+    with progress("compare") as step:
+        for name, layers in asked.items():
+            found.append(compare(name, layers, chosen, batch=batches[name], check=options.check, progress=step))
+    designs = [_design(entrant, [comparison.total[entrant.label] for comparison in found]) for entrant in chosen]
+    _show_designs(out, chosen, designs)
+    for comparison in found:
+        _show(out, comparison, designs)
+    if len(found) > 1:
+        _show_winners(out, found)
+    if options.out is not None:
+        for path in _draw(found, Path(options.out)):
+            out.line(f"wrote {path}")
+    out.result({"designs": designs, "comparisons": [comparison.as_dict() for comparison in found]})
+    checks = [cost.checked for comparison in found for costs in comparison.costs for cost in costs.values()]
+    return 1 if False in checks else 0
+
+
+def _design(entrant: Entrant, costs: Sequence[Cost]) -> dict[str, Any]:
+    """Return what a design is, as far as that does not hang on the layer."""
+    chosen = entrant.machine
+    cost = next((cost for cost in costs if not cost.reason), costs[0])
+    chip = chosen.chip and chosen.chip(entrant.spec)
+    area, source = (chip.area_mm2, chip.source) if chip else (None, "")
+    if area is None:
+        area, source = cost.area_mm2, "not in the model"
+        if area is not None:
+            source = f"prices {cost.prices}"
+        elif cost.reason:
+            source = "not known: it takes no layer"
+    return {
+        "design": entrant.label,
+        "machine": chosen.name,
+        "preset": entrant.preset,
+        "changes": dict(entrant.changes),
+        "process": chip.process if chip else None,
+        "clock_mhz": cost.cycles / cost.time_us if cost.time_us else None,
+        "area_mm2": area,
+        "area_from": source,
+        "prices": cost.prices or None,
+        "unpriced": cost.unpriced or None,
+        "utilisation_is": chosen.balance,
+        "note": chip.note if chip else "",
+    }
+
+
+def _show_designs(out: Output, chosen: Sequence[Entrant], designs: Sequence[Mapping[str, Any]]) -> None:
+    heads = ["design", "preset", "process", "clock [MHz]", "area [mm2]", "area from", "energy by", "utilised is"]
+    rows = [
+        [
+            design["design"],
+            design["preset"],
+            design["process"] or "-",
+            _or_dash(design["clock_mhz"], ",.0f"),
+            _or_dash(design["area_mm2"], ",.1f"),
+            design["area_from"],
+            design["prices"] or "-",
+            design["utilisation_is"],
+        ]
+        for design in designs
+    ]
+    out.table("Designs", heads, rows)
+    said = [(design["machine"], design["note"]) for design in designs]
+    for entrant, design in zip(chosen, designs, strict=True):
+        if design["prices"]:
+            said.append((f"prices {design['prices']}", entrant.machine.prices.get(design["prices"], "")))
+        elif design["unpriced"]:
+            said.append((design["design"], f"no energy: {design['unpriced']}"))
+    for label, note in dict.fromkeys(said):
+        if note:
+            out.line(f"  {label}: {note}")
+    out.line()
+
+
+def _show(out: Output, comparison: Comparison, designs: Sequence[Mapping[str, Any]]) -> None:
+    """Print one workload: its layers, their sum, the ladders and what they say."""
+    batch = comparison.batch
+    for layer, costs in zip(comparison.layers, comparison.costs, strict=True):
+        share, active = layer.mask.mean(), (layer.activations != 0).mean()
+        title = f"{layer.name}: {layer.n_out} x {layer.n_in}, {share:.1%} of the weights and {active:.1%} of the "
+        out.table(f"{title}activations not zero, batch {batch:,}", *_cells(costs, designs))
+    if len(comparison.layers) > 1:
+        out.table(f"{comparison.workload}: all layers, batch {batch:,}", *_cells(comparison.total, designs))
+    checked = [cost.checked for costs in comparison.costs for cost in costs.values()]
+    if known := [value for value in checked if value is not None]:
+        out.line(f"  values: {sum(known)} of {len(known)} agree with the references")
+    for label, cost in comparison.total.items():
+        if cost.reason:
+            out.line(f"  {label} cannot: {cost.reason}")
+        for note in cost.notes[:N_NOTES]:
+            out.line(f"  {label}: {note}")
+        if len(cost.notes) > N_NOTES:
+            out.line(f"  {label}: and {len(cost.notes) - N_NOTES} notes more, which --json tells")
+    for provenance in dict.fromkeys(layer.provenance for layer in comparison.layers if layer.provenance):
+        out.line(f"  workload: {provenance}")
+    out.line()
+    for ladder in comparison.ladders:
+        _show_ladder(out, comparison, ladder)
+
+
+def _cells(
+    costs: Mapping[str, Cost], designs: Sequence[Mapping[str, Any]]
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Return the head and the rows of a table of costs, a design a row."""
+    unit, pj = _unit([cost.energy_of_input_pj for cost in costs.values()])
+    area = {design["design"]: design["area_mm2"] for design in designs}
+    heads = ["design", "batch [us]", "input [us]", "over best", f"input [{unit}]", "over best", "inputs/s/mm2"]
+    heads += ["weights [kB]", "off chip, input [kB]", "utilised [%]", "dropped [%]", "error [%]"]
+    least = {name: min((v for c in costs.values() if (v := getattr(c, name))), default=None) for name in BEST}
+    rows = []
+    for label, cost in costs.items():
+        if cost.reason:
+            rows.append([label, *["-"] * (len(heads) - 1)])
+            continue
+        time, energy = cost.time_of_input_us, cost.energy_of_input_pj
+        moved = cost.off_chip_bytes
+        rows.append(
+            [
+                label,
+                f"{cost.time_us:,.2f}",
+                f"{time:,.3f}",
+                _or_dash(least[TIME] and time / least[TIME], ",.2f"),
+                _or_dash(None if energy is None else energy / pj, ",.2f"),
+                _or_dash(energy and least[ENERGY] and energy / least[ENERGY], ",.2f"),
+                _or_dash(1e6 / time / area[label] if time and area[label] else None, ",.1f"),
+                f"{cost.n_bytes / 1e3:,.1f}",
+                _or_dash(None if moved is None else moved / cost.batch / 1e3, ",.1f"),
+                f"{100 * cost.utilisation:.2f}",
+                f"{_dropped(cost):.2f}",
+                _or_dash(None if cost.error is None else 100 * cost.error, ".2f"),
+            ]
+        )
+    return heads, rows
+
+
+def _show_ladder(out: Output, comparison: Comparison, ladder: Ladder) -> None:
+    """Print a ladder as a table, time and energy of an input by design, and what it says in words."""
+    times, energies = ladder.values(TIME), ladder.values(ENERGY)
+    unit, pj = _unit([value for values in energies.values() for value in values])
+    energies = {label: values for label, values in energies.items() if any(value is not None for value in values)}
+    heads = [ladder.over, *(f"{label} [us]" for label in times), *(f"{label} [{unit}]" for label in energies)]
+    drops = {}
+    if ladder.over == SHARE:
+        drops = {label: costs for label, costs in ladder.costs.items() if any(cost.n_dropped for cost in costs)}
+        heads += [f"{label} drops [%]" for label in drops]
+    rows = [
+        [
+            _point(ladder, point),
+            *(_or_dash(values[place], ",.3f") for values in times.values()),
+            *(_or_dash(values[place] and values[place] / pj, ",.2f") for values in energies.values()),
+            *(f"{_dropped(costs[place]):.2f}" for costs in drops.values()),
+        ]
+        for place, point in enumerate(ladder.points)
+    ]
+    at = "" if ladder.over == "batch" else f", batch {comparison.batch:,}"
+    out.table(f"{comparison.workload}: an input's time and energy over the {ladder.over}{at}", heads, rows)
+    for quantity, name in BEST.items():
+        out.line(f"  {name}: {_sentence(ladder, ladder.reigns(quantity))}")
+    out.line()
+
+
+def _sentence(ladder: Ladder, found: Sequence[Reign]) -> str:
+    """Return who wins where, by how much, and between which points of the ladder that changes."""
+    if not found:
+        return "not known of any design"
+    parts = []
+    for reign in found:
+        leads = dict.fromkeys(f"{lead:.2f}" for lead in (reign.least_lead, reign.most_lead) if lead != inf)
+        ahead = f" (the next takes {' to '.join(leads)} times as much)" if leads else ""
+        parts.append(_stretch(ladder, reign) + ahead)
+    changes = [f"{_point(ladder, a.last)} and {_point(ladder, b.first)}" for a, b in zip(found, found[1:])]
+    said = f"; it changes between {', between '.join(changes)}" if changes else ", on the whole ladder"
+    return "; ".join(parts) + said
+
+
+def _stretch(ladder: Ladder, reign: Reign) -> str:
+    first, last = _point(ladder, reign.first), _point(ladder, reign.last)
+    return f"{' and '.join(reign.best)} {f'at {first}' if first == last else f'from {first} to {last}'}"
+
+
+def _show_winners(out: Output, found: Sequence[Comparison]) -> None:
+    rows = []
+    for comparison in found:
+        cells = [comparison.workload, f"{comparison.batch:,}"]
+        ladder = comparison.ladders[0]
+        for quantity in BEST:
+            here = reigns(
+                [comparison.batch], {label: [getattr(cost, quantity)] for label, cost in comparison.total.items()}
+            )
+            cells.append(" and ".join(here[0].best) if here else "-")
+            cells.append("; ".join(_stretch(ladder, reign) for reign in ladder.reigns(quantity)) or "-")
+        rows.append(cells)
+    heads = ["workload", "batch", "fastest", "over the batch", "least energy", "over the batch"]
+    out.table("Who wins", heads, rows)
+
+
+def _draw(found: Sequence[Comparison], folder: Path) -> list[Path]:
+    """Draw time and energy of an input over the batch, a line a design."""
+    from cyclekit.figures.curves import lines
+
+    names = [Path(comparison.workload).name for comparison in found]
+    if len(set(names)) < len(names):  # files of one name in several folders
+        names = [comparison.workload for comparison in found]
+    stems: list[str] = []
+    for name in names:
+        stem = re.sub(r"[^\w.-]+", "-", name).strip("-")
+        stems.append(f"{stem}-{len(stems) + 1}" if stem in stems else stem)
+    paths = []
+    for comparison, work, stem in zip(found, names, stems, strict=True):
+        ladder = comparison.ladders[0]
+        for quantity, label in ((TIME, "time"), (ENERGY, "energy")):
+            values_of = ladder.values(quantity)
+            unit, scale = ("us", 1.0) if quantity == TIME else _unit([v for of in values_of.values() for v in of])
+            series = {
+                name: ([*ladder.points], [value / scale for value in values])
+                for name, values in values_of.items()
+                if None not in values and all(values)
+            }
+            if not series:
+                continue
+            for suffix in ("png", "svg"):
+                paths.append(folder / f"compare-{stem}-{label}.{suffix}")
+                lines(
+                    series,
+                    paths[-1],
+                    title=f"{work}: {label} of an input",
+                    x_label="batch [inputs]",
+                    y_label=f"{label} of an input [{unit}]",
+                    log_y=True,
+                )
+    return paths
+
+
+def _dropped(cost: Cost) -> float:
+    return 100 * cost.n_dropped / max(1, cost.n_weights)
+
+
+def _point(ladder: Ladder, point: float) -> str:
+    return f"{100 * point:.3g}%" if ladder.over == SHARE else f"{point:,}"
+
+
+def _unit(energies: Sequence[float | None]) -> tuple[str, float]:
+    """Return the unit in which the least energy still has digits, and its size in pJ."""
+    least = min((energy for energy in energies if energy), default=0.0)
+    return next(((unit, pj) for unit, pj in (("uJ", 1e6), ("nJ", 1e3)) if least >= pj / 10), ("pJ", 1.0))
+
+
+def _or_dash(value: float | None, style: str) -> str:
+    return "-" if value is None else format(value, style)

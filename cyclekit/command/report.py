@@ -1,0 +1,75 @@
+"""The verb `report`: a store's rows as one page of tables, figures and views; nothing is simulated again."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cyclekit.figures.charts import Chart, charts, write
+from cyclekit.machine import Progress
+from cyclekit.page import Figure, page
+from cyclekit.sweep import results
+from cyclekit.sweep.store import Store
+from cyclekit.terminal import Output, announce, check_writable, make_folder, progress, write_asked
+from workloads.errors import BadInput
+
+ROW_S = 1.4e-3  # to read a row, price it and put it on the page
+FILE_S = 0.25  # to draw a figure into one file
+ROW_BYTES = 10_000  # of a result in memory
+
+
+def report(options: Namespace) -> int:
+    """Write a store's page, and its figures where a folder is named for them."""
+    out = Output(options.json)
+    path = Path(options.out)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise BadInput(f"--out must name a .html file, got {options.out!r}")
+    check_writable(path, "--out")
+    with Store(options.store, write=False) as store:
+        n_rows = len(store)
+        if not n_rows:
+            raise BadInput(f"store {options.store!r} has no rows yet: there is nothing to report")
+        if options.figures is not None:
+            make_folder(Path(options.figures), "--figures")
+        announce(n_rows * ROW_S, n_rows * ROW_BYTES)
+        with progress("report") as step:
+            step("reading rows", 0, 1)
+            found = results.read(store, options.prices)
+            drawn = charts(found, results.maps(store))
+            announce(len(drawn) * FILE_S * (2 if options.figures is None else 4), n_rows * ROW_BYTES)
+            figures, files = _figures(drawn, options.figures, step)
+    made = page(Path(options.store).name, found, figures, n_rows=n_rows, prices=options.prices)
+    write_asked(path, made, "--out")
+    out.line(f"{n_rows:,} rows, {len(found):,} results, {len(figures)} figures: {len(made) / 1e6:,.1f} MB in {path}")
+    if files:
+        out.line(f"  wrote {len(files)} files into {options.figures}")
+    out.result(
+        {
+            "out": str(path),
+            "bytes": len(made),
+            "rows": n_rows,
+            "results": len(found),
+            "figures": [str(f) for f in files],
+        }
+    )
+    return 0
+
+
+def _figures(drawn: Sequence[Chart], folder: str | None, step: Progress) -> tuple[list[Figure], list[Path]]:
+    """Return the page's figures, and the files written to the folder; without one there are none."""
+    figures, files = [], []
+    with TemporaryDirectory() if folder is None else nullcontext(folder) as place:
+        for n_done, chart in enumerate(drawn):
+            step("drawing figures", n_done, len(drawn))
+            svg, svg_dark = (Path(place) / f"{chart.name}{end}.svg" for end in ("", "-dark"))
+            written = {svg: "print", svg_dark: "dark"}
+            if folder is not None:
+                written |= {svg.with_suffix(".png"): "print", svg_dark.with_suffix(".png"): "dark"}
+                files += written
+            for path, theme in written.items():
+                write(chart, path, theme)
+            figures.append(Figure(chart.title, chart.caption, svg.read_bytes(), svg_dark.read_bytes()))
+    return figures, files

@@ -1,0 +1,105 @@
+"""The verb `trace`: what every unit of a machine did in a run, as a file for a viewer and as a diagram."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from cyclekit import machine
+from cyclekit import trace as formats
+from cyclekit.run import Run
+from cyclekit.sweep.points import changes_of
+from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
+from workloads.errors import BadInput
+
+ROWS = 16  # units of a kind in the diagram, where --units does not say
+
+
+def trace(options: Namespace) -> int:
+    """Run one layer on one input and tell what every unit did, cycle by cycle."""
+    import workloads
+
+    out = Output(options.json)
+    chosen = machine.load(options.machine)
+    spec = chosen.design(options.preset, changes_of(options.set))
+    engine = chosen.engine(options.engine)
+    if chosen.spans is None:
+        raise BadInput(f"{chosen.name} has no traces: its Machine says nothing of spans")
+    window = None if options.window is None else _window(options.window)
+    files = {"--chrome": options.chrome, "--vcd": options.vcd}
+    files = {option: Path(name) for option, name in files.items() if name is not None}
+    for option, path in files.items():
+        check_writable(path, option)
+    if len({path.resolve() for path in files.values()}) < len(files):
+        raise BadInput(f"--chrome and --vcd must name two files, got {options.vcd!r} for both")
+    if "--vcd" in files:
+        formats.check_vcd()
+    run, image = _run(chosen, workloads.load(options.workload), spec, engine, options.layer, options.input)
+    if not run.cycles:
+        raise BadInput(f"{run.workload} takes no cycle: there is nothing to trace")
+    first, last = window or (1, run.cycles)
+    if last > run.cycles:
+        raise BadInput(f"--window must end by cycle {run.cycles}, the run's last, got {options.window!r}")
+    ticks = chosen.ticks_per_cycle
+
+    def spans(n_units: int | None) -> formats.Trace:
+        begin, end = (first - 1) * ticks, last * ticks
+        return formats.Trace(
+            title=f"{chosen.name}, engine {engine}: {run.workload}, input {run.input}",
+            cycle_us=run.time_us / run.cycles,
+            ticks_per_cycle=ticks,
+            begin=begin,
+            end=end,
+            tracks=formats.limited(chosen.spans(run, image, spec, begin=begin, end=end, n_units=n_units)),
+        )
+
+    shown = spans(options.units or ROWS)
+    out.line(f"{shown.title}: {run.cycles:,} cycles, {run.time_us:,.3f} us")
+    for line in formats.diagram(shown):
+        out.line(line)
+    if options.units is None and max(sum(spent.values()) for spent in run.states.values()) > ROWS * run.cycles:
+        out.line(f"  the first {ROWS} units of a kind: --units N shows others")
+    if files:
+        found = spans(options.units)
+        write = {"--chrome": formats.chrome, "--vcd": formats.vcd}
+        contents = {option: write[option](found) for option in files}  # all of them, before the first is written
+        for option, content in contents.items():
+            write_asked(files[option], content, option)
+            out.line(f"wrote {files[option]}")
+    names = ("machine", "workload", "input", "engine", "id", "cycles", "time_us")
+    files_written = {option.removeprefix("--"): str(path) for option, path in files.items()}
+    out.result({name: getattr(run, name) for name in names} | {"files": files_written} | shown.as_dict())
+    return 0
+
+
+def _window(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"\s*(\d{1,18})\s*:\s*(\d{1,18})\s*", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise BadInput(f"--window must be A:B, the first and the last cycle, from 1 on, got {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def _run(chosen: machine.Machine, work: Any, spec: Any, engine: str, layer: str | None, index: int) -> tuple[Run, Any]:
+    """Return the run of one layer on one input, and the layer's image; the layers before it run to feed it."""
+    from workloads.records import Layers
+
+    if isinstance(work, Layers):  # they run apart from each other
+        work = machine.layer_of(work.layers, layer)
+    layers, inputs = chosen.layers_and_inputs(work, None if chosen.batched else index + 1)
+    place = next(i for i, found in enumerate(layers) if found is machine.layer_of(layers, layer))
+    if index >= len(inputs):
+        taken = "takes the whole batch at a time" if chosen.batched else f"has {len(inputs)}"
+        raise BadInput(f"--input must be from 0 to {len(inputs) - 1}, {work.name} {taken}, got {index}")
+    announce(*chosen.estimate(layers[: place + 1], spec, engine=engine, check=False))
+    images = chosen.encode(layers, spec)
+    signal = inputs[index]
+    with progress(f"{chosen.name} {engine}") as step:
+        for done, image in enumerate(images[: place + 1]):
+
+            def within(share: float, done: int = done) -> None:
+                step(f"layer {done + 1}", done + share, place + 1)
+
+            signal = chosen.simulate(image, signal, spec, engine=engine, check=False, index=index, progress=within)
+    return signal, images[place]

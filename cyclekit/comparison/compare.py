@@ -1,0 +1,289 @@
+"""What a layer costs each of the designs that a comparison puts side by side, and what it loses on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from math import fsum
+from typing import Any
+
+import numpy as np
+
+from cyclekit import machine as machines
+from cyclekit.comparison import report
+from cyclekit.energy import Energy
+from cyclekit.machine import Machine
+from cyclekit.run import Run
+from workloads.errors import BadInput, did_you_mean
+from workloads.pruning import patterns
+from workloads.pruning.prune import masked
+from workloads.records import Layers, Network, Shape, Workload
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entrant:
+    """A design in a comparison. table: the prices asked for, if any."""
+
+    label: str
+    machine: Machine
+    preset: str
+    changes: Mapping[str, Any]
+    spec: Any
+    table: str | None = None
+    _runs: dict = field(default_factory=dict, repr=False)  # of shapes: they hang on no values
+
+    @property
+    def pattern(self) -> str | None:
+        """The N:M that its weights must obey."""
+        return self.machine.pattern(self.spec)
+
+    @property
+    def only_shape(self) -> bool:
+        """Whether the machine's time hangs on the sizes alone."""
+        return self.machine.batched and not self.machine.needs_values
+
+    def price(self, run: Run) -> Energy | str:
+        """Return what a run costs, or why that is not known.
+
+        By the table asked for, or the machine's default one, or where it has none the only one that can price the run.
+        """
+        named = self.table or self.machine.default_prices
+        found, refused = [], ""
+        for table in [named] if named else self.machine.prices or [None]:
+            try:
+                found.append(self.machine.price(run, table))
+            except BadInput as error:
+                refused = refused or str(error)
+        if len(found) > 1:
+            return f"it takes one table of prices: --prices {' or '.join(cost.prices for cost in found)}"
+        return found[0] if found else refused
+
+    def inputs(self, layer: Workload, batch: int) -> Workload:
+        """Return the layer with its inputs for a batch, repeated where the machine takes them all at once."""
+        if not self.machine.batched:
+            return replace(layer, activations=layer.activations[:batch])
+        return replace(layer, activations=np.resize(layer.activations, (batch, layer.n_in)))
+
+    def played(self, layer: Workload, batch: int, check: bool) -> tuple[dict[str, float], list[Run]]:
+        """Return a layer's bytes by part, and its runs of a batch: of the shape alone where nothing else counts."""
+        if check or not self.only_shape:
+            return report.played(self.machine, self.inputs(layer, batch), self.spec, check=check)
+        shape = layer.n_out, layer.n_in, batch
+        if shape not in self._runs:
+            sizes = Shape(name=layer.name, n_out=layer.n_out, n_in=layer.n_in, batch=batch)
+            self._runs[shape] = report.played(self.machine, sizes, self.spec)
+        return self._runs[shape]
+
+
+def entrants(asked: str | None = None, prices: str | None = None) -> list[Entrant]:
+    """Return the designs of a comparison.
+
+    asked: "MACHINE,MACHINE:PRESET,..." (None: every machine that is installed, its default preset). prices: tables,
+    "T,T"; a machine takes the first that it has. Raises BadInput for what is unknown or named twice.
+    """
+    words = list(machines.installed()) if asked is None else [word.strip() for word in asked.split(",")]
+    tables = [] if prices is None else [word.strip() for word in prices.split(",")]
+    found: dict[str, Entrant] = {}
+    known: dict[str, None] = {}
+    for word in words:
+        name, colon, preset = word.partition(":")
+        chosen = machines.load(name)
+        known |= dict.fromkeys(chosen.prices)
+        for entry, changes in chosen.entrants.items():
+            label = f"{word} {entry}".strip()
+            if label in found:
+                raise BadInput(f"--machines must name each design once, got {word!r} twice")
+            found[label] = Entrant(
+                label=label,
+                machine=chosen,
+                preset=preset if colon else next(iter(chosen.presets)),
+                changes=changes,
+                spec=chosen.design(preset if colon else None, changes),
+                table=next((table for table in tables if table in chosen.prices), None),
+            )
+    for table in tables:
+        if table not in known:
+            raise BadInput(f"unknown prices {table!r}{did_you_mean(table, known)}")
+    return list(found.values())
+
+
+def layers_of(work: Workload | Network | Layers | Shape) -> list[Workload]:
+    """Return the layers of a workload, each with what reaches it in the network as it is. Raises BadInput."""
+    if isinstance(work, Shape):
+        raise BadInput(
+            f"workload {work.name!r} is a shape without values: what can be skipped or pruned hangs on them, name a "
+            "layer or a file"
+        )
+    return list(work.layers) if isinstance(work, Layers) else machines.layers_and_inputs(work)[0]
+
+
+def beyond(layer: Workload, pattern: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns, int[n] each, of the weights that an N:M pattern has no place for (None: none).
+
+    Of a group with too many weights the N largest in magnitude stay; a row's last group is filled up with zeros.
+    """
+    none = np.zeros(0, int)
+    if pattern is None:
+        return none, none
+    kind = patterns.pattern(pattern)
+    if not kind.m:
+        raise BadInput(f"the pattern of a design must be N:M, got {pattern!r}")
+    present = layer.mask
+    if short := -layer.n_in % kind.m:
+        present = np.pad(present, ((0, 0), (0, short)))
+    width = present.shape[1]
+    n_present = sum(present[:, i :: kind.m].astype(np.uint16) for i in range(kind.m))
+    full = np.flatnonzero(n_present > kind.n)
+    if not len(full):
+        return none, none
+    places = full[:, None] * kind.m + np.arange(kind.m)
+    rows, columns = places // width, places % width
+    sizes = np.abs(layer.weights[rows, np.minimum(columns, layer.n_in - 1)])
+    sizes[columns >= layer.n_in] = 0
+    lost = ~patterns.mask(sizes, kind) & (sizes > 0)
+    return rows[lost], columns[lost]
+
+
+def without(layer: Workload, places: tuple[np.ndarray, np.ndarray]) -> Workload:
+    """Return the layer with zeros in those rows and columns."""
+    if not len(places[0]):
+        return layer
+    kept = np.ones(layer.weights.shape, bool)
+    kept[places] = False
+    return masked(layer, kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a layer, or several of them, costs an entrant for a batch.
+
+    energy_pj: by the table `prices`; None where `unpriced` says why. n_bytes: of the weights in the machine's format;
+    off_chip_bytes: moved, None where not known. utilisation: what the machine calls its balance, by the cycles.
+    n_dropped: of n_weights, for the pattern; error: of the outputs for it, as a share of their norm, None where not
+    known. reason: why the design cannot take the layer; then nothing else counts.
+    """
+
+    batch: int
+    cycles: float = 0.0
+    time_us: float = 0.0
+    energy_pj: float | None = None
+    prices: str = ""
+    unpriced: str = ""
+    area_mm2: float | None = None
+    n_bytes: float = 0.0
+    off_chip_bytes: float | None = None
+    utilisation: float = 0.0
+    n_weights: int = 0
+    n_dropped: int = 0
+    error: float | None = None
+    checked: bool | None = None
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def time_of_input_us(self) -> float | None:
+        return None if self.reason else self.time_us / self.batch
+
+    @property
+    def energy_of_input_pj(self) -> float | None:
+        return None if self.energy_pj is None else self.energy_pj / self.batch
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self) | {"notes": list(self.notes)}
+
+
+class Trial:
+    """One layer on one entrant: what a batch of it costs, of inputs that are the layer's own, repeated as needed."""
+
+    def __init__(self, entrant: Entrant, layer: Workload):
+        self.entrant, self._asked = entrant, layer
+        self._n_weights, self._beyond = int(np.count_nonzero(layer.weights)), beyond(layer, entrant.pattern)
+        self._one_by_one: tuple[dict[str, float], list[Run]] = {}, []
+
+    @cached_property
+    def layer(self) -> Workload:
+        """The layer as the entrant takes it."""
+        return without(self._asked, self._beyond)
+
+    @property
+    def n_dropped(self) -> int:
+        return len(self._beyond[0])
+
+    def cost(self, batch: int, *, check: bool = False) -> Cost:
+        """Return what a batch costs."""
+        try:
+            parts, runs, times = self._runs(batch, check)
+        except BadInput as error:
+            return Cost(batch=batch, reason=str(error))
+        costs = [self.entrant.price(run) for run in runs]
+        unpriced = next((cost for cost in costs if isinstance(cost, str)), "")
+        cycles = _sum(times, [run.cycles for run in runs])
+        moved = self.entrant.machine.off_chip_bytes
+        notes = [note for run in runs for note in run.notes]
+        checks = [run.check["passed"] for run in runs if run.check is not None]  # not every machine has any
+        priced = {}
+        if not unpriced:
+            priced = {
+                "energy_pj": _sum(times, [cost.total_pj for cost in costs]),
+                "prices": costs[0].prices,
+                "area_mm2": costs[0].total_area_mm2 if costs[0].area_um2 else None,
+            }
+            known = self.entrant.machine.prices.get(costs[0].prices)  # of the table, whatever the run
+            notes += [f"prices {cost.prices}: {note}" for cost in costs for note in cost.notes if note != known]
+        return Cost(
+            batch=batch,
+            cycles=cycles,
+            time_us=_sum(times, [run.time_us for run in runs]),
+            unpriced=unpriced,
+            n_bytes=fsum(parts.values()),
+            off_chip_bytes=None if moved is None else _sum(times, [moved(run) for run in runs]),
+            utilisation=_sum(times, [run.load_balance * run.cycles for run in runs]) / cycles if cycles else 0.0,
+            n_weights=self._n_weights,
+            n_dropped=self.n_dropped,
+            checked=all(checks) if checks and check else None,
+            notes=tuple(dict.fromkeys(notes)),
+            **priced,
+        )
+
+    def _runs(self, batch: int, check: bool) -> tuple[dict[str, float], list[Run], Sequence[int]]:
+        """Return the bytes of the weights, the runs that a batch is made of, and how often each is in it."""
+        if self.entrant.machine.batched:
+            layer = self._asked if self.entrant.only_shape and not check else self.layer  # the latter takes memory
+            return *self.entrant.played(layer, batch, check), [1]
+        n = min(batch, self.layer.batch)
+        if check or len(self._one_by_one[1]) < n:
+            self._one_by_one = self.entrant.played(self.layer, n, check)
+        parts, runs = self._one_by_one
+        return parts, runs[:n], [batch // n + (place < batch % n) for place in range(n)]
+
+
+def total(costs: Sequence[Cost]) -> Cost:
+    """Return the sum over layers that run one after the other; what one of them lacks, all lack."""
+    if refused := next((cost for cost in costs if cost.reason), None):
+        return refused
+    cycles = sum(cost.cycles for cost in costs)
+    energies = [cost.energy_pj for cost in costs]
+    moved = [cost.off_chip_bytes for cost in costs]
+    checks = [cost.checked for cost in costs]
+    return Cost(
+        batch=costs[0].batch,
+        cycles=cycles,
+        time_us=fsum(cost.time_us for cost in costs),
+        energy_pj=None if None in energies else fsum(energies),
+        prices=costs[0].prices,
+        unpriced=next((cost.unpriced for cost in costs if cost.unpriced), ""),
+        area_mm2=costs[0].area_mm2,
+        n_bytes=fsum(cost.n_bytes for cost in costs),
+        off_chip_bytes=None if None in moved else fsum(moved),
+        utilisation=sum(cost.utilisation * cost.cycles for cost in costs) / cycles if cycles else 0.0,
+        n_weights=sum(cost.n_weights for cost in costs),
+        n_dropped=sum(cost.n_dropped for cost in costs),
+        checked=None if None in checks else all(checks),
+        notes=tuple(dict.fromkeys(note for cost in costs for note in cost.notes)),
+    )
+
+
+def _sum(times: Sequence[int], values: Sequence[float]) -> float:
+    return fsum(n * value for n, value in zip(times, values, strict=True))

@@ -1,0 +1,130 @@
+"""What compression did to each layer, and what it costs on a machine: bytes in its own format, cycles, speed-up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cyclekit.machine import Machine, Progress, quiet, run_through
+from cyclekit.run import Run
+from workloads.errors import BadInput
+from workloads.quantisation.huffman import huffman_bytes
+from workloads.records import Shape, Workload
+
+N_AT_ONCE = 1 << 22  # weights brought to f64 at a time, so that the largest layer needs little more memory
+ENGINE = "schedule"  # where a machine has it: the cycles are those of its other engines, and sooner here
+
+
+def figures(dense: Workload, made: Workload) -> dict[str, Any]:
+    """Return a layer's figures that no machine is needed for; docs/pruning.md defines them.
+
+    bytes_huffman: None without shared codes.
+    """
+    kept = made.weights != 0
+    return {
+        "layer": made.name,
+        "n_out": made.n_out,
+        "n_in": made.n_in,
+        "density": float(kept.mean()),
+        "row_imbalance": imbalance(kept.sum(axis=1)),
+        "column_imbalance": imbalance(kept.sum(axis=0)),
+        "activation_density": float(np.count_nonzero(made.activations) / made.activations.size),
+        "error": error(dense, made),
+        "bytes_f32": 4 * made.weights.size,
+        "bytes_f16": 2 * made.weights.size,
+        "bytes_huffman": None if made.codes is None else huffman_bytes(made),
+    }
+
+
+def error(dense: Workload, made: Workload) -> float | None:
+    """Return by how much the outputs of `made` for the dense layer's own inputs are off, as a share of their norm.
+
+    Before the activation function; None where that norm is 0.
+    """
+    outputs, wanted = (_outputs(layer, dense.activations) for layer in (made, dense))
+    norm = float(np.linalg.norm(wanted))
+    return float(np.linalg.norm(outputs - wanted)) / norm if norm else None
+
+
+def imbalance(counts: np.ndarray) -> float:
+    """Return the largest of counts int[n] over their mean; 1 where all are 0."""
+    return float(counts.max() / counts.mean()) if counts.any() else 1.0
+
+
+def costs(
+    chosen: Machine, layers: Sequence[Workload], *, check: bool = False, progress: Progress = quiet
+) -> list[dict[str, Any]]:
+    """Return what each layer costs on a machine's default design, on its own and for all of its activations.
+
+    cycles and time_us are sums over the inputs, or of the one run of a batched machine. Raises BadInput where the
+    machine cannot take a layer.
+    """
+    return [_cost(chosen, layer, check, progress) for layer in layers]
+
+
+def dense_times(chosen: Machine, layers: Sequence[Workload], progress: Progress = quiet) -> list[float | None]:
+    """Return the time of each layer in us, None for one that the machine cannot take dense."""
+    found: list[float | None] = []
+    for layer in layers:
+        try:
+            found.append(_cost(chosen, layer, False, progress)["time_us"])
+        except BadInput:
+            found.append(None)
+    return found
+
+
+def total(rows: Sequence[dict[str, Any]], dense_us: Sequence[float | None]) -> dict[str, Any]:
+    """Return the sums of a machine's rows, with the speed-up over the dense layers where all have a time."""
+    sums = {key: sum(row[key] for row in rows) for key in ("bytes", "padding_bytes", "cycles", "time_us")}
+    return sums | {"speed_up": None if None in dense_us else sum(dense_us) / sums["time_us"]}
+
+
+def expected(machines: Sequence[Machine], layers: Sequence[Workload], check: bool) -> tuple[float, int]:
+    """Return about how many seconds and bytes `costs` takes on all the machines."""
+    found = [
+        chosen.estimate([layer], chosen.design(None, {}), engine=engine_of(chosen), check=check)
+        for chosen in machines
+        for layer in layers
+    ]
+    return sum(seconds for seconds, _ in found), max(n_bytes for _, n_bytes in found)
+
+
+def _cost(chosen: Machine, layer: Workload, check: bool, progress: Progress) -> dict[str, Any]:
+    asked = chosen.design(None, {})
+    spec = chosen.suited(layer, asked)
+    parts, runs = played(chosen, layer, spec, check=check, progress=progress)
+    before = asked.as_dict()
+    return {
+        "spec": {name: value for name, value in spec.as_dict().items() if value != before[name]},
+        "parts": parts,
+        "bytes": sum(parts.values()),
+        "padding_bytes": parts.get("padding", 0.0),
+        "cycles": sum(run.cycles for run in runs),
+        "time_us": sum(run.time_us for run in runs),
+        "checked": all(run.check["passed"] for run in runs) if check else None,
+        "notes": list(dict.fromkeys(note for run in runs for note in run.notes)),
+    }
+
+
+def played(
+    chosen: Machine, layer: Workload | Shape, spec: Any, *, check: bool = False, progress: Progress = quiet
+) -> tuple[dict[str, float], list[Run]]:
+    """Return a layer's bytes by part on a design where it is alone, and its runs, of all its activations."""
+    layers, inputs = chosen.layers_and_inputs(layer)
+    images = chosen.encode(layers, spec)
+    how = {"engine": engine_of(chosen), "check": check, "progress": progress}
+    runs = [run.without_arrays() for run in run_through(chosen.simulate, images, inputs, spec, **how)]
+    return dict(chosen.stored(images[0], spec)), runs
+
+
+def engine_of(chosen: Machine) -> str:
+    """Return the engine that gives a machine's cycles soonest."""
+    return ENGINE if ENGINE in chosen.engines else chosen.engine(None)
+
+
+def _outputs(layer: Workload, inputs: np.ndarray) -> np.ndarray:
+    parts = np.array_split(layer.weights, max(1, layer.weights.size // N_AT_ONCE))
+    outputs = np.concatenate([inputs.astype(np.float64) @ part.T.astype(np.float64) for part in parts], axis=1)
+    return outputs if layer.bias is None else outputs + layer.bias

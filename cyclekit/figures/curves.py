@@ -1,0 +1,110 @@
+"""Draw one quantity against another: lines, roofs, quality against time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+
+from cyclekit.figures.style import PRINT, save
+
+
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    measured: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+    limit: tuple[str, float] | None = None,
+    log_y: bool = False,
+) -> None:
+    """Draw lines over a logarithmic axis, measured points in the lines' colours; limit: a dashed line."""
+    with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
+        figure, panel = plt.subplots(figsize=(8, 4.2))
+        for (label, (xs, ys)), colour in zip(series.items(), PRINT.series, strict=False):
+            panel.plot(xs, ys, color=colour, marker="o", markersize=3, linewidth=1.4, label=label)
+        for (label, (xs, ys)), colour in zip((measured or {}).items(), PRINT.series, strict=False):
+            panel.scatter(xs, ys, facecolors="none", edgecolors=colour, marker="s", s=34, label=label, zorder=3)
+        if limit is not None:
+            panel.axhline(limit[1], color=PRINT.ink, linestyle="--", linewidth=0.9, label=limit[0])
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(sorted({x for xs, _ in series.values() for x in xs}))
+        panel.minorticks_off()
+        panel.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}"))
+        if log_y:
+            panel.set_yscale("log")
+        else:
+            panel.set_ylim(bottom=0)
+        panel.set(xlabel=x_label, ylabel=y_label)
+        panel.set_title(title, loc="left")
+        figure.legend(*panel.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.91, 0.5))
+        save(figure, path)
+
+
+def roofline(
+    roofs: Mapping[str, tuple[float, float]],
+    points: Mapping[str, Sequence[tuple[float, float, str]]],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
+) -> None:
+    """Draw roofs {name: (TFLOPS, GB/s)} and points {name: (operations a byte, TFLOPS, label)} in the roofs' colours."""
+    least = min(x for of_name in points.values() for x, *_ in of_name)
+    most = max(x for of_name in points.values() for x, *_ in of_name)
+    xs = np.geomspace(least / 2, most * 2, 200)
+    plain = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}")
+    with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
+        figure, panel = plt.subplots(figsize=(8, 4.6))
+        for (name, (tflops, gb_per_s)), colour in zip(roofs.items(), PRINT.series, strict=False):
+            roof = np.minimum(tflops, xs * gb_per_s / 1e3)
+            panel.plot(xs, roof, color=colour, linewidth=1.4, label=f"{name} roof: {tflops:,.0f} TFLOPS")
+            of_name = points[name]
+            panel.scatter(
+                [x for x, *_ in of_name], [y for _, y, _ in of_name], color=colour, s=18, label=name, zorder=3
+            )
+            for x, y, label in of_name:
+                panel.annotate(label, (x, y), xytext=(4, -9), textcoords="offset points", fontsize=6, color=colour)
+        panel.set(xscale="log", yscale="log", xlabel=x_label, ylabel="TFLOPS of the dense product")
+        panel.xaxis.set_major_formatter(plain)
+        panel.yaxis.set_major_formatter(plain)
+        panel.set_title(title, loc="left")
+        figure.legend(*panel.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.91, 0.5))
+        save(figure, path)
+
+
+def tradeoff(result: Mapping, path: Path) -> None:
+    """Draw quality against time of each pattern, a panel a machine, from the result of `zeroskip tradeoff`.
+
+    Hollow: pruned, filled: tuned. A network without a measure of quality shows its flexibility instead.
+    """
+    names, measure = list(result["rows"][0]["machines"]), result["measure"]
+    with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
+        figure, panels = plt.subplots(1, len(names), figsize=(5.2 * len(names), 4), sharey=True, squeeze=False)
+        for panel, name in zip(panels[0], names, strict=True):
+            for row, colour in zip(result["rows"], plt.get_cmap("tab10").colors * 3, strict=False):
+                x = row["machines"][name]["time_us"]
+                before = row["quality_pruned"] if measure else row["flexibility"]
+                after = row["quality_tuned"]
+                panel.scatter(x, before, s=30, facecolors="none", edgecolors=[colour], label=row["pattern"])
+                if after is not None:
+                    panel.plot([x, x], [before, after], color=colour, linewidth=0.8)
+                    panel.scatter(x, after, s=30, color=[colour])
+            if measure:
+                panel.axhline(result["quality_dense"], color=PRINT.ink, linestyle="--", linewidth=0.9)
+            panel.set_xlabel("time of all layers [us]")
+            panel.set_title(f"{name}, {result['batch']} inputs to a layer", loc="left", fontsize=9)
+        panels[0, 0].set_ylabel(f"{measure}; dashed: dense" if measure else "flexibility [bit/weight]")
+        handles, texts = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="center left", bbox_to_anchor=(0.91, 0.5))
+        figure.suptitle(
+            f"{result['network']}, {result['density']:g} of the weights kept; hollow: pruned, full: tuned",
+            x=0.125,
+            ha="left",
+        )
+        save(figure, path)

@@ -1,0 +1,128 @@
+"""Draw where the cycles, the time or the energy of a few designs went: maps of units, stacked bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+
+from cyclekit.figures.style import PRINT, save
+
+
+def unit_by_time(states: np.ndarray, names: type[IntEnum], path: Path, *, title: str, unit: str) -> None:
+    """Draw what every unit does in every cycle; states: u8[units, cycles] of numbers of `names`.
+
+    Where a pixel stands for several cycles it shows the first of them.
+    """
+    n_units, n_cycles = states.shape
+    step = max(1, n_cycles // 1800)
+    with mpl.rc_context(PRINT.style(**{"axes.grid": False})):
+        figure, panel = plt.subplots(figsize=(11, 1.6 + min(4.2, 0.16 * n_units)))
+        colours = ListedColormap(PRINT.states[: len(names)])
+        extent = (0.5, n_cycles + 0.5, n_units - 0.5, -0.5)
+        panel.imshow(
+            states[:, ::step], aspect="auto", cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, extent=extent,
+            interpolation="nearest",
+        )  # fmt: skip
+        panel.set(xlabel="time [cycles]", ylabel=unit)
+        panel.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+        panel.set_title(title, loc="left")
+        seen = np.flatnonzero(np.bincount(states.ravel(), minlength=len(names)))
+        _legend_of_states(figure, [names(int(number)) for number in seen])
+        save(figure, path)
+
+
+def states_by_design(
+    designs: Mapping[str, Mapping[str, float]],
+    names: type[IntEnum],
+    path: Path,
+    *,
+    title: str,
+    times_us: Mapping[str, float],
+) -> None:
+    """Draw a bar a design: its time in microseconds (`times_us`), and where the units' cycles went, in %, stacked."""
+    with mpl.rc_context(PRINT.style()):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(1, 1.15))
+        labels = list(designs)
+        times = [times_us[label] for label in labels]
+        drawn = left.bar(labels, times, color="#1f4e79", width=0.6)
+        left.bar_label(drawn, [f"{time:,.2f} us\n{times[0] / time:.1f}x" for time in times], fontsize=8, padding=2)
+        left.set_ylabel("time of one input [us]")
+        left.set_title("time, and speed-up over the first", loc="left", fontsize=9)
+        left.margins(y=0.2)
+        below = np.zeros(len(labels))
+        present = [state for state in names if any(spent[state.name.lower()] for spent in designs.values())]
+        for state in present:
+            share = [100 * spent[state.name.lower()] / sum(spent.values()) for spent in designs.values()]
+            right.bar(labels, share, bottom=below, color=PRINT.states[state], width=0.6)
+            below += share
+        right.set_ylabel("share of the units' cycles [%]")
+        right.set_title("where the cycles went", loc="left", fontsize=9)
+        _legend_of_states(figure, present)
+        figure.suptitle(title, x=0.125, y=1.02, ha="left")
+        save(figure, path)
+
+
+def stacked_losses(
+    bars: Mapping[str, Mapping[str, float]],
+    base: tuple[str, float],
+    names: type[IntEnum],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
+) -> None:
+    """Draw bars that begin with what is ideal, `base` (label, %), and add what each state costs, {state: %}."""
+    with mpl.rc_context(PRINT.style()):
+        figure, panel = plt.subplots(figsize=(8, 4.2))
+        labels = list(bars)
+        panel.bar(labels, base[1], color="white", edgecolor=PRINT.ink, linewidth=0.8, width=0.6, label=base[0])
+        below = np.full(len(labels), base[1])
+        present = [state for state in names if any(lost[state.name.lower()] > 0.1 for lost in bars.values())]
+        for state in present:
+            heights = np.array([max(lost[state.name.lower()], 0.0) for lost in bars.values()])
+            panel.bar(labels, heights, bottom=below, color=PRINT.states[state], width=0.6, label=state.name.lower())
+            below += heights
+        panel.axhline(100, color=PRINT.ink, linestyle="--", linewidth=0.9, label="dense")
+        panel.set(xlabel=x_label, ylabel="time [% of dense]")
+        panel.set_title(title, loc="left")
+        handles, texts = panel.get_legend_handles_labels()
+        figure.legend(handles[::-1], texts[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
+        save(figure, path)
+
+
+def stacked_parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path, *, title: str) -> None:
+    """Draw a panel a quantity, {label with unit: {bar: {part: value}}}; a bar's parts stand on each other."""
+    parts = list(dict.fromkeys(part for bars in panels.values() for of_bar in bars.values() for part in of_bar))
+    with mpl.rc_context(PRINT.style()):
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.6), squeeze=False)
+        for panel, (y_label, bars) in zip(axes[0], panels.items(), strict=True):
+            below = np.zeros(len(bars))
+            for part, colour in zip(parts, PRINT.states, strict=False):
+                heights = np.array([of_bar.get(part, 0.0) for of_bar in bars.values()])
+                panel.bar(list(bars), heights, bottom=below, color=colour, width=0.6, label=part)
+                below += heights
+            panel.bar_label(
+                panel.containers[-1],
+                [f"{total:,.{2 if total < 100 else 0}f}" for total in below],
+                fontsize=8,
+                padding=2,
+            )
+            panel.set_ylabel(y_label)
+            panel.margins(y=0.1)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
+        figure.suptitle(title, x=0.125, ha="left")
+        figure.subplots_adjust(wspace=0.3)
+        save(figure, path)
+
+
+def _legend_of_states(figure, states: Sequence[IntEnum]) -> None:
+    handles = [Patch(color=PRINT.states[state], label=state.name.lower()) for state in states]
+    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.91, 0.5))

@@ -1,0 +1,127 @@
+"""A sweep's batches on a dask cluster: its scheduler hands them out, and does again what a lost worker had.
+
+Only this process writes to the store. Every worker needs zeroskip installed, in this version.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from cyclekit.sweep.store import Row
+from cyclekit.sweep.tasks import Batch, Runner
+from workloads.errors import BadInput
+
+try:
+    import distributed
+except ImportError:
+    raise BadInput("--dask needs dask.distributed: pip install 'zeroskip[dask]'") from None
+
+CONNECT_S = 5.0  # for the scheduler's first answer
+LOOK_S = 2.0  # between looks at whether the scheduler and workers are there still
+WORKERLESS_S = 60.0  # how long a cluster may be without a worker
+MOST_TRIES = 3  # of a batch
+
+
+class Cluster:
+    """A connection to a scheduler; a context manager. Raises BadInput where none answers, or it has no workers."""
+
+    def __init__(self, address: str):
+        self.address = address
+        for name in filter(re.compile(r"distributed\b").match, logging.root.manager.loggerDict):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what has gone wrong is said below, in one line
+        try:
+            self._client = distributed.Client(address, timeout=CONNECT_S)
+        except (OSError, ValueError, TimeoutError, distributed.comm.core.CommClosedError) as error:
+            said = str(error).partition("\n")[0] or type(error).__name__
+            raise BadInput(f"no dask scheduler answers at {address!r}: {said}") from error
+        if not (threads := self._client.nthreads()):
+            self._client.close()
+            raise BadInput(f"the dask scheduler at {address!r} has no workers: start some with 'dask worker {address}'")
+        self.n_threads = sum(threads.values())
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._client.close(timeout=LOOK_S)
+
+    @contextmanager
+    def pool(self, runner: Runner) -> Iterator[Callable[[Iterator[Iterator[Batch]]], Iterator[list[Row]]]]:
+        """Yield a function that yields the rows of all batches as they come."""
+        self._runner = self._client.scatter(runner, broadcast=True)  # to all: one that is lost takes nothing along
+        yield self._run
+
+    def _run(self, groups: Iterator[Iterator[Batch]]) -> Iterator[list[Row]]:
+        batches = itertools.chain.from_iterable(groups)
+        running: dict[Any, tuple[Batch, int]] = {}
+        images: dict[int, Any] = {}  # futures, of the latest groups
+        while True:
+            for batch in itertools.islice(batches, max(0, 2 * self.n_threads - len(running))):
+                if batch.group not in images:
+                    in_use = {begun.group for begun, _ in running.values()}
+                    images = {group: image for group, image in images.items() if group in in_use}
+                    images[batch.group] = self._client.submit(_encode, self._runner, batch, pure=False)
+                running[self._submit(batch, images)] = batch, 1
+            if not running:
+                return
+            for future in self._some_done(list(running)):
+                batch, n_tries = running.pop(future)
+                if future.status == "finished":
+                    yield future.result()
+                    continue
+                error = future.exception() if future.status == "error" else None
+                if error is not None and not isinstance(error, distributed.KilledWorker):
+                    raise error
+                if n_tries == MOST_TRIES:
+                    raise BadInput(f"{MOST_TRIES} dask workers were lost over the same tasks; what is stored is whole")
+                images[batch.group] = self._client.submit(_encode, self._runner, batch, pure=False)
+                running[self._submit(batch, images)] = batch, n_tries + 1
+
+    def _submit(self, batch: Batch, images: dict[int, Any]) -> Any:
+        return self._client.submit(_run_batch, self._runner, images[batch.group], batch, pure=False)
+
+    def _some_done(self, futures: list[Any]) -> list[Any]:
+        """Wait until some futures are no longer pending; raises BadInput where scheduler or workers have gone."""
+        workerless_since = None
+        while True:
+            try:
+                done = distributed.wait(futures, timeout=LOOK_S, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                done = set()
+            except distributed.CancelledError:  # the scheduler has gone, or begun anew
+                done = {future for future in futures if future.status != "pending"}
+            if self._client.status != "running" or self._n_workers() is None:
+                raise BadInput(f"the dask scheduler at {self.address!r} has gone away; what is stored is whole")
+            if done:
+                return list(done)
+            if self._n_workers():
+                workerless_since = None
+            elif workerless_since is None:
+                workerless_since = time.monotonic()
+            elif time.monotonic() - workerless_since > WORKERLESS_S:
+                raise BadInput(f"the dask scheduler at {self.address!r} has lost all workers; what is stored is whole")
+
+    def _n_workers(self) -> int | None:
+        """Return how many workers there are; None where the scheduler does not answer."""
+        try:
+            return len(self._client.nthreads())
+        except (OSError, TimeoutError, distributed.comm.core.CommClosedError):
+            return None
+
+
+def _encode(runner: Runner, batch: Batch) -> Any:
+    """Return the images of a batch's group, or the complaint why there can be none."""
+    return runner.encode(batch)
+
+
+def _run_batch(runner: Runner, images: Any, batch: Batch) -> list[Row]:
+    own = replace(runner)  # the other is all threads'
+    own.hold(batch, images)
+    return [row for rows in own.run(batch) for row in rows]

@@ -1,0 +1,29 @@
+"""Wires the units of a card, plays them in SimPy and records when everything happens: the engine to read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import simpy
+
+from tensorcore_sim.card.timeline import CardTimeline, Plan, empty
+from tensorcore_sim.card.units import Dispatcher, L2Cache, StreamingMultiprocessor
+from tensorcore_sim.spec import TICKS
+
+
+def timeline(plan: Plan) -> CardTimeline:
+    """Return when everything happens in one run of the plan."""
+    return play(simpy.Environment(), plan)
+
+
+def play(env: simpy.Environment, plan: Plan) -> CardTimeline:
+    """Do the same in an environment of the caller's."""
+    record = SimpleNamespace(**empty(plan))
+    dispatcher, l2 = Dispatcher(env, plan.n_tiles), L2Cache(env, plan, record)
+    env.process(dispatcher.inbox.run())
+    env.process(l2.inbox.run())
+    for index in range(plan.n_sms):
+        env.process(StreamingMultiprocessor(env, index, plan, dispatcher, l2, record).run())
+    env.run()
+    end = max(l2.hbm.free, int(record.finished.max()))
+    return CardTimeline(**vars(record), end=-(-end // TICKS) * TICKS)

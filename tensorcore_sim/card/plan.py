@@ -1,0 +1,89 @@
+"""From a problem, its tiling and the Spec to the Plan that both engines play: bytes turned into ticks."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+
+from tensorcore_sim.card.tiling import Problem, Tiling, a_bits, b_bits
+from tensorcore_sim.card.timeline import Plan
+from tensorcore_sim.sm.program import ticks
+from tensorcore_sim.spec import TICKS, Spec
+from workloads.errors import BadInput
+
+LATEST = 2**61  # ticks: kernels hold sums of two times in 64 bits
+
+
+def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
+    """Return the plan; step_ticks: of a k-step's instructions."""
+    n_steps = -(-problem.k // tiling.tile_k)
+    depths = np.array([tiling.tile_k, problem.k - (n_steps - 1) * tiling.tile_k])
+    rows, columns = _parts(problem.m, tiling.tile_m), _parts(problem.n, tiling.tile_n)
+    a_bytes = _bytes(rows[:, None] * depths, a_bits(spec))
+    b_bytes = _bytes(columns[:, None] * depths, Fraction(b_bits(spec)))
+    row, column = order(len(rows), len(columns), spec.raster_tiles)
+    results = rows[row] * columns[column] * spec.output_bytes
+    l2 = Fraction(TICKS, spec.l2_bytes_per_cycle)
+    a_second = TICKS * Fraction(str(spec.clock_mhz)) * 10**6
+    hbm = a_second / (Fraction(str(spec.hbm_gb_per_s)) * 10**9 * Fraction(str(spec.hbm_share)))
+    made = Plan(
+        n_sms=spec.n_sms,
+        n_sharing=spec.n_sms_sharing_reads,
+        n_stages=tiling.n_stages,
+        n_steps=n_steps,
+        begin=round(a_second * (Fraction(str(spec.launch_us)) + Fraction(str(spec.setup_us))) / 10**6),
+        step=step_ticks + ticks(spec, "k_step_overhead_cycles"),
+        l2_latency=ticks(spec, "l2_latency_cycles"),
+        hbm_latency=ticks(spec, "hbm_latency_cycles"),
+        l2_bytes=spec.l2_bytes,
+        row=row,
+        column=column,
+        store_bytes=results,
+        store_l2=_times(results, l2),
+        store_hbm=_times(results, hbm),
+        a_bytes=a_bytes,
+        a_l2=_times(a_bytes, l2),
+        a_hbm=_times(a_bytes, hbm),
+        b_bytes=b_bytes,
+        b_l2=_times(b_bytes, l2),
+        b_hbm=_times(b_bytes, hbm),
+    )
+    if _latest(made) > LATEST:
+        raise BadInput("times must fit 64 bits: the clock, a latency, an overhead or the GEMM is too large")
+    return made
+
+
+def order(n_rows: int, n_columns: int, band: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tiles' rows and columns in the order in which they are dealt (G1), i64[tiles] each."""
+    place, band = np.arange(n_rows * n_columns), min(band, n_rows)
+    bands = place // (band * n_columns)
+    inside = place - bands * band * n_columns
+    height = np.minimum(band, n_rows - bands * band)
+    return bands * band + inside % height, inside // height
+
+
+def _latest(plan: Plan) -> int:
+    """Return a time that the end cannot exceed: everything one after the other."""
+    chunks = sum(int(getattr(plan, name).max()) for name in ("a_l2", "a_hbm", "b_l2", "b_hbm"))
+    step = plan.step + plan.l2_latency + plan.hbm_latency + chunks + 2 * TICKS
+    store = int(plan.store_l2.max()) + int(plan.store_hbm.max()) + 3 * TICKS
+    return plan.begin + plan.n_tiles * (plan.n_steps * step + store)
+
+
+def _parts(length: int, tile: int) -> np.ndarray:
+    """Return how much of a length falls into each tile."""
+    starts = np.arange(0, length, tile)
+    return np.minimum(tile, length - starts)
+
+
+def _bytes(elements: np.ndarray, bits: Fraction) -> np.ndarray:
+    return -(-elements * bits.numerator // (8 * bits.denominator))
+
+
+def _times(n_bytes: np.ndarray, ticks_of_byte: Fraction) -> np.ndarray:
+    """Return the ticks that bytes take, rounded up, at least one."""
+    sizes, where = np.unique(n_bytes, return_inverse=True)
+    times = np.array([min(max(1, ceil(int(size) * ticks_of_byte)), LATEST) for size in sizes], np.int64)
+    return times[where].reshape(n_bytes.shape)

@@ -1,0 +1,85 @@
+"""Instructions by name, and the shapes that the PTX ISA gives them for each input format and card."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from workloads.errors import BadInput
+
+PTX = "PTX ISA, shapes of mma, mma.sp, wgmma and wgmma.sp"
+FP8 = ("e4m3", "e5m2")
+_16_BIT = ("f16", "bf16")
+
+# {(unit, sparse): {input format: (m, k) of the shapes}} of the PTX ISA; n is 8 for mma, 8 to 256 in eights for wgmma.
+SHAPES = {
+    ("mma", False): {
+        **dict.fromkeys(_16_BIT, ((16, 8), (16, 16))),
+        "tf32": ((16, 4), (16, 8)),
+        **dict.fromkeys(FP8, ((16, 32),)),
+        "int8": ((8, 16), (16, 16), (16, 32)),
+        "int4": ((8, 32), (16, 32), (16, 64)),
+    },
+    ("mma", True): {
+        **dict.fromkeys(_16_BIT, ((16, 16), (16, 32))),
+        "tf32": ((16, 8), (16, 16)),
+        **dict.fromkeys(FP8, ((16, 64),)),
+        "int8": ((16, 32), (16, 64)),
+        "int4": ((16, 64), (16, 128)),
+    },
+    ("wgmma", False): {
+        **dict.fromkeys(_16_BIT, ((64, 16),)),
+        "tf32": ((64, 8),),
+        **dict.fromkeys((*FP8, "int8"), ((64, 32),)),
+    },
+    ("wgmma", True): {
+        **dict.fromkeys(_16_BIT, ((64, 32),)),
+        "tf32": ((64, 16),),
+        **dict.fromkeys((*FP8, "int8"), ((64, 64),)),
+    },
+}
+_V100_SHAPES = {("mma", False): {"f16": ((8, 4),)}}
+
+_NAME = re.compile(r"(mma|wgmma)(\.sp)?\.m(\d+)n(\d+)k(\d+)")
+
+
+class Instruction(NamedTuple):
+    """A parsed instruction name: the unit that runs it, whether A is sparse, its shape."""
+
+    unit: str
+    sparse: bool
+    m: int
+    n: int
+    k: int
+
+    @property
+    def n_products(self) -> int:
+        """Products of one output element: k, or the half of it that a sparse A keeps."""
+        return self.k // 2 if self.sparse else self.k
+
+
+def parse(name: str) -> Instruction:
+    """Return the instruction of a name such as mma.m16n8k16, mma.sp.m16n8k32, wgmma.m64n256k16; raises BadInput."""
+    if not isinstance(name, str) or not (found := _NAME.fullmatch(name)):
+        raise BadInput(f"instruction must be like mma.m16n8k16, mma.sp.m16n8k32 or wgmma.m64n256k16, got {name!r}")
+    unit, sparse, *shape = found.groups()
+    return Instruction(unit, sparse is not None, *map(int, shape))
+
+
+def check_shape(name: str, in_dtype: str, card: str | None = None) -> Instruction:
+    """Return the instruction, its shape checked for the input format (and the card); raises BadInput."""
+    found = parse(name)
+    table = _V100_SHAPES if card == "v100" else SHAPES
+    shapes = table.get((found.unit, found.sparse), {}).get(in_dtype, ())
+    if card in ("v100", "a100", "l40s") and found.unit == "wgmma":
+        shapes = ()
+    family = f"{found.unit}{'.sp' if found.sparse else ''}"
+    if not shapes:
+        raise BadInput(f"instruction {name!r}: there is no {family} for {in_dtype}{f' on {card}' if card else ''}")
+    n_fits = found.n % 8 == 0 and 8 <= found.n <= 256 if found.unit == "wgmma" else found.n == 8
+    if (found.m, found.k) not in shapes or not n_fits:
+        n = "N" if found.unit == "wgmma" else "8"
+        names = " or ".join(f"{family}.m{m}n{n}k{k}" for m, k in shapes)
+        hint = ", N a multiple of 8 from 8 to 256" if found.unit == "wgmma" else ""
+        raise BadInput(f"instruction must be {names} for {in_dtype}{f' on {card}' if card else ''}{hint}, got {name!r}")
+    return found

@@ -1,0 +1,1 @@
+"""Networks in NumPy: modules, transformers, training, what they become as layers, and those that ship."""

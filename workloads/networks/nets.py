@@ -1,0 +1,96 @@
+"""Untrained networks by their widths, and the two that learn the digits of scikit-learn within seconds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from workloads.errors import BadInput
+from workloads.networks.modules import BatchNorm, Conv2d, Linear, Module, he_normal
+from workloads.networks.sequential import Flatten, MaxPool2d, ReLU, Sequential
+from workloads.networks.train import Recipe, fit
+
+DIGITS_WIDTHS, DIGITS_CHANNELS, N_DIGITS = (64, 256, 128, 10), (16, 32), 10
+# Chosen on splits of other seeds than benchmarks/accuracy reports.
+DIGITS_MLP = Recipe(n_epochs=20, learning_rate=4e-3, batch=64, l2=1e-4, dropout=0.3)
+DIGITS_CONVNET = Recipe(n_epochs=10, learning_rate=4e-3, batch=64, l2=1e-4)
+
+
+def mlp(widths: Sequence[int], seed: int) -> Sequential:
+    """Return ip1, relu1, ip2, ...: fully connected, the last without ReLU; He's weights, biases 0.
+
+    widths: inputs, hidden, ..., classes. Raises BadInput.
+    """
+    if len(widths) < 2 or min(widths) < 1:
+        raise BadInput(f"widths must be at least two numbers of at least 1, got {tuple(widths)!r}")
+    rng = np.random.default_rng(seed)
+    modules: dict[str, Module] = {}
+    for i, (n_in, n_out) in enumerate(itertools.pairwise(widths), 1):
+        modules[f"ip{i}"] = Linear(weights=he_normal(rng, (n_out, n_in)), bias=np.zeros(n_out, np.float32))
+        modules[f"relu{i}"] = ReLU()
+    modules.popitem()
+    return Sequential(modules)
+
+
+def convnet(shape: tuple[int, int, int], channels: Sequence[int], n_classes: int, seed: int) -> Sequential:
+    """Return conv1 (3x3, padded), norm1, relu1, pool1 (2x2), conv2, ..., flatten, ip: a small VGG; He's weights.
+
+    shape: channels, height, width of an input, which every pool halves; channels: those of each convolution. Raises
+    BadInput.
+    """
+    n_in, *size = shape
+    if not channels or min(n_in, n_classes, *channels) < 1 or min(size) < 2 ** len(channels):
+        raise BadInput(
+            f"shape must have room for a pool of 2 x 2 after each convolution, and no width be below 1, "
+            f"got shape {shape!r}, channels {tuple(channels)!r}, n_classes {n_classes!r}"
+        )
+    rng = np.random.default_rng(seed)
+    modules: dict[str, Module] = {}
+    for i, (n_from, n_to) in enumerate(itertools.pairwise((n_in, *channels)), 1):
+        modules |= {
+            # no bias: the normalisation's beta is one
+            f"conv{i}": Conv2d(weights=he_normal(rng, (n_to, n_from, 3, 3)), padding=1),
+            f"norm{i}": BatchNorm.identity(n_to),
+            f"relu{i}": ReLU(),
+            f"pool{i}": MaxPool2d(2),
+        }
+    n_flat = channels[-1] * int(np.prod([n // 2 ** len(channels) for n in size]))
+    modules |= {
+        "flatten": Flatten(),
+        "ip": Linear(weights=he_normal(rng, (n_classes, n_flat)), bias=np.zeros(n_classes, np.float32)),
+    }
+    return Sequential(modules)
+
+
+def split(
+    inputs: np.ndarray, labels: np.ndarray, n_held_out: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return inputs and labels to learn from, then those of n_held_out others, drawn by the seed. Raises BadInput."""
+    if not 0 < n_held_out < len(inputs):
+        raise BadInput(f"n_held_out must be 1 to {len(inputs) - 1}, got {n_held_out!r}")
+    order = np.random.default_rng(seed).permutation(len(inputs))
+    held, seen = order[:n_held_out], order[n_held_out:]
+    return inputs[seen], labels[seen], inputs[held], labels[held]
+
+
+def with_shifts(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return f32[5 n, 1, height, width] and their labels: the images, then each moved by one pixel to every side."""
+    height, width = images.shape[2:]
+    wide = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    places = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+    moved = [wide[:, :, row : row + height, column : column + width] for row, column in places]
+    return np.concatenate(moved), np.tile(labels, len(places))
+
+
+def digits_mlp(inputs: np.ndarray, labels: np.ndarray, seed: int) -> Sequential:
+    """Return 64-256-128-10 trained on f32[n, 64] in 0 to 1, best `with_shifts` and flattened, and labels int[n]."""
+    return fit(mlp(DIGITS_WIDTHS, seed), inputs, labels, replace(DIGITS_MLP, seed=seed))
+
+
+def digits_convnet(inputs: np.ndarray, labels: np.ndarray, seed: int) -> Sequential:
+    """Return two convolutions of 16 and 32 channels and a matrix, trained on f32[n, 1, 8, 8] in 0 to 1."""
+    net = convnet((1, 8, 8), DIGITS_CHANNELS, N_DIGITS, seed)
+    return fit(net, inputs, labels, replace(DIGITS_CONVNET, seed=seed))

@@ -1,0 +1,1 @@
+"""Fewer bits a weight: weight sharing by k-means, grids of integers, Huffman codes."""

@@ -1,0 +1,142 @@
+"""Recipes: an ordered list of compression steps, read from TOML, and what they make of a network."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workloads.errors import BadInput, did_you_mean
+from workloads.quantisation.share import share
+from workloads.recipes.steps import STEPS, State, Step
+from workloads.recipes.subjects import Compressible, subject
+from workloads.records import Layers, Network, Workload, with_activations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Steps in their order, and the seed of all that is drawn. Raises BadInput."""
+
+    steps: tuple[Step, ...]
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "steps", tuple(self.steps))
+        if not self.steps:
+            raise BadInput("a recipe must hold at least one [[step]], got none")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise BadInput(f"seed must be a whole number from 0 on, got {self.seed!r}")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Recipe:
+        """Return the recipe in a TOML file. Raises BadInput."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"recipe {str(path)!r} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise BadInput(f"recipe {str(path)!r} is no TOML: it is not UTF-8") from None
+        try:
+            return cls.parse(text)
+        except BadInput as error:
+            raise BadInput(f"recipe {str(path)!r}: {error}") from None
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """Return the recipe that TOML text describes. Raises BadInput naming the step, the key and the value."""
+        try:
+            table = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise BadInput(f"not TOML: {error}") from None
+        for key in table:
+            if key not in ("seed", "step"):
+                raise BadInput(f"unknown key {key!r}{did_you_mean(key, ('seed', 'step'))}")
+        steps = table.get("step", [])
+        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+            raise BadInput(f"step must be tables, each headed [[step]], got {steps!r}")
+        return cls(steps=tuple(_step(i, step) for i, step in enumerate(steps, 1)), seed=table.get("seed", 0))
+
+    def fit(
+        self,
+        network: Compressible,
+        calibration: Any = None,
+        labels: np.ndarray | None = None,
+    ) -> Fitted:
+        """Return the network compressed step by step, with what each step left.
+
+        calibration: f32[batch, ...], or for an Encoder sentences; labels: int[batch], for what learns. A Network brings
+        its own, which hold where none is given; Layers and a Workload have their activations, and take none. Each step
+        looks at the network that enters it; equal arguments give equal bits. Raises BadInput naming the step.
+        """
+        if calibration is None and isinstance(network, Network):
+            calibration, labels = network.inputs, network.labels
+        if (calibration is None) != isinstance(network, Layers | Workload):
+            raise BadInput("calibration must be given for a network that computes, and only for such a one")
+        start = subject(network)
+        state = State(made=start, dense=start, inputs=calibration, labels=labels, seed=self.seed)
+        rows: list[dict] = []
+        for i, step in enumerate(self.steps, 1):
+            try:
+                state = step.apply(state)
+            except BadInput as error:
+                raise BadInput(f"step {i} ({step.do}): {error}") from error
+            kept = {name: matrix.astype(bool).mean() for name, matrix in state.made.matrices.items()}
+            rows += [{"step": i, "do": step.do, "layer": name, "density": float(d)} for name, d in kept.items()]
+        return Fitted(given=network, state=state, steps=tuple(rows))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """What a recipe made of a network. steps: a row for each step and matrix, {"step", "do", "layer", "density"}."""
+
+    given: Compressible
+    state: State
+    steps: tuple[dict, ...]
+
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        """{name: bool[out, in]}: which weights were kept."""
+        return {name: matrix != 0 for name, matrix in self.state.made.matrices.items()}
+
+    def apply(self) -> Compressible:
+        """Return the compressed network, of the kind that was given; a Network's layers are then Workloads."""
+        if isinstance(self.given, Network):
+            return with_activations(
+                replace(self.given, layers=tuple(self.workloads(self.given.inputs, 1, self.given.provenance)))
+            )
+        if isinstance(self.given, Layers | Workload):
+            found = self.workloads(None)
+            return found[0] if isinstance(self.given, Workload) else replace(self.given, layers=tuple(found))
+        return self.state.made.network
+
+    def workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
+        """Return a Workload for every matrix, codes included where it is shared, with what reaches it: see `lower`."""
+        found = self.state.made.workloads(inputs, n_columns, provenance)
+        # Few-valued weights are shared without loss, so that the codes need not be carried from step to step.
+        bits = self.state.bits
+        return [share(layer, bits[layer.name]) if layer.name in bits else layer for layer in found]
+
+    def dense_workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
+        """Return the same of the network as it was given, its outputs in the order that a permutation gave them."""
+        return self.state.dense.workloads(inputs, n_columns, provenance)
+
+
+def _step(number: int, table: dict[str, Any]) -> Step:
+    """Return the step that a table describes. Raises BadInput."""
+    table = dict(table)
+    do = table.pop("do", None)
+    if do is None:
+        raise BadInput(f"step {number}: do must say what to do, one of {', '.join(STEPS)}")
+    if not isinstance(do, str) or do not in STEPS:
+        raise BadInput(f"step {number}: unknown do {do!r}{did_you_mean(str(do), STEPS)}")
+    known = [field.name for field in fields(STEPS[do])]
+    for key in table:
+        if key not in known:
+            raise BadInput(f"step {number} ({do}): unknown key {key!r}{did_you_mean(key, known)}")
+    try:
+        return STEPS[do](**table)
+    except BadInput as error:
+        raise BadInput(f"step {number} ({do}): {error}") from None

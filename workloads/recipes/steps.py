@@ -1,0 +1,325 @@
+"""The steps of a recipe: prune, share, quantise, reconstruct, permute, tune; each takes a State to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar
+
+import numpy as np
+
+from workloads.errors import BadInput
+from workloads.networks import train
+from workloads.pruning.criteria import CRITERIA, Evidence
+from workloads.pruning.obs import gptq, hessian, sparsegpt
+from workloads.pruning.patterns import global_masks, mask, pattern
+from workloads.pruning.permute import fold, permute_inputs
+from workloads.pruning.ranks import checked_density
+from workloads.pruning.ratios import per_layer
+from workloads.pruning.reconstruct import least_squares
+from workloads.quantisation.quantise import awq, round_to_nearest
+from workloads.quantisation.share import share
+from workloads.recipes.evidence import N_COLUMNS
+from workloads.recipes.state import State, Step, naming, number, one_of, whole
+from workloads.recipes.subjects import Modules, Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prune(Step):
+    """Keep the groups of a pattern that score highest: see workloads.pruning.patterns and workloads.pruning.scores.
+
+    density: the share kept, or {glob: share}, the last that fits; left out for N:M. criterion: one of CRITERIA, or
+    "sparsegpt", which also moves the kept weights. p: of magnitude. within: "layer" or "row" (the default of wanda).
+    scope: "layer", or "global" for one ranking over all, with at least `floor` of each. allow_empty: whether a whole
+    matrix may go.
+    """
+
+    pattern: str = "element"
+    density: float | Mapping[str, float] | None = None
+    criterion: str = "magnitude"
+    p: float = 1.0
+    within: str | None = None
+    scope: str = "layer"
+    floor: float | None = None
+    allow_empty: bool = False
+    do: ClassVar[str] = "prune"
+
+    def __post_init__(self):
+        super().__post_init__()
+        kind = pattern(self.pattern)
+        one_of("criterion", self.criterion, (*CRITERIA, "sparsegpt"))
+        one_of("scope", self.scope, ("layer", "global"))
+        if self.within is not None:
+            one_of("within", self.within, ("layer", "row"))
+        number("p", self.p, above=0)
+        if self.p != 1 and self.criterion != "magnitude":
+            raise BadInput(f"p belongs to criterion 'magnitude', got {self.p!r} with {self.criterion!r}")
+        if not isinstance(self.allow_empty, bool):
+            raise BadInput(f"allow_empty must be true or false, got {self.allow_empty!r}")
+        if kind.m and self.density not in (None, kind.n / kind.m):
+            raise BadInput(
+                f"density of pattern {kind.name!r} is {kind.n / kind.m:g}: leave it out, got {self.density!r}"
+            )
+        for density in self.density.values() if isinstance(self.density, Mapping) else [self.density]:
+            if not (density is None and kind.m):
+                checked_density(density)
+        if self.scope == "global":
+            if self.within is not None or kind.m or isinstance(self.density, Mapping):
+                raise BadInput("scope 'global' takes one density, a pattern other than N:M, and no within")
+        elif self.floor is not None:
+            raise BadInput(f"floor belongs to scope 'global', got {self.floor!r} with scope 'layer'")
+        if self.criterion == "sparsegpt" and (
+            (kind.name != "element" and not kind.m) or self.scope == "global" or self.within is not None
+        ):
+            raise BadInput("criterion 'sparsegpt' takes pattern element or N:M, scope 'layer' and no within")
+        if self.criterion in ("lasso", "thinet") and (kind.name != "channel" or self.scope == "global"):
+            raise BadInput(f"criterion {self.criterion!r} takes pattern 'channel' and scope 'layer'")
+
+    def densities(self, known: Iterable[str]) -> dict[str, float | None]:
+        """Return {name: density} of the matrices pruned, None for an N:M pattern's own. Raises BadInput."""
+        names = self.names(known)
+        asked = self.density if isinstance(self.density, Mapping) else None
+        return dict.fromkeys(names, self.density) if asked is None else per_layer(names, asked)
+
+    def apply(self, state: State) -> State:
+        matrices, kernels, seen = state.made.matrices, state.made.kernels, state.evidence()
+        densities = self.densities(matrices)
+        names = list(densities)
+        if self.criterion == "sparsegpt":
+            state.check_free(names)
+            found = {name: self._moved(name, matrices[name], seen.reaching[name], d) for name, d in densities.items()}
+            found_state = state.with_weights(found, bits=state.unshared(names))
+        else:
+            scores = {name: CRITERIA[self.criterion](seen, name, self) for name in names}
+            masks = self._masks(scores, kernels, densities)
+            found = {name: np.where(masks[name], matrices[name], np.float32(0)) for name in names}
+            found_state = state.with_weights(found)
+        empty = [name for name in names if matrices[name].any() and not found[name].any()]
+        if empty and not self.allow_empty:
+            raise BadInput(
+                f"matrix {empty[0]!r} would be pruned away whole: raise density or floor, or set allow_empty = true"
+            )
+        return found_state
+
+    def _moved(self, name: str, weights: np.ndarray, inputs: np.ndarray, density: float | None) -> np.ndarray:
+        kind = pattern(self.pattern)
+        how = {"n_m": (kind.n, kind.m)} if kind.m else {"density": density}
+        with naming(name):
+            return sparsegpt(weights, hessian(inputs), **how)
+
+    def _masks(
+        self, scores: Mapping[str, np.ndarray], kernels: Mapping[str, int], densities: Mapping[str, float | None]
+    ) -> dict[str, np.ndarray]:
+        if self.scope == "global":
+            how = {"floor": 0.0 if self.floor is None else self.floor, "kernels": [kernels[name] for name in scores]}
+            masks = global_masks([*scores.values()], self.pattern, self.density, **how)
+            return dict(zip(scores, masks, strict=True))
+        in_rows = self.criterion == "wanda" and pattern(self.pattern).width is not None  # a filter is a whole row
+        within, found = self.within or ("row" if in_rows else "layer"), {}
+        for name, values in scores.items():
+            with naming(name):
+                found[name] = mask(values, self.pattern, densities[name], kernel=kernels[name], within=within)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share(Step):
+    """Let 2**bits - 1 centroids and zero stand for all weights and biases of a matrix: see quantisation.share."""
+
+    bits: int = 4
+    method: str = "exact"
+    do: ClassVar[str] = "share"
+
+    def __post_init__(self):
+        super().__post_init__()
+        whole("bits", self.bits, 1, 8)
+        one_of("method", self.method, ("exact", "linear"))
+
+    def apply(self, state: State) -> State:
+        names = self.names(state.made.matrices)
+        # What the machines multiply with is the folded matrix, so it is the one that takes few values.
+        made = state.made.folded()
+        layers = {layer.name: layer for layer in made.workloads(state.inputs, 1)}
+        shared = {name: share(layers[name], self.bits, self.method) for name in names}
+        made = made.with_parameters({name: (layer.weights, layer.bias) for name, layer in shared.items()})
+        bits = {**state.bits, **dict.fromkeys(names, self.bits)}
+        return replace(state, made=made, dense=state.dense.folded(), bits=bits, quantised=state.quantised - set(names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantise(Step):
+    """Round weights to symmetric grids: "rtn", "gptq" or "awq"; one per "tensor", "channel" or group of a size."""
+
+    bits: int = 4
+    method: str = "rtn"
+    per: str | int = "channel"
+    do: ClassVar[str] = "quantise"
+
+    def __post_init__(self):
+        super().__post_init__()
+        whole("bits", self.bits, 2, 8)
+        one_of("method", self.method, ("rtn", "gptq", "awq"))
+        if isinstance(self.per, bool) or not (
+            self.per in ("tensor", "channel") or (isinstance(self.per, int) and self.per >= 1)
+        ):
+            raise BadInput(f"per must be 'tensor', 'channel' or a group size of at least 1, got {self.per!r}")
+
+    def apply(self, state: State) -> State:
+        matrices, seen, found = state.made.matrices, state.evidence(), {}
+        names = self.names(matrices)
+        state.check_free(names)
+        for name in names:
+            with naming(name):
+                found[name] = self._rounded(matrices[name], seen, name)
+        return state.with_weights(found, bits=state.unshared(names), quantised=state.quantised | set(names))
+
+    def _rounded(self, weights: np.ndarray, seen: Evidence, name: str) -> np.ndarray:
+        if self.method == "rtn":
+            return round_to_nearest(weights, self.bits, self.per).weights
+        if self.method == "awq":
+            return awq(weights, seen.reaching[name], self.bits, self.per).weights
+        how = {"bits": self.bits, "per": self.per, "mask": weights != 0}
+        return gptq(weights, hessian(seen.reaching[name]), **how).weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruct(Step):
+    """Move the kept weights until a matrix gives again what the dense one gave.
+
+    "least-squares" solves for all weights of the kept outputs and input channels, and the bias; "sweep" takes the dense
+    weights to the present mask as SparseGPT does, whatever its pattern.
+    """
+
+    method: str = "least-squares"
+    do: ClassVar[str] = "reconstruct"
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of("method", self.method, ("least-squares", "sweep"))
+
+    def apply(self, state: State) -> State:
+        matrices, found = state.made.matrices, {}
+        names = self.names(matrices)
+        state.check_free(names)
+        reaching = state.evidence().reaching
+        before = state.dense.reaching(state.inputs, N_COLUMNS)
+        for name in names:
+            weights, bias = state.dense.matrices[name], state.made.biases[name]
+            with naming(name):
+                if self.method == "sweep":
+                    found[name] = sparsegpt(weights, hessian(reaching[name]), mask=matrices[name] != 0), bias
+                    continue
+                targets = before[name] @ weights.T
+                if (dense_bias := state.dense.biases[name]) is not None:
+                    targets += dense_bias
+                found[name] = _solved(matrices[name], bias, reaching[name], targets, state.made.kernels[name])
+        return replace(state, made=state.made.with_parameters(found), bits=state.unshared(names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permute(Step):
+    """Order a matrix's inputs so that N:M keeps the most, and the outputs of the matrix before alike."""
+
+    pattern: str = "2:4"
+    kicks: int = 100
+    do: ClassVar[str] = "permute"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not pattern(self.pattern).m:
+            raise BadInput(f"pattern must be N:M, such as 2:4, got {self.pattern!r}")
+        whole("kicks", self.kicks, 0, 10**6)
+
+    def apply(self, state: State) -> State:
+        kind = pattern(self.pattern)
+        state = replace(state, made=state.made.folded(), dense=state.dense.folded())
+        for name in self.names(state.made.matrices):
+            weights, first = state.made.matrices[name], state.made.before.get(name)
+            if first is None or len(state.made.matrices[first]) != weights.shape[1]:
+                raise BadInput(
+                    f"matrix {name!r} has no matrix before it that gives each of its {weights.shape[1]} inputs: "
+                    f"add it to ignore"
+                )
+            state.check_free([name, first])
+            with naming(name):
+                order = permute_inputs(weights, (kind.n, kind.m), n_kicks=self.kicks, seed=state.seed)
+            columns, rows = fold(order)
+            made, dense = (_permuted(one, name, first, columns, rows) for one in (state.made, state.dense))
+            state = replace(state, made=made, dense=dense)
+        return state
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(Step):
+    """Train on the calibration's inputs and labels; zeros stay zero, shared values shared. Keys: networks.train.
+
+    Works on the whole network: targets and ignore are not for it.
+    """
+
+    epochs: int = 3
+    learning_rate: float = 1e-3
+    batch: int = 64
+    l1: float = 0.0
+    l2: float = 0.0
+    activation_l1: float = 0.0
+    gamma_l1: float = 0.0
+    dropout: float = 0.0
+    optimiser: str = "adam"
+    do: ClassVar[str] = "tune"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.targets != ("*",) or self.ignore:
+            raise BadInput("targets and ignore are not for tune, which trains the whole network")
+        whole("epochs", self.epochs, 1, 10**6)
+        whole("batch", self.batch, 1, 10**9)
+        for key in ("learning_rate", "l1", "l2", "activation_l1", "gamma_l1", "dropout"):
+            number(key, getattr(self, key))
+        one_of("optimiser", self.optimiser, train.OPTIMISERS)
+        self._training(0)
+
+    def apply(self, state: State) -> State:
+        state.check_free(state.made.matrices)
+        if not isinstance(state.made, Modules):
+            raise BadInput("tune takes modules in a row, an encoder is not trained here")
+        if state.labels is None:
+            raise BadInput("tune takes labels to learn from, the calibration has none")
+        shared = [
+            share(layer, state.bits[layer.name])
+            for layer in state.made.workloads(state.inputs, 1)
+            if layer.name in state.bits
+        ]
+        made = train.fit(state.made.network, state.inputs, state.labels, self._training(state.seed), shared)
+        return replace(state, made=Modules(made))
+
+    def _training(self, seed: int) -> train.Recipe:
+        own = {entry.name for entry in fields(Step)} | {"epochs"}
+        keys = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in own}
+        return train.Recipe(n_epochs=self.epochs, seed=seed, **keys)
+
+
+STEPS: Mapping[str, type[Step]] = {step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune)}
+
+
+def _solved(
+    weights: np.ndarray, bias: np.ndarray | None, inputs: np.ndarray, targets: np.ndarray, kernel: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights and bias of least squares for the outputs and channels that have weights; others stay.
+
+    Raises BadInput for zeros among those.
+    """
+    rows, channels = weights.any(axis=1), weights.reshape(len(weights), -1, kernel).any(axis=(0, 2))
+    live = weights[rows]
+    if n_zeros := np.count_nonzero(live[:, np.repeat(channels, kernel)] == 0):
+        raise BadInput(f"least-squares would fill {n_zeros} zeros beside the weights that are kept: take 'sweep'")
+    weights, bias = weights.copy(), np.zeros(len(weights), np.float32) if bias is None else bias.copy()
+    weights[rows], bias[rows] = least_squares(inputs, targets[:, rows], channels, start=live, kernel=kernel)
+    return weights, bias
+
+
+def _permuted(network: Subject, name: str, first: str, columns: np.ndarray, rows: np.ndarray) -> Subject:
+    matrices, biases = network.matrices, network.biases
+    bias = None if biases[first] is None else biases[first][rows]
+    return network.with_parameters(
+        {name: (matrices[name][:, columns], biases[name]), first: (matrices[first][rows], bias)}
+    )

@@ -1,0 +1,195 @@
+"""One face for what a recipe works on: matrices by name, what reaches them, and new weights put in their place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from workloads.errors import BadInput
+from workloads.networks.lowering import fold, lower, lower_encoder
+from workloads.networks.modules import BatchNorm, Linear, Module, Weighted
+from workloads.networks.sequential import ReLU, Sequential
+from workloads.networks.transformer import Encoder
+from workloads.records import Layer, Layers, Network, Workload
+
+Parameters = Mapping[str, tuple[np.ndarray, np.ndarray | None]]  # {matrix: (weights f32[out, in], bias f32[out])}
+
+
+@dataclass(frozen=True, eq=False)
+class Modules:
+    """Modules in a row; their inputs are f32[batch, ...]."""
+
+    network: Sequential
+
+    @property
+    def matrices(self) -> dict[str, np.ndarray]:
+        """{name: f32[out, in * kernel]}."""
+        return self.network.matrices
+
+    @property
+    def biases(self) -> dict[str, np.ndarray | None]:
+        """{name: f32[out] or None}."""
+        return {name: module.bias for name, module in self.network.weighted.items()}
+
+    @property
+    def kernels(self) -> dict[str, int]:
+        """{name: columns of an input channel}."""
+        return {name: math.prod(module.weights.shape[2:]) for name, module in self.network.weighted.items()}
+
+    @property
+    def before(self) -> dict[str, str]:
+        """{name: the matrix whose outputs reach it, each on its own and treated like all others}."""
+        found, last = {}, ""
+        for name, module in fold(self.network).modules.items():
+            if isinstance(module, Weighted):
+                found |= {name: last} if last else {}
+                last = name
+            elif isinstance(module, BatchNorm):  # which folds nowhere, and scales each output in its own way
+                last = ""
+        return found
+
+    @property
+    def gammas(self) -> dict[str, np.ndarray]:
+        """{name: f32[out], the scales of the batch normalisation that follows}."""
+        pairs = zip(self.network.modules.items(), [*self.network.modules.values()][1:], strict=False)
+        return {name: after.gamma for (name, _), after in pairs if isinstance(after, BatchNorm)}
+
+    def reaching(self, inputs: np.ndarray, n_columns: int) -> dict[str, np.ndarray]:
+        """Return {name: f32[up to n_columns, in * kernel]}: what reaches each matrix."""
+        return self.network.inputs(inputs, n_columns)
+
+    def workloads(self, inputs: np.ndarray, n_columns: int | None, provenance: str = "") -> list[Workload]:
+        """Return a Workload for every matrix of the folded network, with what reaches it."""
+        return lower(self.network, inputs, n_columns, provenance)
+
+    def with_parameters(self, changes: Parameters) -> Modules:
+        """Return the network with the weights and biases of some matrices replaced."""
+        net = self.network.with_matrices({name: weights for name, (weights, _) in changes.items()})
+        return Modules(
+            net.replace({name: replace(net.modules[name], bias=bias) for name, (_, bias) in changes.items()})
+        )
+
+    def folded(self) -> Modules:
+        """Return the network with its normalisations folded into the matrices before them."""
+        return Modules(fold(self.network))
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """BERT's encoder; its inputs are sentences, int[tokens] each."""
+
+    network: Encoder
+
+    @property
+    def matrices(self) -> dict[str, np.ndarray]:
+        return self.network.matrices
+
+    @property
+    def biases(self) -> dict[str, np.ndarray | None]:
+        return {name: self.network.arrays[f"{name}.bias"] for name in self.network.names}
+
+    @property
+    def kernels(self) -> dict[str, int]:
+        return dict.fromkeys(self.network.names, 1)
+
+    @property
+    def before(self) -> dict[str, str]:
+        # Only GELU stands between the two matrices of a feed-forward part; all others read sums or mixtures.
+        parts = (f"encoder.layer.{layer}." for layer in range(self.network.n_layers))
+        return {f"{part}output.dense": f"{part}intermediate.dense" for part in parts}
+
+    @property
+    def gammas(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def reaching(self, inputs: Any, n_columns: int) -> dict[str, np.ndarray]:
+        return {name: rows[:n_columns] for name, rows in self.network.inputs(inputs).items()}
+
+    def workloads(self, inputs: Any, n_columns: int | None, provenance: str = "") -> list[Workload]:
+        return lower_encoder(self.network, inputs, n_columns, provenance)
+
+    def with_parameters(self, changes: Parameters) -> Encoding:
+        net = self.network.with_matrices({name: weights for name, (weights, _) in changes.items()})
+        biases = {f"{name}.bias": bias for name, (_, bias) in changes.items()}
+        return Encoding(replace(net, arrays={**net.arrays, **biases}))
+
+    def folded(self) -> Encoding:
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """Layers that run apart, each with activations of its own; there are no inputs."""
+
+    network: Layers
+
+    @property
+    def matrices(self) -> dict[str, np.ndarray]:
+        return {layer.name: layer.weights for layer in self.network.layers}
+
+    @property
+    def biases(self) -> dict[str, np.ndarray | None]:
+        return {layer.name: layer.bias for layer in self.network.layers}
+
+    @property
+    def kernels(self) -> dict[str, int]:
+        return {layer.name: 1 for layer in self.network.layers}
+
+    @property
+    def before(self) -> dict[str, str]:
+        return {}
+
+    @property
+    def gammas(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def reaching(self, inputs: None, n_columns: int) -> dict[str, np.ndarray]:
+        return {layer.name: layer.activations[:n_columns] for layer in self.network.layers}
+
+    def workloads(self, inputs: None, n_columns: int | None, provenance: str = "") -> list[Workload]:
+        return [replace(layer, activations=layer.activations[:n_columns]) for layer in self.network.layers]
+
+    def with_parameters(self, changes: Parameters) -> Apart:
+        layers = []
+        for layer in self.network.layers:
+            weights, bias = changes.get(layer.name, (layer.weights, layer.bias))
+            layers.append(replace(layer, weights=weights, bias=bias, codes=None, codebook=None))
+        return Apart(replace(self.network, layers=tuple(layers)))
+
+    def folded(self) -> Apart:
+        return self
+
+
+Subject = Modules | Encoding | Apart
+Compressible = Sequential | Encoder | Network | Layers | Workload
+
+
+def subject(network: Compressible) -> Subject:
+    """Return the network as a recipe sees it; codes of shared layers are left behind. Raises BadInput."""
+    if isinstance(network, Encoder):
+        return Encoding(network)
+    if isinstance(network, Sequential):
+        return Modules(network)
+    if isinstance(network, Network):
+        return Modules(_in_a_row(network.layers))
+    if isinstance(network, Workload):
+        network = Layers(name=network.name, layers=(network,))
+    if isinstance(network, Layers):
+        return Apart(network)
+    known = "a Sequential, an Encoder, a Network, Layers or a Workload"
+    raise BadInput(f"network must be {known}, got {type(network).__name__}")
+
+
+def _in_a_row(layers: Iterable[Layer]) -> Sequential:
+    modules: dict[str, Module] = {}
+    for layer in layers:
+        if layer.name in modules:
+            raise BadInput(f"layers must have names of their own, got {layer.name!r} twice")
+        modules[layer.name] = Linear(weights=layer.weights, bias=layer.bias)
+        if layer.relu:
+            modules[f"{layer.name} relu"] = ReLU()
+    return Sequential(modules)
