@@ -69,9 +69,9 @@ def main() -> None:
     weights, inputs = layer((384, 1536))
     dense = inputs @ weights.T
     for name, choose in {"LASSO": lasso_channels, "ThiNet": thinet_channels}.items():
-        spent[f"{name}, 768 of 1536 channels"], kept = timed(lambda choose=choose: choose(weights, inputs, 768))
-        assert kept.sum() == 768
-    seconds, (fitted, _) = timed(lambda: least_squares(inputs, dense, kept, start=weights))
+        spent[f"{name}, 768 of 1536 channels"], channels = timed(lambda choose=choose: choose(weights, inputs, 768))
+        assert channels.sum() == 768
+    seconds, (fitted, _) = timed(lambda: least_squares(inputs, dense, channels, start=weights))
     assert np.count_nonzero(fitted.any(axis=0)) == 768
     spent["least squares on 768 of 1536"] = seconds
 

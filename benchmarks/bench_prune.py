@@ -29,13 +29,13 @@ def seconds_of(weights: np.ndarray, name: str, within: str) -> float:
     def prune() -> np.ndarray:
         return mask(magnitude(weights), name, density, kernel=KERNEL, within=within)
 
-    kept = prune()
-    assert np.count_nonzero(kept) == DENSITY * weights.size
+    kept_mask = prune()
+    assert np.count_nonzero(kept_mask) == DENSITY * weights.size
     if (name, within) == ("element", "layer"):
-        assert np.abs(weights[kept]).min() >= np.abs(weights[~kept]).max()
+        assert np.abs(weights[kept_mask]).min() >= np.abs(weights[~kept_mask]).max()
     if name in N_OF_M:
         n, m = map(int, name.split(":"))
-        assert (kept.reshape(-1, m).sum(axis=1) == n).all()
+        assert (kept_mask.reshape(-1, m).sum(axis=1) == n).all()
     return best(prune, repeats=REPEATS)
 
 

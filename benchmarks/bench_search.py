@@ -77,7 +77,7 @@ class Known:
     """A space that has been swept: its designs' results, its front, and how to search it again."""
 
     into: Path
-    how: dict[str, Any]
+    space: dict[str, Any]
     everything: list[Result]
     n_trials: int
 
@@ -89,11 +89,11 @@ class Known:
     def true(self) -> set[Costs]:
         return unbeaten(self.feasible)
 
-    def judge(self, found: set[Costs]) -> tuple[float, float]:
+    def judge(self, points: set[Costs]) -> tuple[float, float]:
         """Return the shares of the front and of its hypervolume."""
         worst = tuple(log(max(axis)) for axis in zip(*self.feasible, strict=True))
-        volumes = [hypervolume([tuple(map(log, cost)) for cost in some], worst) for some in (found, self.true)]
-        return len(found & self.true) / len(self.true), volumes[0] / volumes[1]
+        volumes = [hypervolume([tuple(map(log, cost)) for cost in some], worst) for some in (points, self.true)]
+        return len(points & self.true) / len(self.true), volumes[0] / volumes[1]
 
 
 def costs(results: Iterable[Result]) -> list[Costs]:
@@ -110,9 +110,9 @@ def by_chance(known: Known, seed: int) -> set[Costs]:
 
 
 def by_search(known: Known, seed: int) -> set[Costs]:
-    found = search("eie", [LAYER], into=known.into, n_trials=known.n_trials, seed=seed, n_workers=1, **known.how)
-    assert (found.n_trials, found.n_computed) == (known.n_trials, 0)
-    return {tuple(design.values[name] for name in MINIMISED) for design in found.front}
+    result = search("eie", [LAYER], into=known.into, n_trials=known.n_trials, seed=seed, n_workers=1, **known.space)
+    assert (result.n_trials, result.n_computed) == (known.n_trials, 0)
+    return {tuple(design.values[name] for name in MINIMISED) for design in result.front}
 
 
 def by_nsga2(known: Known, seed: int) -> set[Costs]:
@@ -130,13 +130,13 @@ def main() -> None:
     missed = []
     with tempfile.TemporaryDirectory() as folder:
         for name, (vary, changes) in SPACES.items():
-            into, how = Path(folder) / f"{name}.db", {"vary": vary, "changes": changes}
-            swept = sweep("eie", [LAYER], into=into, **how)
+            into, space = Path(folder) / f"{name}.db", {"vary": vary, "changes": changes}
+            swept = sweep("eie", [LAYER], into=into, **space)
             with Store(into, write=False) as store:
                 everything = sorted(read(store), key=lambda one: json.dumps(one.spec))  # workers store as they come
-            known = Known(into, how, everything, round(SHARE * swept.n_points))
+            known = Known(into, space, everything, round(SHARE * swept.n_points))
             since = time.perf_counter()
-            fresh = search("eie", [LAYER], into=Path(folder) / f"{name}-fresh.db", n_trials=known.n_trials, **how)
+            fresh = search("eie", [LAYER], into=Path(folder) / f"{name}-fresh.db", n_trials=known.n_trials, **space)
             assert fresh.n_computed == known.n_trials
             print(
                 f"{name}: {swept.n_points:,} points in {swept.seconds:.1f} s, {len(known.true)} on the front; "

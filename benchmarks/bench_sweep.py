@@ -39,10 +39,10 @@ print(json.dumps(found.as_dict() | said))
 
 def sweep(into: Path, workloads: list[str], vary: dict[str, str], n_workers: int) -> dict:
     """Return how a sweep ended, with whole_s: imports and the drawing of the workloads included."""
-    asked = json.dumps([str(into), "eie", workloads, vary, {"n_workers": n_workers}])
+    arguments = json.dumps([str(into), "eie", workloads, vary, {"n_workers": n_workers}])
     since = time.perf_counter()
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run([sys.executable, "-c", PROGRAM, asked], env=environment, capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-c", PROGRAM, arguments], env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout) | {"whole_s": time.perf_counter() - since}
 
@@ -69,12 +69,12 @@ def main() -> None:
             rates, said, cpu_s = {1: 0.0, 2: 0.0}, {}, {1: 1e9, 2: 1e9}
             for repeat in range(REPEATS):  # one and two in turn, the best of each: the machine may be shared
                 for n_workers in rates:
-                    found = sweep(into / f"{layer}-{n_points}-{n_workers}-{repeat}.db", [layer], vary, n_workers)
-                    assert found["n_computed"] == n_points
-                    cpu_s[n_workers] = min(cpu_s[n_workers], found["cpu_s"])
-                    if (rate := n_points / found["seconds"]) > rates[n_workers]:
+                    result = sweep(into / f"{layer}-{n_points}-{n_workers}-{repeat}.db", [layer], vary, n_workers)
+                    assert result["n_computed"] == n_points
+                    cpu_s[n_workers] = min(cpu_s[n_workers], result["cpu_s"])
+                    if (rate := n_points / result["seconds"]) > rates[n_workers]:
                         rates[n_workers] = rate
-                        said[n_workers] = f"{found['seconds']:.1f} s, expected {found['expected_s']:.1f} s"
+                        said[n_workers] = f"{result['seconds']:.1f} s, expected {result['expected_s']:.1f} s"
             for n_workers, rate in rates.items():
                 name, per_core = f"{layer}, {n_points:,} points, workers: {n_workers}", rate / n_workers
                 target = 1000 if vary is space else None
@@ -84,20 +84,20 @@ def main() -> None:
             remark = f"CPU {cpu_s[1]:.1f} s with one, {cpu_s[2]:.1f} s with two: {ideal:.2f} x on idle cores"
             line("  two workers over one", gain, "x", target, gain >= 1.7, remark)
         grid = {"n_pes": "1,2,4,...,256", "queue_depth": "2:256:x2"}
-        found = sweep(into / "nine.db", NINE, grid, 2)
-        assert found["n_computed"] == 9 * 9 * 8
-        remark = f"expected {found['expected_s']:.0f} s beside loading, {found['expected_mb']:,.0f} MB"
-        line("nine layers x 9 PE counts x 8 depths", found["whole_s"], "s", 60, found["whole_s"] < 60, remark)
+        result = sweep(into / "nine.db", NINE, grid, 2)
+        assert result["n_computed"] == 9 * 9 * 8
+        remark = f"expected {result['expected_s']:.0f} s beside loading, {result['expected_mb']:,.0f} MB"
+        line("nine layers x 9 PE counts x 8 depths", result["whole_s"], "s", 60, result["whole_s"] < 60, remark)
         again = sweep(into / "nine.db", NINE, grid, 2)
         assert again["n_computed"] == 0
         line("the same again: nothing is computed", again["seconds"], "s", None, True)
         n_clocks = 100_000 if "long" in sys.argv else 10_000
         many = {"queue_depth": "2:11", "clock_mhz": f"1:{n_clocks}"}
-        found = sweep(into / "many.db", ["nt-lstm"], many, 2)
-        assert found["n_computed"] == 10 * n_clocks
-        grown = found["peaks_mb"][-1] - found["peaks_mb"][1]
+        result = sweep(into / "many.db", ["nt-lstm"], many, 2)
+        assert result["n_computed"] == 10 * n_clocks
+        grown = result["peaks_mb"][-1] - result["peaks_mb"][1]
         remark = (
-            f"{found['n_computed'] / found['seconds']:,.0f} rows a second, {found['peaks_mb'][-1]:.0f} MB at the end"
+            f"{result['n_computed'] / result['seconds']:,.0f} rows a second, {result['peaks_mb'][-1]:.0f} MB at the end"
         )
         line(f"parent's growth over {10 * n_clocks:,} rows", grown, "MB", 10, grown < 10, remark)
     if missed:

@@ -42,9 +42,9 @@ def start(path: Path) -> subprocess.Popen:
 def rows(path: Path) -> dict[tuple[str, int], Row]:
     """Return the rows by identity; the assertion: no identity twice."""
     with Store(path, write=False) as store:
-        found = list(store.rows())
-    by_identity = {(row.task, row.part): row for row in found}
-    assert len(by_identity) == len(found)
+        stored = list(store.rows())
+    by_identity = {(row.task, row.part): row for row in stored}
+    assert len(by_identity) == len(stored)
     return by_identity
 
 
@@ -77,17 +77,17 @@ def main() -> None:
                 running.communicate()  # until the workers have ended too: they hold the pipe
                 n_kills += 1
             n_rounds += 1
-            found = {}
+            stored = {}
             if path.exists():
                 Store(path).close()  # it may have been killed before the table was made
-                found = rows(path)
-            assert found.items() <= whole.items()
-            assert len(found) >= before
-            n_rows_seen += len(found) - before
-            before = len(found)
+                stored = rows(path)
+            assert stored.items() <= whole.items()
+            assert len(stored) >= before
+            n_rows_seen += len(stored) - before
+            before = len(stored)
             if finished:
                 assert running.returncode == 0, complaint
-                assert found == whole
+                assert stored == whole
                 n_stores += 1
                 path, before = Path(folder) / f"killed-{n_stores}.db", 0
         last = start(path)

@@ -109,10 +109,10 @@ class Energy:
         if stored.keys() != names:
             raise BadInput(f"a stored energy must have exactly the fields of this version, not {sorted(stored)}")
         own = {name: value for name, value in stored.items() if name not in _DERIVED}
-        found = cls(**own | {"notes": tuple(own["notes"])})
-        if wrong := [name for name in _DERIVED if not isclose(stored[name], getattr(found, name), rel_tol=1e-9)]:
+        energy = cls(**own | {"notes": tuple(own["notes"])})
+        if wrong := [name for name in _DERIVED if not isclose(stored[name], getattr(energy, name), rel_tol=1e-9)]:
             raise BadInput(f"a stored energy contradicts itself: {wrong[0]} is {stored[wrong[0]]}")
-        return found
+        return energy
 
 
 _DERIVED = ("power_mw", "edp_nj_us", "pj_per_mac", "total_area_mm2")

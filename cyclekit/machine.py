@@ -183,7 +183,7 @@ class Demo(Explanation):
 
 def installed() -> dict[str, Any]:
     """Return {name: entry point} of the machines that are installed; nothing is imported."""
-    return {found.name: found for found in sorted(entry_points(group=GROUP), key=lambda found: found.name)}
+    return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
 
 
 def load(name: str) -> Machine:

@@ -77,13 +77,13 @@ class Trace:
 
 def limited(tracks: Iterable[Track]) -> tuple[Track, ...]:
     """Return the tracks, made one after the other; raises BadInput at once where they hold more than MOST_SPANS."""
-    found, n_spans = [], 0
+    listed, n_spans = [], 0
     for track in tracks:
         n_spans += len(track.state)
         if n_spans > MOST_SPANS:
-            raise _too_long(f"{n_spans:,} spans in {len(found) + 1} units")
-        found.append(track)
-    return tuple(found)
+            raise _too_long(f"{n_spans:,} spans in {len(listed) + 1} units")
+        listed.append(track)
+    return tuple(listed)
 
 
 def _too_long(what: str) -> BadInput:
@@ -199,12 +199,12 @@ def _longest(track: Track, borders: np.ndarray) -> list[int]:
 
 def letters(names: Iterable[str]) -> dict[str, str]:
     """Return {name: a letter of its own}: its first as a capital, else small, else a later one, else any."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for name in names:
         wanted = [letter for own in name if own.isalnum() for letter in (own.upper(), own.lower())]
-        free = (letter for letter in (*wanted, *string.ascii_letters, *string.digits) if letter not in found.values())
-        found[name] = next(free, "?")
-    return found
+        free = (letter for letter in (*wanted, *string.ascii_letters, *string.digits) if letter not in by_name.values())
+        by_name[name] = next(free, "?")
+    return by_name
 
 
 def _names(states: type[IntEnum]) -> Sequence[str]:

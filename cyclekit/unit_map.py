@@ -50,8 +50,8 @@ def unpack(packed: bytes) -> Maps:
     plain = json.loads(zlib.decompress(packed))
     return {
         kind: (
-            tuple(found["states"]),
-            np.stack([numbers[np.frombuffer(row.encode("ascii"), np.uint8)] for row in found["cells"]]),
+            tuple(of_kind["states"]),
+            np.stack([numbers[np.frombuffer(row.encode("ascii"), np.uint8)] for row in of_kind["cells"]]),
         )
-        for kind, found in plain.items()
+        for kind, of_kind in plain.items()
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 
@@ -11,13 +11,22 @@ from typing import Any
 class Quantity:
     """A number of a `cyclekit.sweep.results.Result`; None where the result does not have it.
 
-    unit: "" for a count. over_smallest: show it as the factor by which it is less than at the smallest x.
+    unit: "" for a count. over_smallest: show it as the factor by which it is less than at the smallest x. name: its key
+    in the data of a report's page.
     """
 
     label: str
     unit: str
     of: Callable[[Any], float | None]
     over_smallest: bool = False
+    _: KW_ONLY
+    name: str = ""
+    less_is_better: bool = True
+
+    @property
+    def head(self) -> str:
+        """The label with the unit, as an axis or a column has it."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,11 @@ class View:
         return self.over if isinstance(self.over, str) else self.over.label.replace(" ", "-")
 
 
-TIME = Quantity("time", "us", lambda result: result.time_us)
+TIME = Quantity("time", "us", lambda result: result.time_us, name="time_us")
 SPEED_UP = Quantity("speed-up", "times", lambda result: result.time_us, over_smallest=True)
-LOAD_BALANCE = Quantity("load balance", "%", lambda result: 100 * result.load_balance)
+LOAD_BALANCE = Quantity(
+    "load balance", "%", lambda result: 100 * result.load_balance, name="load_balance", less_is_better=False
+)
 ENERGY = Quantity("energy", "pJ", lambda result: result.energy_pj)
 
 

@@ -90,8 +90,8 @@ def _through(
 
 
 def _same(a: Run, b: Run) -> bool:
-    found = ("id", "cycles", "actions", "states", "output_sha256")
-    return all(getattr(a, name) == getattr(b, name) for name in found)
+    fields = ("id", "cycles", "actions", "states", "output_sha256")
+    return all(getattr(a, name) == getattr(b, name) for name in fields)
 
 
 def _summary(engine: str, n_pes: int, runs: Sequence[Run], n_inputs: int, equal: str) -> dict[str, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cyclekit.figures.charts import Chart, write
+from cyclekit.figures.figure import Map
 from cyclekit.figures.published import bars_beside_paper, times_beside_paper
-from cyclekit.figures.stacks import stacked_parts, states_by_design, unit_by_time
+from cyclekit.figures.stacks import stacked_parts, states_by_design
 from cyclekit.run import Run
 from cyclekit.validation import Validation
 from eie_sim.account import states_by_cycle
@@ -58,7 +60,10 @@ def _by_module(validation: Validation, quantity: str) -> dict[str, dict[str, flo
 def draw_utilisation(run: Run, image: Image, spec: Spec, path: Path) -> Path:
     """Draw what every PE does in every cycle of a run."""
     title = f"EIE, {spec.n_pes} PEs: {run.workload}, input {run.input}, {run.cycles:,} cycles"
-    unit_by_time(states_by_cycle(run.timeline, image, spec), PeState, path, title=title, unit="PE")
+    names = [state.name.lower() for state in PeState]
+    places = {name: place for place, name in enumerate(names)}
+    cells = states_by_cycle(run.timeline, image, spec)
+    write(Chart(path.stem, title, "", Map("PE", places, names, cells, run.cycles)), path)
     return path
 
 

@@ -8,9 +8,8 @@ trailing zeros cost nothing. Columns lie back to back. A bias is one more column
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -35,7 +34,7 @@ class Image:
     PE's entries begin. pointers: i32[C+1, P], where a column begins among its PE's entries (the logical address; a
     pointer's width is a matter of capacity). paddings: u16[C, P], padding entries of a column. codebook: f32[16].
     weights_stay, pointers_stay: whether they stay in the SRAMs, beside the network's other layers, from run to run.
-    notes: what the user should know. kept: what simulate found last, which a design that differs little need not again.
+    notes: what the user should know.
     """
 
     workload: Workload
@@ -48,10 +47,6 @@ class Image:
     notes: tuple[str, ...] = ()
     weights_stay: bool = True
     pointers_stay: bool = True
-    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"kept": {}}
 
     @property
     def n_columns(self) -> int:
@@ -187,8 +182,8 @@ def _sharing_note(workload: Workload, shared: Workload) -> str:
 
 def _rms(before: np.ndarray, after: np.ndarray) -> float:
     """Return the root of the mean squared difference over what is not zero."""
-    kept = before != 0
-    return float(np.sqrt(np.square(after[kept] - before[kept], dtype=np.float64).mean())) if kept.any() else 0.0
+    mask = before != 0
+    return float(np.sqrt(np.square(after[mask] - before[mask], dtype=np.float64).mean())) if mask.any() else 0.0
 
 
 def _list_non_zeros(matrix: np.ndarray, column: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -232,35 +227,36 @@ def _copy_non_zeros(weights, bias, columns, values):
 
 def _code(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Return codes u8[nnz] and the codebook f32[16] of non-zero values, ascending; None where there are 16 or more."""
-    found = np.zeros(N_CODES, np.float32)  # in order of appearance; a value is never 0, so free places match none
+    # In order of appearance; a value is never 0, so free places match none.
+    unsorted_book = np.zeros(N_CODES, np.float32)
     codes = np.empty(len(values), np.uint8)
-    n_found = _look_up(values, found, codes)
-    if n_found < 0:
+    n_distinct = _look_up(values, unsorted_book, codes)
+    if n_distinct < 0:
         return None
-    order = np.argsort(found[1 : n_found + 1])
+    order = np.argsort(unsorted_book[1 : n_distinct + 1])
     new_code = np.zeros(N_CODES, np.uint8)
-    new_code[1 + order] = np.arange(1, n_found + 1)
+    new_code[1 + order] = np.arange(1, n_distinct + 1)
     book = np.zeros(N_CODES, np.float32)
-    book[1 : n_found + 1] = found[1 + order]
+    book[1 : n_distinct + 1] = unsorted_book[1 + order]
     return new_code[codes], book
 
 
 @kernel
-def _look_up(values, found, codes):
-    """Code every value by its place in `found`, adding new ones; return how many, or -1 when they do not fit."""
-    n_found = 0
+def _look_up(values, book, codes):
+    """Code every value by its place in `book`, adding new ones; return how many, or -1 when they do not fit."""
+    n_distinct = 0
     for i in range(len(values)):
         code = 0
-        for place in range(1, len(found)):
-            code += place * (found[place] == values[i])
+        for place in range(1, len(book)):
+            code += place * (book[place] == values[i])
         if code == 0:
-            if n_found == len(found) - 1:
+            if n_distinct == len(book) - 1:
                 return -1
-            n_found += 1
-            found[n_found] = values[i]
-            code = n_found
+            n_distinct += 1
+            book[n_distinct] = values[i]
+            code = n_distinct
         codes[i] = code
-    return n_found
+    return n_distinct
 
 
 @kernel

@@ -203,11 +203,13 @@ def _on_node(table: Prices, spec: Spec) -> Prices:
     s = scale(spec)
     if s == 1:
         return table
-    how = f"; 45 nm to {spec.node_nm} nm as s = {s}"
+    note = f"; 45 nm to {spec.node_nm} nm as s = {s}"
 
     def shrunk(prices_: list[Price], factor: float) -> list[Price]:
         return [
-            Price(price.module, price.value * factor, price.unit, price.source + how) if price.module != DRAM else price
+            Price(price.module, price.value * factor, price.unit, price.source + note)
+            if price.module != DRAM
+            else price
             for price in prices_
         ]
 

@@ -51,7 +51,7 @@ def validate(progress: Progress = quiet) -> Validation:
     )
 
 
-def _compare(benchmark: Benchmark, kept: dict[str, list[Run]]) -> Iterator[Comparison]:
+def _compare(benchmark: Benchmark, paper_runs: dict[str, list[Run]]) -> Iterator[Comparison]:
     """Yield a benchmark's comparisons; its run on the paper's design is kept under its kind, for their means."""
     layer = benchmark.name.removesuffix(CALIBRATED)
     kind = "calibrated" if benchmark.calibrated else "as published"
@@ -79,7 +79,7 @@ def _compare(benchmark: Benchmark, kept: dict[str, list[Run]]) -> Iterator[Compa
         if n_pes == paper.n_pes:
             paper_image = image
     run = runs[str(paper.n_pes)]
-    kept.setdefault(kind, []).append(run)
+    paper_runs.setdefault(kind, []).append(run)
     times = table("table4_us")[layer]
     theoretical_us = theoretical_cycles(run) / paper.clock_mhz
     yield row("Table IV", "theoretical time", "us", "", times["theoretical_us"], theoretical_us)

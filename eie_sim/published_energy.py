@@ -50,14 +50,14 @@ def compare_power(runs: Mapping[str, Sequence[Run]]) -> Iterator[Comparison]:
     for kind, of_kind in runs.items():
         for name in TABLES:
             energies = [energy(run, name) for run in of_kind]
-            found = {
+            power_mw = {
                 module: fmean(
                     e.module_pj[module] / e.time_us / 1e3 / run.spec["n_pes"] for e, run in zip(energies, of_kind)
                 )
                 for module in MODULES
             }
-            found["total"] = sum(found.values())
-            for module, power in found.items():
+            power_mw["total"] = sum(power_mw.values())
+            for module, power in power_mw.items():
                 published = table2()[module]["power_mw"]
                 yield _row("Table II", f"power, layers {kind}", "mW", module, "", name, published, power)
     design = PRESETS["isca2016"]
@@ -74,12 +74,12 @@ def compare_platforms(image: Mapping[int, Image], workload: Workload, actual_us:
     for row in read_table("eie_sim", "table5_platforms"):
         n_pes, node_nm = int(row["n_pes"]), int(row["node_nm"])
         spec = Spec(n_pes=n_pes, node_nm=node_nm, clock_mhz=PAPER_28NM_MHZ if node_nm == 28 else 800.0)
-        found = {RULE: _by_rule(spec, actual_us)}
+        by_kind = {RULE: _by_rule(spec, actual_us)}
         run = simulate(image[n_pes], workload.activations[0], spec, engine="schedule").without_arrays()
         for name in TABLES:
             cost = energy(run, name)
-            found[name] = _figures(1e6 / run.time_us, cost.total_area_mm2, cost.power_mw / 1e3)
-        for kind, figures in found.items():
+            by_kind[name] = _figures(1e6 / run.time_us, cost.total_area_mm2, cost.power_mw / 1e3)
+        for kind, figures in by_kind.items():
             for (quantity, unit, column), value in figures.items():
                 layer = f"{n_pes} PEs, {node_nm} nm"
                 yield _row("Table V", quantity, unit, layer, "", kind, float(row[column]), value)
@@ -135,11 +135,11 @@ def _of_widths(reads: Mapping[str, int], layer: str, kind: str) -> Iterator[Comp
         },
     }
     for whose, of_read in pj.items():
-        found = {width: reads[width] * of_read[width] / 1e3 for width in WIDTHS}
+        nj = {width: reads[width] * of_read[width] / 1e3 for width in WIDTHS}
         for width in WIDTHS:
             what = f"read energy at {whose} against width"
-            yield _row("Fig 9", what, "nJ", layer, width, kind, panel[layer][width], found[width])
-        best, best_found = (float(min(WIDTHS, key=energies.get)) for energies in (panel[layer], found))
+            yield _row("Fig 9", what, "nJ", layer, width, kind, panel[layer][width], nj[width])
+        best, best_found = (float(min(WIDTHS, key=energies.get)) for energies in (panel[layer], nj))
         yield _row("Fig 9, optimum", f"width at {whose}", "bits", layer, "", kind, best, best_found)
 
 

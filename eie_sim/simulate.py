@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from math import ceil
 from typing import Any
 
@@ -15,6 +16,7 @@ from eie_sim import arithmetic, capacity, events, image, reference, schedule
 from eie_sim.account import account
 from eie_sim.capacity import Pauses
 from eie_sim.image import Image
+from eie_sim.reuse import reuse
 from eie_sim.spec import Spec
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Network, Workload, checked_array
@@ -38,7 +40,7 @@ def encode(work: Workload | Network | Sequence[Workload], spec: Spec) -> Image |
     images = [image.encode(layer, spec) for layer in layers]
     notes = capacity.check(images, spec)
     stays = capacity.what_stays(images, spec)
-    return [image.placed(made, notes, **stays) for made in images]
+    return [image.placed(of_layer, notes, **stays) for of_layer in images]
 
 
 def simulate(
@@ -73,11 +75,12 @@ def simulate(
         raise BadInput(f"n_pes must be {image.n_pes}, the number that the image was encoded for, got {spec.n_pes}")
     signal = _bytes_of(activations)
     number_format = spec.activation_fraction_bits, spec.weight_fraction_bits
-    values, reals, notes = _kept(image, "entered", (signal, number_format), lambda: _enter(activations, image, spec))
+    values, reals, notes = reuse(image, "entered", (signal, number_format), lambda: _enter(activations, image, spec))
     timing = {**vars(spec), "clock_mhz": None}  # the clock alone changes no cycle
-    books = _kept(image, "books", (signal, engine, timing), lambda: _books(image, reals != 0, spec, engine, progress))
+    books = reuse(image, "books", (signal, engine, timing), lambda: _books(image, reals != 0, spec, engine, progress))
     timeline, ledger, states, capacity_notes = books
-    product, output_sha256 = _kept(
+    own_ledger = deepcopy(ledger)  # what is reused must not change with the Run that a user edits
+    product, output_sha256 = reuse(
         image, "product", (signal, number_format), lambda: _product(image, timeline.column, values, spec)
     )
     if product.n_saturations:
@@ -96,23 +99,15 @@ def simulate(
         cycles=timeline.cycles,
         time_us=timeline.cycles / spec.clock_mhz,
         load_balance=handled / (spec.n_pes * timeline.cycles),
-        actions=ledger.actions,
-        states=states,
+        actions=own_ledger.actions,
+        states=deepcopy(states),
         output_sha256=output_sha256,
         check=reference.check(image.workload, reals, values, product.outputs, spec) if check else None,
         notes=tuple(dict.fromkeys(capacity_notes + notes)),
         outputs=product.outputs.copy(),
-        timeline=timeline,
-        ledger=ledger,
+        timeline=deepcopy(timeline),
+        ledger=own_ledger,
     )
-
-
-def _kept(image: Image, name: str, key: Any, find: Callable[[], Any]) -> Any:
-    """Return what `find` returns, or what it returned the last time if that was for an equal key."""
-    known = image.kept.get(name)
-    if known is None or known[0] != key:
-        image.kept[name] = known = key, find()
-    return known[1]
 
 
 def _bytes_of(activations: np.ndarray | Run) -> tuple[Any, ...]:

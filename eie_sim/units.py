@@ -72,8 +72,8 @@ class Broadcaster:
                 yield from self._pause(index)
             self._lnzd.load(lanes)
             lane = None
-            while (found := self._lnzd.take()) is not None:
-                lane = found
+            while (next_lane := self._lnzd.take()) is not None:
+                lane = next_lane
                 k = record.next_broadcast(first_column + lane)
                 for queue in self._queues:
                     while queue.is_full():

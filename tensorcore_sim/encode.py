@@ -59,14 +59,14 @@ def stored_fields(spec: Spec) -> dict[str, object]:
 def stored(image: Image, spec: Spec) -> dict[str, float]:
     """Return the bytes of one layer in memory; padding fills the last group of each row."""
     n_out, n_in = image.layer.n_out, image.layer.n_in
-    kept, value, metadata = kept_share(spec), value_bits(spec), metadata_bits(spec)
+    share, value, metadata = kept_share(spec), value_bits(spec), metadata_bits(spec)
     n_filled = n_out * (-n_in % n_of_m(spec)[1])
     n_scales = n_out * -(-n_in // spec.scale_group) if spec.int4_weights else 0
     return {
-        "values": float(n_out * n_in * kept * value / 8),
-        "metadata": float(n_out * n_in * kept * metadata / 8),
+        "values": float(n_out * n_in * share * value / 8),
+        "metadata": float(n_out * n_in * share * metadata / 8),
         "scales": n_scales * SCALE_BITS / 8,
-        "padding": float(n_filled * kept * (value + metadata) / 8),
+        "padding": float(n_filled * share * (value + metadata) / 8),
     }
 
 

@@ -79,16 +79,18 @@ def _own_pattern(tile: _Tile, instruction: str, spec: Spec) -> tuple[dict[str, R
     """Return tables and remarks on the pattern that the card has for the format."""
     pattern, group = PATTERNS[spec.in_dtype], GROUP_COLUMNS[spec.in_dtype]
     try:
-        kept = compress(tile.bits, spec.in_dtype)
+        compressed = compress(tile.bits, spec.in_dtype)
     except BadInput as misfit:
         nothing = np.zeros((len(tile.bits), 0), np.int32)
         remark = f"the design stores the weights dense; this tile would not fit, as counted from its corner: {misfit}"
         return {f"{tile.title}, non-zeros": _picture(tile, group, nothing)}, [remark]
-    columns = kept.columns()
+    columns = compressed.columns()
     tables = {
-        f"{tile.layer}: row {tile.row}, {tile.columns}, {pattern}": _groups(tile, group, columns, _codes(kept, tile)),
-        f"{tile.title}: A of {instruction}": _picture(tile, group, columns, kept.metadata()),
-        f"{tile.title}: metadata by thread, selector 0": _threads(tile, kept, instruction),
+        f"{tile.layer}: row {tile.row}, {tile.columns}, {pattern}": _groups(
+            tile, group, columns, _codes(compressed, tile)
+        ),
+        f"{tile.title}: A of {instruction}": _picture(tile, group, columns, compressed.metadata()),
+        f"{tile.title}: metadata by thread, selector 0": _threads(tile, compressed, instruction),
     }
     n_selectors = 4 // len(contributors(instruction, spec.in_dtype))
     threads = (contributors(instruction, spec.in_dtype, selector) for selector in range(n_selectors))
@@ -99,7 +101,7 @@ def _own_pattern(tile: _Tile, instruction: str, spec: Spec) -> tuple[dict[str, R
     ]
     if parse(instruction).unit == "wgmma":
         place = "where a group lies in the tile's metadata"
-        remarks.append(f"SM90 byte: {place}, for CUTLASS kernels with {kept.shape[1]} k a tile")
+        remarks.append(f"SM90 byte: {place}, for CUTLASS kernels with {compressed.shape[1]} k a tile")
     if spec.sparsity == "dense":
         remarks.append(f"the design stores the weights dense; this tile would fit {pattern}")
     return tables, remarks
@@ -149,7 +151,7 @@ def _groups(tile: _Tile, group: int, columns: np.ndarray, codes: list[dict[str, 
 
     columns: i32[m, kept], the tile's columns that are kept; codes: what to say of each group's indices.
     """
-    cells, kept = tile.cells[tile.row - tile.top], columns[tile.row - tile.top]
+    cells, kept_columns = tile.cells[tile.row - tile.top], columns[tile.row - tile.top]
     rows = []
     for place, code in enumerate(codes):
         span = range(place * group, (place + 1) * group)
@@ -157,7 +159,7 @@ def _groups(tile: _Tile, group: int, columns: np.ndarray, codes: list[dict[str, 
             {
                 "columns": f"{tile.left + span[0]} to {tile.left + span[-1]}",
                 "cells": _text(cells[span]),
-                "kept": _text(cells[kept[kept // group == place]]),
+                "kept": _text(cells[kept_columns[kept_columns // group == place]]),
                 **code,
                 "asked for": f"column {tile.column}" if tile.column - tile.left in span else "",
             }
@@ -165,15 +167,15 @@ def _groups(tile: _Tile, group: int, columns: np.ndarray, codes: list[dict[str, 
     return rows
 
 
-def _codes(kept: Compressed, tile: _Tile) -> list[dict[str, str]]:
+def _codes(compressed: Compressed, tile: _Tile) -> list[dict[str, str]]:
     """Return the indices of each group of the row asked for: of cells, which are pairs of int4 and halves of tf32."""
     row, codes = tile.row - tile.top, []
-    for group, nibble in enumerate(kept.nibbles[row].tolist()):
+    for group, nibble in enumerate(compressed.nibbles[row].tolist()):
         codes.append({"indices": f"{nibble & 3} {nibble >> 2}", "nibble": f"{nibble:04b}"})
-        if len(kept.nibbles) == SM90_ROWS:
-            lone = np.zeros_like(kept.nibbles)
+        if len(compressed.nibbles) == SM90_ROWS:
+            lone = np.zeros_like(compressed.nibbles)
             lone[row, group] = 15
-            layout = to_sm90(lone, kept.in_dtype, kept.shape[1])
+            layout = to_sm90(lone, compressed.in_dtype, compressed.shape[1])
             (byte,) = np.flatnonzero(layout)
             codes[-1]["SM90 byte"] = f"{byte}, {'low' if layout[byte] == 15 else 'high'} half"
     return codes
@@ -181,9 +183,9 @@ def _codes(kept: Compressed, tile: _Tile) -> list[dict[str, str]]:
 
 def _picture(tile: _Tile, group: int, columns: np.ndarray, words: np.ndarray | None = None) -> Rows:
     """Return a table row for each of the layer's rows: a sign for each cell and, where there are any, packed words."""
-    kept = np.zeros(tile.cells.shape, bool)
-    np.put_along_axis(kept, columns, True, axis=1)
-    signs = np.where(tile.cells != 0, KEPT, np.where(kept, KEPT_ZERO, NOT_KEPT))
+    mask = np.zeros(tile.cells.shape, bool)
+    np.put_along_axis(mask, columns, True, axis=1)
+    signs = np.where(tile.cells != 0, KEPT, np.where(mask, KEPT_ZERO, NOT_KEPT))
     rows = []
     for place in range(tile.n_rows):
         cells = " ".join("".join(of_group) for of_group in signs[place].reshape(-1, group))
@@ -193,21 +195,22 @@ def _picture(tile: _Tile, group: int, columns: np.ndarray, words: np.ndarray | N
     return rows
 
 
-def _threads(tile: _Tile, kept: Compressed, instruction: str) -> Rows:
+def _threads(tile: _Tile, compressed: Compressed, instruction: str) -> Rows:
     """Return a table row for each thread, of the warp or of wgmma's four, that supplies a word of the tile."""
-    words, group = thread_words(kept.nibbles, instruction, kept.in_dtype), GROUP_COLUMNS[kept.in_dtype]
-    threads = contributors(instruction, kept.in_dtype)
+    words = thread_words(compressed.nibbles, instruction, compressed.in_dtype)
+    group = GROUP_COLUMNS[compressed.in_dtype]
+    threads = contributors(instruction, compressed.in_dtype)
     rows = []
-    for quad, place, of_rows, groups in suppliers(instruction, kept.in_dtype):
+    for quad, place, of_rows, groups in suppliers(instruction, compressed.in_dtype):
         first, last = tile.left + groups.start * group, tile.left + groups.stop * group - 1
-        asked = tile.row - tile.top in of_rows and first <= tile.column <= last
+        holds_cell = tile.row - tile.top in of_rows and first <= tile.column <= last
         rows.append(
             {
                 "thread": str(4 * quad + threads[place]),
                 "word": f"0x{words[quad, place]:08x}",
                 "rows": " and ".join(str(tile.top + row) for row in of_rows),
                 "columns": f"{first} to {last}",
-                "asked for": f"row {tile.row}, column {tile.column}" if asked else "",
+                "asked for": f"row {tile.row}, column {tile.column}" if holds_cell else "",
             }
         )
     return rows

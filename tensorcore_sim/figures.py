@@ -43,7 +43,7 @@ def draw_validation(validation: Validation, folder: Path) -> list[Path]:
 def draw_speed_ups(sizes: Sequence[int], speed_ups: Mapping[str, Sequence[float]], path: Path) -> Path:
     """Draw the 2:4 speed-up of square GEMMs against their size, a line a card."""
     lines(
-        {name: (sizes, found) for name, found in speed_ups.items()},
+        {name: (sizes, of_card) for name, of_card in speed_ups.items()},
         path,
         title="2:4 over dense, square GEMMs",
         x_label="m = n = k",

@@ -36,11 +36,11 @@ def energy(run: Run, name: str) -> Energy:
     for the design's formats, or none in pJ.
     """
     spec, problem = Spec(**run.spec), _problem(run)
-    found = charge(prices(name, spec), run.actions, run.time_us, _n_macs(problem, spec))
+    cost = charge(prices(name, spec), run.actions, run.time_us, _n_macs(problem, spec))
     if not spec.sparse:
-        return found
-    ratio = _dense_pj(problem, name, spec) / found.total_pj
-    return Energy(**{**vars(found), "notes": (*found.notes, f"the dense GEMM costs {ratio:.3f} times this energy")})
+        return cost
+    ratio = _dense_pj(problem, name, spec) / cost.total_pj
+    return Energy(**{**vars(cost), "notes": (*cost.notes, f"the dense GEMM costs {ratio:.3f} times this energy")})
 
 
 def dense_over_sparse(run: Run, name: str) -> float:
@@ -63,8 +63,8 @@ def prices(name: str, spec: Spec) -> Prices:
     }
     formats = [of for quantity, of in rows if quantity == "mac"]
     if spec.in_dtype not in formats or spec.int4_weights:
-        asked = "int4 weights" if spec.int4_weights else spec.in_dtype
-        raise BadInput(f"prices {name!r} have none for a multiply-add of {asked}, only for {', '.join(formats)}")
+        operands = "int4 weights" if spec.int4_weights else spec.in_dtype
+        raise BadInput(f"prices {name!r} have none for a multiply-add of {operands}, only for {', '.join(formats)}")
     side = "sparse_pj" if spec.sparse else "dense_pj"
 
     def price(module: str, quantity: str, of: str = "") -> Price:

@@ -52,8 +52,8 @@ def _mma() -> Iterator[Comparison]:
         name, in_dtype, out_dtype = row["instruction"], row["in_dtype"], row["out_dtype"]
         layer = f"{name} {in_dtype} to {out_dtype}"
         fitted = (name, in_dtype, out_dtype) in DEFINING_LATENCIES
-        found = latency(name, spec, in_dtype=in_dtype)
-        yield _row(SUN, "completion latency", "cycles", layer, "", fitted, row["latency"], found)
+        cycles = latency(name, spec, in_dtype=in_dtype)
+        yield _row(SUN, "completion latency", "cycles", layer, "", fitted, row["latency"], cycles)
         for n_warps in (4, 8):
             ilp = int(row[f"ilp_{n_warps}warp"])
             reached = throughput(name, spec, in_dtype=in_dtype, n_warps=n_warps, ilp=ilp).fma_per_cycle
@@ -79,13 +79,13 @@ def _wgmma() -> Iterator[Comparison]:
     for row in read_table("tensorcore_sim", "luo_h800_wgmma"):
         name, in_dtype, a_from = row["instruction"], row["in_dtype"], row["a_from"]
         layer = f"{name} {in_dtype} {'SS' if a_from == 'shared' else 'RS'}"
-        found = throughput(name, spec, in_dtype=in_dtype, a_from=a_from, n_warps=1)
+        simulated = throughput(name, spec, in_dtype=in_dtype, a_from=a_from, n_warps=1)
         if row["cycles"]:
-            yield _row(LUO, "wgmma interval", "cycles", layer, "", False, row["cycles"], found.period_cycles)
+            yield _row(LUO, "wgmma interval", "cycles", layer, "", False, row["cycles"], simulated.period_cycles)
         if row["scale"] in FULL_RATE:
             tflops, fma = FULL_RATE[row["scale"]]
             fitted = (name, a_from) == ("wgmma.m64n8k16", "registers")
-            reached = tflops * found.fma_per_cycle / fma
+            reached = tflops * simulated.fma_per_cycle / fma
             yield _row(LUO, "wgmma throughput", "TFLOPS", layer, "", fitted, row["tflops"], reached)
 
 

@@ -35,8 +35,8 @@ def compare(progress: Callable[[float], None]) -> Iterator[Comparison]:
     for done, row in enumerate(ladder):
         progress(done / total)
         kind = "calibrated" if row["fitted"] else "as published"
-        published, found = 1e3 * float(row["ms"]), _time_us(row, PRESETS["a100-sxm-80gb"])
-        yield _row("LLMCompass", "dense f16 time", "us", row, kind, published, found, "A")
+        published, simulated = 1e3 * float(row["ms"]), _time_us(row, PRESETS["a100-sxm-80gb"])
+        yield _row("LLMCompass", "dense f16 time", "us", row, kind, published, simulated, "A")
     for done, row in enumerate(measured, len(ladder)):
         progress(done / total)
         kind = "calibrated" if row["fitted"] else "as published"
@@ -54,22 +54,22 @@ def compare(progress: Callable[[float], None]) -> Iterator[Comparison]:
     one_sm = PRESETS["a100-sxm-80gb"].replace(n_sms=1, in_dtype="int8", int8_fma_per_cycle=1024)
     for row in read_table(NAME + "_sim", "sparseloop_counts"):
         for side, sparsity in (("dense", "dense"), ("sparse", "2:4")):
-            found = bounds.compute_cycles(_problem(row), one_sm.replace(sparsity=sparsity))
+            simulated = bounds.compute_cycles(_problem(row), one_sm.replace(sparsity=sparsity))
             published = float(row[f"{side}_cycles"])
-            yield _row("Sparseloop", f"{side} compute cycles", "cycles", row, "as published", published, found, "A")
+            yield _row("Sparseloop", f"{side} compute cycles", "cycles", row, "as published", published, simulated, "A")
         yield from _energies(row, one_sm.replace(output_bytes=1))
 
 
 def _energies(row: dict[str, str], spec: Spec) -> Iterator[Comparison]:
     """Compare energies by Sparseloop's own prices, over this model's counts of one SM."""
-    found = {}
+    uj = {}
     for side, sparsity in (("dense", "dense"), ("sparse", "2:4")):
         design = spec.replace(sparsity=sparsity)
         _, books, _ = time_gemm(_problem(row), design, baseline=False)
-        found[side] = charge(prices("sparseloop", design), books.actions, 0.0, 0).total_pj / 1e6
+        uj[side] = charge(prices("sparseloop", design), books.actions, 0.0, 0).total_pj / 1e6
         published = float(row[f"{side}_uj"])
-        yield _row("Energy, Sparseloop", f"{side} energy", "uJ", row, "as published", published, found[side], "A")
-    ratio, simulated = float(row["dense_uj"]) / float(row["sparse_uj"]), found["dense"] / found["sparse"]
+        yield _row("Energy, Sparseloop", f"{side} energy", "uJ", row, "as published", published, uj[side], "A")
+    ratio, simulated = float(row["dense_uj"]) / float(row["sparse_uj"]), uj["dense"] / uj["sparse"]
     yield _row("Energy, Sparseloop", "dense energy over sparse", "x", row, "as published", ratio, simulated, "A")
 
 

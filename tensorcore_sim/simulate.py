@@ -99,13 +99,13 @@ def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baselin
     """
     if engine not in ENGINES:
         raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
-    timeline, books, found = _play(problem, spec, engine)
+    timeline, books, chosen_tiling = _play(problem, spec, engine)
     time_us = books.cycles / spec.clock_mhz
     operations = 2 * problem.m * problem.n * problem.k
     measures: dict[str, float | str] = {
         "gemm": f"{problem.m} x {problem.n} x {problem.k}, {spec.in_dtype}",
-        "tile": str(found),
-        "padding_%": 100 * (1 - problem.m * problem.n * problem.k / _padded(problem, found)),
+        "tile": str(chosen_tiling),
+        "padding_%": 100 * (1 - problem.m * problem.n * problem.k / _padded(problem, chosen_tiling)),
         "dense_equivalent_tflops": operations / time_us / 1e6,
         "least_time_us": bounds.time_us(problem, spec),
     }
@@ -132,8 +132,10 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
     seconds, most = 1.0, 0.0
     for layer in layers:
         problem = Problem(m=layer.n_out, n=layer.batch, k=layer.n_in)
-        found = tiling(problem, spec)
-        n_steps = _padded(problem, found) // (found.tile_m * found.tile_n * found.tile_k)
+        chosen_tiling = tiling(problem, spec)
+        n_steps = _padded(problem, chosen_tiling) // (
+            chosen_tiling.tile_m * chosen_tiling.tile_n * chosen_tiling.tile_k
+        )
         n_runs = 1 + (spec.sparse or spec.int4_weights)  # the dense one beside it
         seconds += n_steps * (6e-5 if engine == "events" else 4e-7) * n_runs
         values = 0 if isinstance(layer, Shape) else problem.m * problem.n * problem.k * float(kept_share(spec))
@@ -146,24 +148,24 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
 def spans(run: Run, image: Image, spec: Spec, **window) -> Iterator[Track]:
     """Yield what the SMs were at in a window of a run (card_account.spans)."""
     batch = image.layer.batch if run.outputs is None else len(run.outputs)
-    made, _, _ = _planned(Problem(m=image.layer.n_out, n=batch, k=image.layer.n_in), spec, run.engine)
-    return card_account.spans(run.timeline, made, **window)
+    card_plan, _, _ = _plan_tiling_and_step(Problem(m=image.layer.n_out, n=batch, k=image.layer.n_in), spec, run.engine)
+    return card_account.spans(run.timeline, card_plan, **window)
 
 
-def _planned(problem: Problem, spec: Spec, engine: str) -> tuple[Plan, Tiling, Step]:
-    found = tiling(problem, spec)
-    cost = step(found, spec, engine)
-    return plan(problem, found, cost.ticks, spec), found, cost
+def _plan_tiling_and_step(problem: Problem, spec: Spec, engine: str) -> tuple[Plan, Tiling, Step]:
+    chosen_tiling = tiling(problem, spec)
+    cost = step(chosen_tiling, spec, engine)
+    return plan(problem, chosen_tiling, cost.ticks, spec), chosen_tiling, cost
 
 
 def _play(problem: Problem, spec: Spec, engine: str):
-    made, found, cost = _planned(problem, spec, engine)
-    timeline = ENGINES[engine](made)
-    return timeline, card_account.ledger(timeline, made, problem, found, cost, spec), found
+    card_plan, chosen_tiling, cost = _plan_tiling_and_step(problem, spec, engine)
+    timeline = ENGINES[engine](card_plan)
+    return timeline, card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec), chosen_tiling
 
 
-def _padded(problem: Problem, found) -> int:
-    pairs = ((problem.m, found.tile_m), (problem.n, found.tile_n), (problem.k, found.tile_k))
+def _padded(problem: Problem, chosen_tiling: Tiling) -> int:
+    pairs = ((problem.m, chosen_tiling.tile_m), (problem.n, chosen_tiling.tile_n), (problem.k, chosen_tiling.tile_k))
     sizes = [-(-length // tile) * tile for length, tile in pairs]
     return sizes[0] * sizes[1] * sizes[2]
 
@@ -189,8 +191,8 @@ def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: 
     columns = np.ascontiguousarray(operand.T)
     start = np.zeros((len(image.bits), len(operand)), np.int32 if integer else np.float32)
     pattern = None if spec.sparsity in ("dense", "2:4") else n_of_m(spec)
-    how = {"card": card, "in_dtype": spec.in_dtype, "out_dtype": out, "instruction": name, "pattern": pattern}
-    sums = gemm(image.bits, columns, start, **how)
+    options = {"card": card, "in_dtype": spec.in_dtype, "out_dtype": out, "instruction": name, "pattern": pattern}
+    sums = gemm(image.bits, columns, start, **options)
     _, rule = look_up(card, spec.in_dtype, out, name)
     checked = reference.check(image.bits, columns, sums, spec.in_dtype, rule) if check else None
     outputs = (sums.T * np.float64(image.scale * scale)).astype(np.float32)

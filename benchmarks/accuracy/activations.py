@@ -34,13 +34,13 @@ def main():
     print(f"LeNet-300-100 on Fashion-MNIST: percent on 10,000 test images, {len(SEEDS)} seeds")
     free = None
     for penalty in PENALTIES:
-        found = over_seeds(lambda seed, penalty=penalty: run(seed, penalty), SEEDS)
-        free = free or sum(found["accuracy"]) / len(SEEDS)
+        figures = over_seeds(lambda seed, penalty=penalty: run(seed, penalty), SEEDS)
+        free = free or sum(figures["accuracy"]) / len(SEEDS)
         held = penalty == HELD
-        row(f"penalty {penalty:g}: accuracy", found["accuracy"], at_least=free - 0.5 if held else None)
-        row(f"penalty {penalty:g}: hidden 1", found["hidden 1"], at_most=25 if held else None)
-        row(f"penalty {penalty:g}: hidden 2", found["hidden 2"])
-        row(f"penalty {penalty:g}: CPU s", found["CPU s"])
+        row(f"penalty {penalty:g}: accuracy", figures["accuracy"], at_least=free - 0.5 if held else None)
+        row(f"penalty {penalty:g}: hidden 1", figures["hidden 1"], at_most=25 if held else None)
+        row(f"penalty {penalty:g}: hidden 2", figures["hidden 2"])
+        row(f"penalty {penalty:g}: CPU s", figures["CPU s"])
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def run(case: Case, seed: int) -> dict[str, float]:
     # A kernel of 3 x 3 of one channel has 9 inputs, which are no whole number of groups of 4: it stays dense.
     fitting = {name: 0.5 for name, matrix in dense.matrices.items() if matrix.shape[1] % 4 == 0}
     two_of_four = pruned(dense, fitting, pattern="2:4")
-    found = {
+    networks = {
         "dense": dense,
         "pruned at once, not tuned": pruned(dense, case.goals),
         "pruned by steps": sparse,
@@ -74,18 +74,18 @@ def run(case: Case, seed: int) -> dict[str, float]:
         "2:4, not tuned": two_of_four,
         "2:4": fit(two_of_four, inputs, labels, last),
     }
-    return {name: 100 * net.accuracy(others, wanted) for name, net in found.items()}
+    return {name: 100 * net.accuracy(others, wanted) for name, net in networks.items()}
 
 
 def main():
     digits()  # fetched before the clock starts
     for title, case in CASES.items():
-        found = over_seeds(lambda seed, case=case: run(case, seed), range(case.n_seeds))
-        kept = ", ".join(f"{name} {share:.0%}" for name, share in case.goals.items())
-        print(f"\n{title}: accuracy in percent on {N_HELD_OUT} digits held out, {case.n_seeds} seeds; kept: {kept}")
-        dense = sum(found["dense"]) / case.n_seeds
+        figures = over_seeds(lambda seed, case=case: run(case, seed), range(case.n_seeds))
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in case.goals.items())
+        print(f"\n{title}: accuracy in percent on {N_HELD_OUT} digits held out, {case.n_seeds} seeds; kept: {shares}")
+        dense = sum(figures["dense"]) / case.n_seeds
         targets = {"pruned by steps, 4-bit": {"at_least": dense - 1.5}, "2:4": {"at_least": dense - 1}, **case.targets}
-        for name, values in found.items():
+        for name, values in figures.items():
             row(name, values, **targets.get(name, {}))
 
 

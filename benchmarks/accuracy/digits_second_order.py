@@ -70,18 +70,18 @@ def narrowed(network: Network, choose: Choose, reconstruct: bool) -> tuple[Layer
     first, *others = network.layers
     layers, signal, dense = [first], first.forward(network.inputs), first.forward(network.inputs)
     for layer in others:
-        kept = choose(layer.weights, signal, layer.n_in // 2)
-        weights, bias = layer.weights * kept, layer.bias
+        kept_inputs = choose(layer.weights, signal, layer.n_in // 2)
+        weights, bias = layer.weights * kept_inputs, layer.bias
         if reconstruct:
             targets = replace(layer, relu=False).forward(dense)
-            weights, bias = least_squares(signal, targets, kept, start=layer.weights)
+            weights, bias = least_squares(signal, targets, kept_inputs, start=layer.weights)
         layers.append(replace(layer, weights=weights, bias=bias))
         signal, dense = layers[-1].forward(signal), layer.forward(dense)
     return tuple(layers)
 
 
 def main() -> None:
-    found: dict[str, list[float]] = {}
+    accuracies: dict[str, list[float]] = {}
     for seed in range(N_SEEDS):
         network, judged = trained(seed)
         rows = {"dense": network.layers}
@@ -90,9 +90,9 @@ def main() -> None:
             rows[f"half the neurons, {name}"] = narrowed(network, choose, reconstruct=False)
             rows[f"half the neurons, {name}, least squares"] = narrowed(network, choose, reconstruct=True)
         for name, layers in rows.items():
-            found.setdefault(name, []).append(100 * replace(judged, layers=layers).accuracy())
-    mean = {name: float(np.mean(values)) for name, values in found.items()}
-    for name, values in found.items():
+            accuracies.setdefault(name, []).append(100 * replace(judged, layers=layers).accuracy())
+    mean = {name: float(np.mean(values)) for name, values in accuracies.items()}
+    for name, values in accuracies.items():
         print(f"{name:52} {mean[name]:6.2f} +- {np.std(values, ddof=1):5.2f}")
     targets = {
         "GPTQ at 2 bits within 2 points of dense": mean["GPTQ, 2 bits"] >= mean["dense"] - 2,
@@ -101,8 +101,9 @@ def main() -> None:
         >= 97,
         "half the neurons, LASSO and least squares, at least 97%": mean["half the neurons, LASSO, least squares"] >= 97,
         **{
-            f"SparseGPT no worse than magnitude at {kept}": mean[f"SparseGPT, {kept}"] >= mean[f"magnitude, {kept}"]
-            for kept in ("50% kept", "30% kept", "20% kept", "10% kept", "2:4")
+            f"SparseGPT no worse than magnitude at {pattern}": mean[f"SparseGPT, {pattern}"]
+            >= mean[f"magnitude, {pattern}"]
+            for pattern in ("50% kept", "30% kept", "20% kept", "10% kept", "2:4")
         },
     }
     for name, reached in targets.items():

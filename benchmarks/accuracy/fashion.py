@@ -26,18 +26,18 @@ def run(seed: int) -> dict[str, float]:
     step, last, centroids = (replace(recipe, seed=seed) for recipe in (STEP, LAST, CENTROIDS))
     dense = fit(mlp((784, 300, 100, 10), seed), inputs, labels, replace(DENSE, seed=seed))
     sparse = pruned_by_steps(dense, inputs, labels, dict.fromkeys(dense.matrices, 0.1), STEPS, step, last)
-    found = {"dense": dense, "by steps to 10%": sparse, "4-bit": shared(sparse, inputs, labels, centroids)}
-    return {name: 100 * net.accuracy(*fashion_mnist("test")) for name, net in found.items()}
+    networks = {"dense": dense, "by steps to 10%": sparse, "4-bit": shared(sparse, inputs, labels, centroids)}
+    return {name: 100 * net.accuracy(*fashion_mnist("test")) for name, net in networks.items()}
 
 
 def main():
     fashion_mnist("train")  # fetched before the clock starts
-    found = over_seeds(run, SEEDS)
+    figures = over_seeds(run, SEEDS)
     print(f"LeNet-300-100 on Fashion-MNIST: accuracy in percent on 10,000 test images, {len(SEEDS)} seeds")
-    row("dense", found["dense"], at_least=88)
-    row("by steps to 10%", found["by steps to 10%"])
-    row("by steps to 10%, 4-bit", found["4-bit"], at_least=sum(found["dense"]) / len(SEEDS) - 0.5)
-    row("CPU s", found["CPU s"], at_most=30)
+    row("dense", figures["dense"], at_least=88)
+    row("by steps to 10%", figures["by steps to 10%"])
+    row("by steps to 10%, 4-bit", figures["4-bit"], at_least=sum(figures["dense"]) / len(SEEDS) - 0.5)
+    row("CPU s", figures["CPU s"], at_most=30)
 
 
 if __name__ == "__main__":

@@ -26,13 +26,13 @@ def row(what: str, values: Sequence[float], *, at_least: float | None = None, at
 
 def over_seeds(run: Callable[[int], Mapping[str, float]], seeds: Iterable[int]) -> dict[str, list[float]]:
     """Return {figure: its value for each seed}, and with them "CPU s", what each run took."""
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for seed in seeds:
         start = time.process_time()
         figures = dict(run(seed))
         for name, value in (figures | {"CPU s": time.process_time() - start}).items():
-            found.setdefault(name, []).append(value)
-    return found
+            values.setdefault(name, []).append(value)
+    return values
 
 
 def pruned(net: Sequential, densities: Mapping[str, float], **pattern) -> Sequential:
@@ -51,7 +51,7 @@ def pruned_by_steps(
     last: Recipe,
 ) -> Sequential:
     """Return the network pruned and tuned again and again: at each step every matrix keeps at least that share."""
-    for share_kept in (*(kept for kept in least if kept > min(goals.values())), 0.0):
+    for share_kept in (*(floor for floor in least if floor > min(goals.values())), 0.0):
         net = pruned(net, {name: max(goal, share_kept) for name, goal in goals.items()})
         net = fit(net, inputs, labels, step if share_kept else last)
     return net

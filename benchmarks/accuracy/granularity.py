@@ -46,19 +46,19 @@ def main() -> None:
     images, labels = lenet.fashion_mnist("t10k")
     test = replace(dense, inputs=lenet.as_inputs(images), labels=labels)
     print(f"{'dense':22} {test.accuracy():.2%}")
-    found = {}
+    by_pattern = {}
     for pattern in ("1:16", *(name for rung in LADDER for name in rung)):
-        before, after = found[pattern] = accuracies(pruned(dense, pattern), test)
+        before, after = by_pattern[pattern] = accuracies(pruned(dense, pattern), test)
         print(f"{pattern:22} {before:.2%}  tuned {mean(after):.2%}  ({min(after):.2%} to {max(after):.2%})", flush=True)
     control = random(dense.layers[0].weights, seed=0)
     before, after = accuracies(pruned(dense, "element", control), test)
     print(f"{'element, by chance':22} {before:.2%}  tuned {mean(after):.2%}  ({min(after):.2%} to {max(after):.2%})")
-    assert mean(found["element"][1]) > mean(after) + NOISE
+    assert mean(by_pattern["element"][1]) > mean(after) + NOISE
     for finer, coarser in zip(LADDER, LADDER[1:]):
         for one in finer:
             for other in coarser:
-                assert mean(found[one][1]) > mean(found[other][1]) - NOISE, (one, other)
-    assert mean(found["element"][1]) > mean(found["filter"][1]) + NOISE
+                assert mean(by_pattern[one][1]) > mean(by_pattern[other][1]) - NOISE, (one, other)
+    assert mean(by_pattern["element"][1]) > mean(by_pattern["filter"][1]) + NOISE
 
 
 if __name__ == "__main__":

@@ -28,17 +28,19 @@ def main() -> None:
     above: dict[tuple[int, str], list[float]] = {}
     for seed in range(N_SEEDS):
         weights = np.random.default_rng(seed).standard_normal(SHAPE).astype(np.float32)
-        kept = weights[mask(magnitude(weights), "element", DENSITY)]
-        values = kept.astype(np.float64)
+        kept_weights = weights[mask(magnitude(weights), "element", DENSITY)]
+        values = kept_weights.astype(np.float64)
         for k in (15, 31, 63):
-            exact = squared_error(values, cluster(kept, k))
-            found = {"linear": cluster(kept, k, "linear")}
+            exact = squared_error(values, cluster(kept_weights, k))
+            by_method = {"linear": cluster(kept_weights, k, "linear")}
             for init in ("k-means++", "random"):
                 run = KMeans(k, init=init, n_init=10, random_state=seed).fit(values[:, None])
-                found[f"scikit-learn {init}, best of 10"] = run.cluster_centers_.ravel()
+                by_method[f"scikit-learn {init}, best of 10"] = run.cluster_centers_.ravel()
             start = np.linspace(values.min(), values.max(), k)[:, None]
-            found["scikit-learn linear"] = KMeans(k, init=start, n_init=1).fit(values[:, None]).cluster_centers_.ravel()
-            for name, centroids in found.items():
+            by_method["scikit-learn linear"] = (
+                KMeans(k, init=start, n_init=1).fit(values[:, None]).cluster_centers_.ravel()
+            )
+            for name, centroids in by_method.items():
                 above.setdefault((k, name), []).append(squared_error(values, centroids) / exact - 1)
     for (k, name), values in above.items():
         print(f"k={k:<3} {name:34} {100 * np.mean(values):8.2f}% above the optimum, at most {100 * max(values):8.2f}%")

@@ -46,7 +46,7 @@ def main():
     embeddings = dense.embed([tokenise(sentence, pieces) for sentence in PUBLISHED])
     assert np.allclose(embeddings @ embeddings.T, SIMILARITIES, atol=1e-4)
 
-    everything, found = [tokenise(sentence, pieces) for sentence in sentences()], {}
+    everything, figures = [tokenise(sentence, pieces) for sentence in sentences()], {}
     for seed in SEEDS:
         order = np.random.default_rng(seed).permutation(len(everything))[: N_CALIBRATION + N_TEST]
         drawn = [everything[i] for i in order]
@@ -56,11 +56,11 @@ def main():
             changes = {matrix: method(weights, reaching[matrix]) for matrix, weights in dense.matrices.items()}
             seconds = time.process_time() - start
             cosine = (dense.with_matrices(changes).embed(drawn[N_CALIBRATION:]) * wanted).sum(axis=1).mean()
-            found.setdefault(name, []).append(float(cosine))
-            found.setdefault(f"{name}: CPU s", []).append(seconds)
+            figures.setdefault(name, []).append(float(cosine))
+            figures.setdefault(f"{name}: CPU s", []).append(seconds)
 
     print(f"MiniLM: cosine to the dense embedding, mean of {N_TEST} sentences, {len(SEEDS)} seeds, nothing tuned")
-    for name, values in found.items():
+    for name, values in figures.items():
         row(name, values)
     # What the methods must win by, in the same run on the same sentences.
     for better, worse, least in (
@@ -70,7 +70,7 @@ def main():
         ("W4 channel GPTQ", "W4 channel RTN", 0.03),
         ("W4 g64 AWQ", "W4 g64 RTN", 0.0),
     ):
-        gains = [a - b for a, b in zip(found[better], found[worse], strict=True)]
+        gains = [a - b for a, b in zip(figures[better], figures[worse], strict=True)]
         row(f"{better} over {worse}", gains, at_least=least)
 
 

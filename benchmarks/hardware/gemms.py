@@ -60,11 +60,11 @@ def operands(m: int, k: int, n: int, dtype: torch.dtype) -> tuple[torch.Tensor, 
     return weight, rows.t()
 
 
-def check(found: torch.Tensor, dense: torch.Tensor) -> None:
+def check(product: torch.Tensor, dense: torch.Tensor) -> None:
     """Raise RuntimeError where a sparse product is not the dense one, up to rounding and saturation to int8."""
-    if found.dtype == torch.int8:
+    if product.dtype == torch.int8:
         dense = dense.clamp(-128, 127)
-    apart = (found.float() - dense.float()).abs().max() / dense.float().abs().max()
+    apart = (product.float() - dense.float()).abs().max() / dense.float().abs().max()
     if not apart <= 0.01:
         raise RuntimeError(f"the product differs from the dense one by {apart:.3g} of its largest element")
 

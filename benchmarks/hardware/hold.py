@@ -72,8 +72,8 @@ def main(words: list[str]) -> int:
         return 2
     print(f"{card['card']}, driver {card['driver']}, CUDA {card['cuda']}")
     print(f"{'':58} {'measured':>9} {'model':>9} {'error':>7}")
-    for found in (*timing(folder, card), *values(folder, card)):
-        print(found)
+    for figure in (*timing(folder, card), *values(folder, card)):
+        print(figure)
     return 0
 
 
@@ -86,18 +86,18 @@ def timing(folder: Path, card: dict[str, str]) -> Iterator[Figure]:
         what = f"{name} {in_dtype} to {row['out_dtype']}, {n_warps} warps, ILP {ilp}"
         if n_warps == ilp == 1:
             yield _held(f"{what}: latency", "cycles", row["period_cycles"], latency, name, spec, in_dtype=in_dtype)
-        asked = {"in_dtype": in_dtype, "n_warps": n_warps, "ilp": ilp}
-        yield _held(what, "FMA/clk/SM", row["fma_per_cycle"], _fma_per_cycle, name, spec, **asked)
+        options = {"in_dtype": in_dtype, "n_warps": n_warps, "ilp": ilp}
+        yield _held(what, "FMA/clk/SM", row["fma_per_cycle"], _fma_per_cycle, name, spec, **options)
     for row in _rows(folder / "wgmma.csv"):
         what = f"{row['instruction']} {row['in_dtype']} to {row['out_dtype']}, A from {row['a_from']}"
-        asked = {"in_dtype": row["in_dtype"], "a_from": row["a_from"], "n_warps": 1}
-        yield _held(what, "cycles", row["cycles"], _period_cycles, row["instruction"], spec, **asked)
+        options = {"in_dtype": row["in_dtype"], "a_from": row["a_from"], "n_warps": 1}
+        yield _held(what, "cycles", row["cycles"], _period_cycles, row["instruction"], spec, **options)
     dense_us = {}
     for row in _rows(folder / "gemms.csv"):
         problem = Problem(m=int(row["m"]), n=int(row["n"]), k=int(row["k"]))
         what = f"GEMM {problem.m} x {problem.n} x {problem.k} {row['in_dtype']}, {row['backend']}"
-        asked = {"in_dtype": row["in_dtype"], "sparsity": "dense" if row["backend"] == "dense" else "2:4"}
-        yield _held(what, "us", row["median_us"], _gemm_us, problem, spec, **asked)
+        options = {"in_dtype": row["in_dtype"], "sparsity": "dense" if row["backend"] == "dense" else "2:4"}
+        yield _held(what, "us", row["median_us"], _gemm_us, problem, spec, **options)
         if row["backend"] == "dense":
             dense_us[problem, row["in_dtype"]] = float(row["median_us"])
         else:
@@ -140,22 +140,22 @@ def agreement(what: str, result: np.ndarray, model: np.ndarray, of_family: np.nd
     return Agreement(what=what, equal=int(equal.sum()), total=equal.size, differing=tuple(differing))
 
 
-def _held(what: str, unit: str, measured: str | float, ask, of, spec: Spec | None, **asked) -> Figure:
+def _held(what: str, unit: str, measured: str | float, ask, of, spec: Spec | None, **options) -> Figure:
     """Return a measured figure beside ask(of, spec, **asked)."""
     if spec is None:
         return Figure(what=what, unit=unit, measured=float(measured), model=None, why="no preset is this card")
     try:
-        return Figure(what=what, unit=unit, measured=float(measured), model=ask(of, spec, **asked))
+        return Figure(what=what, unit=unit, measured=float(measured), model=ask(of, spec, **options))
     except BadInput as error:
         return Figure(what=what, unit=unit, measured=float(measured), model=None, why=str(error))
 
 
-def _fma_per_cycle(name: str, spec: Spec, **asked) -> float:
-    return throughput(name, spec, **asked).fma_per_cycle
+def _fma_per_cycle(name: str, spec: Spec, **options) -> float:
+    return throughput(name, spec, **options).fma_per_cycle
 
 
-def _period_cycles(name: str, spec: Spec, **asked) -> float:
-    return throughput(name, spec, **asked).period_cycles
+def _period_cycles(name: str, spec: Spec, **options) -> float:
+    return throughput(name, spec, **options).period_cycles
 
 
 def _gemm_us(problem: Problem, spec: Spec, **fields) -> float:

@@ -45,7 +45,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="measure", description="measure the card in this machine")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="of the vectors")
-    asked = parser.parse_args(words)
+    options = parser.parse_args(words)
     try:
         nvcc, card = find_nvcc(), find_card()
         card["cuda"] = version_of(nvcc)
@@ -53,16 +53,16 @@ def main(words: list[str] | None = None) -> int:
         print(f"measure: {missing}", file=sys.stderr)
         return 2
     card["torch"] = attempt([sys.executable, "-c", TORCH], QUERY_SECONDS, []) or ""
-    card["seed"] = str(asked.seed)
-    (asked.out / "vectors").mkdir(parents=True, exist_ok=True)
+    card["seed"] = str(options.seed)
+    (options.out / "vectors").mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
     with tempfile.TemporaryDirectory() as build:
-        cycles(Path(build), asked.out, nvcc, card, failures)
-        values(Path(build), asked.out, nvcc, card, asked.seed, failures)
+        cycles(Path(build), options.out, nvcc, card, failures)
+        values(Path(build), options.out, nvcc, card, options.seed, failures)
     if card["torch"]:
-        _keep(asked.out / "gemms.csv", [sys.executable, "-m", "benchmarks.hardware.gemms"], GEMMS_SECONDS, failures)
+        _keep(options.out / "gemms.csv", [sys.executable, "-m", "benchmarks.hardware.gemms"], GEMMS_SECONDS, failures)
     card["clock_sm_mhz_at_end"] = find_card()["clock_sm_mhz"]
-    (asked.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     for failure in dict.fromkeys(failures):
         print(f"measure: {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -70,8 +70,8 @@ def main(words: list[str] | None = None) -> int:
 
 def find_nvcc() -> str:
     """Return the path of nvcc; raises Missing."""
-    if found := shutil.which("nvcc"):
-        return found
+    if path := shutil.which("nvcc"):
+        return path
     raise Missing("nvcc is not on the PATH: install the CUDA toolkit, 12.5 or newer")
 
 
@@ -111,13 +111,13 @@ def values(build: Path, out: Path, nvcc: str, card: dict[str, str], seed: int, f
     program = compiled("vectors", instructions.VECTORS, build, nvcc, card, failures)
     if program is None:
         return
-    given, found = build / "given", build / "found"
+    given, output = build / "given", build / "found"
     for row in _on(card, instructions.VECTORS):
         tiles = vectors.make(row, seed)
         vectors.records(tiles, row).astype("<u4").tofile(given)
-        found.unlink(missing_ok=True)
-        if attempt([str(program), row.key, str(given), str(found)], RUN_SECONDS, failures) is not None:
-            result = vectors.results(np.fromfile(found, "<u4"), row)
+        output.unlink(missing_ok=True)
+        if attempt([str(program), row.key, str(given), str(output)], RUN_SECONDS, failures) is not None:
+            result = vectors.results(np.fromfile(output, "<u4"), row)
             vectors.save(out / "vectors" / f"{row.key}.npz", row, tiles, result, card)
 
 

@@ -53,17 +53,17 @@ def make(measured: Measured, seed: int = 0) -> Tiles:
     """Return ROWS rows of each family, as tiles; the same seed gives the same tiles."""
     shape = measured.shape
     n_tiles = ROWS // shape.m
-    made = []
+    tiles = []
     for place, family in enumerate(FAMILIES):
         for repeat in range(n_tiles):
             rng = np.random.default_rng([seed, place, repeat])
             nibbles = _nibbles(rng, measured, same_rows=family == "cancelling")
-            kept = (shape.m, shape.n_products)
-            a, b, c = _operands(rng, family, measured, kept)
+            compressed_shape = (shape.m, shape.n_products)
+            a, b, c = _operands(rng, family, measured, compressed_shape)
             if family == "cancelling":
                 _cancel(a, b, _columns(a, nibbles, measured)[0])
-            made.append((a, nibbles, b, c))
-    values, nibbles, b, c = (np.stack(arrays) for arrays in zip(*made, strict=True))
+            tiles.append((a, nibbles, b, c))
+    values, nibbles, b, c = (np.stack(arrays) for arrays in zip(*tiles, strict=True))
     return Tiles(values=values, nibbles=nibbles, b=b, c=c, family=np.repeat(list(FAMILIES), n_tiles))
 
 
@@ -172,9 +172,9 @@ def specials(kind: Format) -> np.ndarray:
     """Return the infinities and one NaN of each sign; e4m3 has only the NaNs."""
     top = ((1 << kind.exponent_bits) - 1) << kind.fraction_bits
     nan = top | (1 << kind.fraction_bits) - 1 if not kind.has_infinity else top | 1 << (kind.fraction_bits - 1)
-    found = np.array([top, nan] if kind.has_infinity else [nan], np.uint64) << np.uint64(kind.unused_bits)
-    found = found.astype(kind.bits)
-    return np.concatenate([found, found | _sign(kind)])
+    bit_patterns = np.array([top, nan] if kind.has_infinity else [nan], np.uint64) << np.uint64(kind.unused_bits)
+    bit_patterns = bit_patterns.astype(kind.bits)
+    return np.concatenate([bit_patterns, bit_patterns | _sign(kind)])
 
 
 def _cancel(a: np.ndarray, b: np.ndarray, columns: np.ndarray) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
 
+import workloads
+from cyclekit.command.arguments import WORKLOAD, at_least
+from cyclekit.command.show import or_dash
 from cyclekit.comparison.compare import Cost, Entrant, entrants, layers_of
 from cyclekit.comparison.conditions import (
     ENERGY,
@@ -23,6 +26,7 @@ from cyclekit.comparison.conditions import (
     reigns,
 )
 from cyclekit.terminal import Output, announce, make_folder, progress
+from workloads.address import readable
 from workloads.errors import BadInput
 
 MOST_LINES = 6  # that a figure has colours for
@@ -30,11 +34,20 @@ N_NOTES = 4  # of a design that are printed
 BEST = {TIME: "fastest", ENERGY: "least energy"}
 
 
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("workloads", metavar="WORKLOAD", nargs="+", help=WORKLOAD)
+    parser.add_argument(
+        "--machines", metavar="M,M:PRESET", help="each with a preset or its first (default: all installed)"
+    )
+    parser.add_argument("--batch", metavar="N", type=at_least(1), help="inputs at a time (default: the workload's)")
+    parser.add_argument("--prices", metavar="T,T", help="tables of prices; each machine takes the first that it has")
+    parser.add_argument("--check", action="store_true", help="compare the values with the references")
+    parser.add_argument("--out", metavar="DIR", help="draw time and energy over the batch into this folder")
+
+
 def run(options: Namespace) -> int:
     """Compare, and say where which design wins; 1 where a check failed."""
-    import workloads
-    from workloads.address import readable
-
     out = Output(options.json)
     chosen = entrants(options.machines, options.prices)
     if options.out is not None:
@@ -42,24 +55,24 @@ def run(options: Namespace) -> int:
             raise BadInput(f"--out can draw at most {MOST_LINES} designs, got {len(chosen)}: name fewer in --machines")
         make_folder(Path(options.out))
     names = dict.fromkeys(options.workloads)
-    asked = {readable(name): layers_of(workloads.load(name)) for name in names}
-    batches = {name: batch_of(name, layers, options.batch) for name, layers in asked.items()}
-    announce(*expected([(layers, batches[name]) for name, layers in asked.items()], chosen, options.check))
-    found = []
+    layers_of_work = {readable(name): layers_of(workloads.load(name)) for name in names}
+    batches = {name: batch_of(name, layers, options.batch) for name, layers in layers_of_work.items()}
+    announce(*expected([(layers, batches[name]) for name, layers in layers_of_work.items()], chosen, options.check))
+    comparisons = []
     with progress("compare") as step:
-        for name, layers in asked.items():
-            found.append(compare(name, layers, chosen, batch=batches[name], check=options.check, progress=step))
-    designs = [_design(entrant, [comparison.total[entrant.label] for comparison in found]) for entrant in chosen]
+        for name, layers in layers_of_work.items():
+            comparisons.append(compare(name, layers, chosen, batch=batches[name], check=options.check, progress=step))
+    designs = [_design(entrant, [comparison.total[entrant.label] for comparison in comparisons]) for entrant in chosen]
     _show_designs(out, chosen, designs)
-    for comparison in found:
+    for comparison in comparisons:
         _show(out, comparison, designs)
-    if len(found) > 1:
-        _show_winners(out, found)
+    if len(comparisons) > 1:
+        _show_winners(out, comparisons)
     if options.out is not None:
-        for path in _draw(found, Path(options.out)):
+        for path in _draw(comparisons, Path(options.out)):
             out.line(f"wrote {path}")
-    out.result({"designs": designs, "comparisons": [comparison.as_dict() for comparison in found]})
-    checks = [cost.checked for comparison in found for costs in comparison.costs for cost in costs.values()]
+    out.result({"designs": designs, "comparisons": [comparison.as_dict() for comparison in comparisons]})
+    checks = [cost.checked for comparison in comparisons for costs in comparison.costs for cost in costs.values()]
     return 1 if False in checks else 0
 
 
@@ -98,8 +111,8 @@ def _show_designs(out: Output, chosen: Sequence[Entrant], designs: Sequence[Mapp
             design["design"],
             design["preset"],
             design["process"] or "-",
-            _or_dash(design["clock_mhz"], ",.0f"),
-            _or_dash(design["area_mm2"], ",.1f"),
+            or_dash(design["clock_mhz"], ",.0f"),
+            or_dash(design["area_mm2"], ",.1f"),
             design["area_from"],
             design["prices"] or "-",
             design["utilisation_is"],
@@ -166,15 +179,15 @@ def _cells(
                 label,
                 f"{cost.time_us:,.2f}",
                 f"{time:,.3f}",
-                _or_dash(least[TIME] and time / least[TIME], ",.2f"),
-                _or_dash(None if energy is None else energy / pj, ",.2f"),
-                _or_dash(energy and least[ENERGY] and energy / least[ENERGY], ",.2f"),
-                _or_dash(1e6 / time / area[label] if time and area[label] else None, ",.1f"),
+                or_dash(least[TIME] and time / least[TIME], ",.2f"),
+                or_dash(None if energy is None else energy / pj, ",.2f"),
+                or_dash(energy and least[ENERGY] and energy / least[ENERGY], ",.2f"),
+                or_dash(1e6 / time / area[label] if time and area[label] else None, ",.1f"),
                 f"{cost.n_bytes / 1e3:,.1f}",
-                _or_dash(None if moved is None else moved / cost.batch / 1e3, ",.1f"),
+                or_dash(None if moved is None else moved / cost.batch / 1e3, ",.1f"),
                 f"{100 * cost.utilisation:.2f}",
                 f"{_dropped(cost):.2f}",
-                _or_dash(None if cost.error is None else 100 * cost.error, ".2f"),
+                or_dash(None if cost.error is None else 100 * cost.error, ".2f"),
             ]
         )
     return heads, rows
@@ -193,8 +206,8 @@ def _show_ladder(out: Output, comparison: Comparison, ladder: Ladder) -> None:
     rows = [
         [
             _point(ladder, point),
-            *(_or_dash(values[place], ",.3f") for values in times.values()),
-            *(_or_dash(values[place] and values[place] / pj, ",.2f") for values in energies.values()),
+            *(or_dash(values[place], ",.3f") for values in times.values()),
+            *(or_dash(values[place] and values[place] / pj, ",.2f") for values in energies.values()),
             *(f"{_dropped(costs[place]):.2f}" for costs in drops.values()),
         ]
         for place, point in enumerate(ladder.points)
@@ -206,16 +219,16 @@ def _show_ladder(out: Output, comparison: Comparison, ladder: Ladder) -> None:
     out.line()
 
 
-def _sentence(ladder: Ladder, found: Sequence[Reign]) -> str:
+def _sentence(ladder: Ladder, in_turn: Sequence[Reign]) -> str:
     """Return who wins where, by how much, and between which points of the ladder that changes."""
-    if not found:
+    if not in_turn:
         return "not known of any design"
     parts = []
-    for reign in found:
+    for reign in in_turn:
         leads = dict.fromkeys(f"{lead:.2f}" for lead in (reign.least_lead, reign.most_lead) if lead != inf)
         ahead = f" (the next takes {' to '.join(leads)} times as much)" if leads else ""
         parts.append(_stretch(ladder, reign) + ahead)
-    changes = [f"{_point(ladder, a.last)} and {_point(ladder, b.first)}" for a, b in zip(found, found[1:])]
+    changes = [f"{_point(ladder, a.last)} and {_point(ladder, b.first)}" for a, b in zip(in_turn, in_turn[1:])]
     said = f"; it changes between {', between '.join(changes)}" if changes else ", on the whole ladder"
     return "; ".join(parts) + said
 
@@ -225,9 +238,9 @@ def _stretch(ladder: Ladder, reign: Reign) -> str:
     return f"{' and '.join(reign.best)} {f'at {first}' if first == last else f'from {first} to {last}'}"
 
 
-def _show_winners(out: Output, found: Sequence[Comparison]) -> None:
+def _show_winners(out: Output, comparisons: Sequence[Comparison]) -> None:
     rows = []
-    for comparison in found:
+    for comparison in comparisons:
         cells = [comparison.workload, f"{comparison.batch:,}"]
         ladder = comparison.ladders[0]
         for quantity in BEST:
@@ -241,19 +254,19 @@ def _show_winners(out: Output, found: Sequence[Comparison]) -> None:
     out.table("Who wins", heads, rows)
 
 
-def _draw(found: Sequence[Comparison], folder: Path) -> list[Path]:
+def _draw(comparisons: Sequence[Comparison], folder: Path) -> list[Path]:
     """Draw time and energy of an input over the batch, a line a design."""
     from cyclekit.figures.curves import lines
 
-    names = [Path(comparison.workload).name for comparison in found]
+    names = [Path(comparison.workload).name for comparison in comparisons]
     if len(set(names)) < len(names):  # files of one name in several folders
-        names = [comparison.workload for comparison in found]
+        names = [comparison.workload for comparison in comparisons]
     stems: list[str] = []
     for name in names:
         stem = re.sub(r"[^\w.-]+", "-", name).strip("-")
         stems.append(f"{stem}-{len(stems) + 1}" if stem in stems else stem)
     paths = []
-    for comparison, work, stem in zip(found, names, stems, strict=True):
+    for comparison, work, stem in zip(comparisons, names, stems, strict=True):
         ladder = comparison.ladders[0]
         for quantity, label in ((TIME, "time"), (ENERGY, "energy")):
             values_of = ladder.values(quantity)
@@ -290,7 +303,3 @@ def _unit(energies: Sequence[float | None]) -> tuple[str, float]:
     """Return the unit in which the least energy still has digits, and its size in pJ."""
     least = min((energy for energy in energies if energy), default=0.0)
     return next(((unit, pj) for unit, pj in (("uJ", 1e6), ("nJ", 1e3)) if least >= pj / 10), ("pJ", 1.0))
-
-
-def _or_dash(value: float | None, style: str) -> str:
-    return "-" if value is None else format(value, style)

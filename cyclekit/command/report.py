@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,7 +21,17 @@ FILE_S = 0.25  # to draw a figure into one file
 ROW_BYTES = 10_000  # of a result in memory
 
 
-def report(options: Namespace) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("store", metavar="STORE")
+    parser.add_argument("--out", metavar="FILE", required=True, help="the .html file to write")
+    parser.add_argument("--figures", metavar="DIR", help="write every figure as PNG and SVG into this folder, too")
+    parser.add_argument(
+        "--prices", metavar="T", help="the table of prices for energy (default: each machine's, if any)"
+    )
+
+
+def run(options: Namespace) -> int:
     """Write a store's page, and its figures where a folder is named for them."""
     out = Output(options.json)
     path = Path(options.out)
@@ -37,21 +47,21 @@ def report(options: Namespace) -> int:
         announce(n_rows * ROW_S, n_rows * ROW_BYTES)
         with progress("report") as step:
             step("reading rows", 0, 1)
-            found = results.read(store, options.prices)
-            drawn = charts(found, results.maps(store))
+            stored = results.read(store, options.prices)
+            drawn = charts(stored, results.maps(store))
             announce(len(drawn) * FILE_S * (2 if options.figures is None else 4), n_rows * ROW_BYTES)
             figures, files = _figures(drawn, options.figures, step)
-    made = page(Path(options.store).name, found, figures, n_rows=n_rows, prices=options.prices)
-    write_asked(path, made, "--out")
-    out.line(f"{n_rows:,} rows, {len(found):,} results, {len(figures)} figures: {len(made) / 1e6:,.1f} MB in {path}")
+    html = page(Path(options.store).name, stored, figures, n_rows=n_rows, prices=options.prices)
+    write_asked(path, html, "--out")
+    out.line(f"{n_rows:,} rows, {len(stored):,} results, {len(figures)} figures: {len(html) / 1e6:,.1f} MB in {path}")
     if files:
         out.line(f"  wrote {len(files)} files into {options.figures}")
     out.result(
         {
             "out": str(path),
-            "bytes": len(made),
+            "bytes": len(html),
             "rows": n_rows,
-            "results": len(found),
+            "results": len(stored),
             "figures": [str(f) for f in files],
         }
     )

@@ -1,25 +1,61 @@
-"""The verb `search`: the designs of a space that no other beats, as a table, and how they were found."""
+"""The verb `search`: the designs of a space that no other beats, as a table, and how they were outcome."""
 
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from itertools import groupby
 
-from cyclekit.command.sweep import progress_of_rows
+from cyclekit.command.arguments import WORKLOAD, add_space, at_least
+from cyclekit.command.rows import progress_of_rows
 from cyclekit.sweep.objectives import OBJECTIVES
 from cyclekit.sweep.points import changes_of, vary_of
 from cyclekit.sweep.search import Design, Found, Search, prepare
 from cyclekit.sweep.store import check
 from cyclekit.terminal import Output
 
+DESCRIPTION = """Find the designs of a space that meet the constraints and that no other tried beats in all
+objectives. Quantities: cycles, time_us, energy_pj, power_mw, edp_nj_us, area_mm2, and as a constraint load_balance,
+from 0 to 1. Over several workloads a design's cycles, time and energy are their sums. Exits with 1 where no design
+tried meets the constraints."""
 
-def search(options: Namespace) -> int:
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.description = DESCRIPTION
+    add_space(parser)
+    parser.add_argument("machine", metavar="MACHINE")
+    parser.add_argument("workloads", metavar="WORKLOAD", nargs="+", help=WORKLOAD)
+    parser.add_argument(
+        "--minimise", metavar="Q,Q", default="time_us,energy_pj,area_mm2", help="the objectives (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--where",
+        metavar="Q<=X",
+        action="append",
+        default=[],
+        help="a bound, as area_mm2<=40 or load_balance>=0.8",
+    )
+    parser.add_argument(
+        "--trials",
+        metavar="N",
+        type=at_least(1),
+        default=200,
+        help="designs to try (default: %(default)s); a space with no more points is tried whole",
+    )
+    parser.add_argument("--prices", metavar="T", help="the table of prices (default: the machine's, if any)")
+    parser.add_argument("--seed", metavar="S", type=at_least(0), default=0, help="of the proposals (default: 0)")
+    parser.add_argument(
+        "--into", metavar="STORE", required=True, help="the SQLite file for the rows; what it has is not computed again"
+    )
+
+
+def run(options: Namespace) -> int:
     """Try designs; 1 where none of them meets the constraints."""
     out = Output(options.json)
     check(options.into)  # before the workloads are loaded
-    made = prepare(
+    search = prepare(
         options.machine,
         options.workloads,
         vary=vary_of(options.vary),
@@ -34,49 +70,51 @@ def search(options: Namespace) -> int:
         n_inputs=options.inputs,
         n_workers=options.workers,
     )
-    found = _run(made, options.into)
-    _say(out, found, made.sweep.machine.balance)
+    outcome = _try(search, options.into)
+    _say(out, outcome, search.sweep.machine.balance)
     out.line(f"  rows in {options.into}")
-    out.result(found.as_dict() | {"into": options.into})
-    return 0 if found.front else 1
+    out.result(outcome.as_dict() | {"into": options.into})
+    return 0 if outcome.front else 1
 
 
-def _run(made: Search, into: str) -> Found:
-    seconds, n_bytes = made.estimate()
-    n_points = len(made.sweep.points)
-    what = "all of them" if made.whole else f"{made.n_trials:,} of them"
+def _try(search: Search, into: str) -> Found:
+    seconds, n_bytes = search.estimate()
+    n_points = len(search.sweep.points)
+    what = "all of them" if search.whole else f"{search.n_trials:,} of them"
     print(
-        f"zeroskip: {n_points:,} points, trying {what} on {made.sweep.n_workers} workers: expecting about "
+        f"zeroskip: {n_points:,} points, trying {what} on {search.sweep.n_workers} workers: expecting about "
         f"{seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB",
         file=sys.stderr,
     )
-    with progress_of_rows(f"search {made.sweep.machine.name}") as step:
-        return made.run(into, step)
+    with progress_of_rows(f"search {search.sweep.machine.name}") as step:
+        return search.run(into, step)
 
 
-def _say(out: Output, found: Found, balance: str) -> None:
-    bounds = " and ".join(found.where)
-    if found.front:
-        other = "no other" if found.whole else "no other tried"
-        title = f"{len(found.front):,} designs that {other} beats in {', '.join(found.minimise)}"
+def _say(out: Output, outcome: Found, balance: str) -> None:
+    bounds = " and ".join(outcome.where)
+    if outcome.front:
+        other = "no other" if outcome.whole else "no other tried"
+        title = f"{len(outcome.front):,} designs that {other} beats in {', '.join(outcome.minimise)}"
         title += f", of those with {bounds}" if bounds else ""
-        _table(out, title, found.front, found.minimise, balance)
-    elif found.nearest:
-        title = f"no design tried has {bounds}: the nearest, {100 * found.nearest.excess:,.1f}% off"
-        _table(out, title, [found.nearest], found.minimise, balance)
+        _table(out, title, outcome.front, outcome.minimise, balance)
+    elif outcome.nearest:
+        title = f"no design tried has {bounds}: the nearest, {100 * outcome.nearest.excess:,.1f}% off"
+        _table(out, title, [outcome.nearest], outcome.minimise, balance)
     else:
         out.line("no design tried is feasible and has a price")
-    share = "the whole space" if found.whole else f"of {found.n_points:,}"
+    share = "the whole space" if outcome.whole else f"of {outcome.n_points:,}"
     out.line(
-        f"{found.n_trials:,} designs tried, {share}, in {found.seconds:,.1f} s: of {found.n_tasks:,} tasks "
-        f"{found.n_computed:,} computed, {found.n_stored_before:,} were stored before"
+        f"{outcome.n_trials:,} designs tried, {share}, in {outcome.seconds:,.1f} s: of {outcome.n_tasks:,} tasks "
+        f"{outcome.n_computed:,} computed, {outcome.n_stored_before:,} were stored before"
     )
-    if found.n_infeasible:
-        out.line(f"  infeasible: {found.n_infeasible:,}, each a row with its reason, such as: {found.why_infeasible}")
-    if found.n_unpriced:
-        out.line(f"  without a price: {found.n_unpriced:,}, such as: {found.why_unpriced}")
-    if found.where:
-        out.line(f"  outside the constraints: {found.n_violating:,}")
+    if outcome.n_infeasible:
+        out.line(
+            f"  infeasible: {outcome.n_infeasible:,}, each a row with its reason, such as: {outcome.why_infeasible}"
+        )
+    if outcome.n_unpriced:
+        out.line(f"  without a price: {outcome.n_unpriced:,}, such as: {outcome.why_unpriced}")
+    if outcome.where:
+        out.line(f"  outside the constraints: {outcome.n_violating:,}")
 
 
 def _table(out: Output, title: str, designs: Sequence[Design], minimise: Sequence[str], balance: str) -> None:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from cyclekit.command.prune import task_of
+from cyclekit.command.arguments import add_network
+from cyclekit.command.subject import task_of
 from cyclekit.terminal import Output, make_folder
 from workloads.errors import BadInput
+from workloads.pruning.ratios import sensitivity
+from workloads.recipes.subjects import subject
+from workloads.records import Layer
 
 
-def sensitivity(options: Namespace) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    add_network(parser)
+    parser.add_argument(
+        "--densities", metavar="D,D", default="0.5,0.3,0.2,0.1,0.05", help="shares kept (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--pattern", metavar="P", default="element", help="such as 2:4 or block 4x4 (default: %(default)s)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="draw the figure into this folder")
+
+
+def run(options: Namespace) -> int:
     """Prune each layer alone to several densities and measure the network, without tuning."""
-    from workloads.pruning.ratios import sensitivity as scan
-    from workloads.recipes.subjects import subject
-    from workloads.records import Layer
-
     out = Output(options.json)
     densities = _densities(options.densities)
     if options.out is not None:
@@ -34,7 +46,7 @@ def sensitivity(options: Namespace) -> int:
         return task.quality(whole.with_parameters(parameters).network)
 
     kernels = [whole.kernels[layer.name] for layer in layers]
-    rows = scan(quality, layers, densities, options.pattern, kernels=kernels)
+    rows = sensitivity(quality, layers, densities, options.pattern, kernels=kernels)
     dense = task.quality(task.network)
     table = {layer.name: [row["value"] for row in rows if row["layer"] == layer.name] for layer in layers}
     heads = ["layer", *(f"{density:g} kept" for density in densities)]

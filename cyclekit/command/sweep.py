@@ -1,98 +1,67 @@
-"""The verbs `sweep`, which computes a design space into a store, and `rows`, which writes a store's rows out."""
+"""The verb `sweep`: a design space, computed into a store."""
 
 from __future__ import annotations
 
 import sys
-import time
-from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from functools import cache
+from argparse import ArgumentParser, Namespace
+from contextlib import nullcontext
 from typing import Any
 
-from cyclekit.machine import Progress
+from cyclekit.command.arguments import WORKLOAD, add_space
+from cyclekit.command.rows import export_rows, progress_of_rows
 from cyclekit.sweep.export import check as check_export
-from cyclekit.sweep.export import export
 from cyclekit.sweep.points import changes_of, read_file, vary_of
-from cyclekit.sweep.store import Store, check
+from cyclekit.sweep.store import check
 from cyclekit.sweep.sweep import Summary, Sweep, prepare
-from cyclekit.terminal import Output, progress
+from cyclekit.terminal import Output
 from workloads.errors import BadInput
 
 
-def sweep(options: Namespace) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    add_space(parser)
+    parser.add_argument("machine", metavar="MACHINE|FILE.toml", help="a machine, or a file that says all of this")
+    parser.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=WORKLOAD)
+    parser.add_argument("--maps", action="store_true", help="store what each unit did over time, too, for heat maps")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of this scheduler, as tcp://host:port")
+    parser.add_argument(
+        "--into", metavar="STORE", help="the SQLite file for the rows; what it has is not computed again"
+    )
+    parser.add_argument("--export", metavar="FILE", help="then write all rows to a .csv or .parquet file")
+
+
+def run(options: Namespace) -> int:
     """Compute what is not stored yet."""
     out = Output(options.json)
-    asked = _asked(options)
-    into, address = asked.pop("into"), asked.pop("dask", None)
-    if export_to := asked.pop("export", None):
+    arguments = _arguments(options)
+    into, address = arguments.pop("into"), arguments.pop("dask", None)
+    if export_to := arguments.pop("export", None):
         check_export(export_to)
     check(into)  # before the workloads are loaded
     with _cluster(address) as cluster:
         if cluster is not None:
-            asked.setdefault("n_workers", cluster.n_threads)
-        made = prepare(**asked)
-        summary = _run(made, into, cluster)
+            arguments.setdefault("n_workers", cluster.n_threads)
+        sweep = prepare(**arguments)
+        summary = _compute(sweep, into, cluster)
     _say(out, summary, into)
     if export_to:
-        _export(out, into, export_to)
+        export_rows(out, into, export_to)
     out.result(summary.as_dict() | {"into": str(into)})
     return 0
 
 
-def _run(made: Sweep, into: str, cluster: Any) -> Summary:
-    seconds, n_bytes = made.estimate()
+def _compute(sweep: Sweep, into: str, cluster: Any) -> Summary:
+    seconds, n_bytes = sweep.estimate()
     print(
-        f"zeroskip: {len(made.points):,} points, {made.n_tasks:,} tasks on {made.n_workers} workers: expecting "
+        f"zeroskip: {len(sweep.points):,} points, {sweep.n_tasks:,} tasks on {sweep.n_workers} workers: expecting "
         f"about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB",
         file=sys.stderr,
     )
-    with progress_of_rows(f"sweep {made.machine.name}") as step:
-        return made.run(into, step, pool=cluster and cluster.pool)
+    with progress_of_rows(f"sweep {sweep.machine.name}") as step:
+        return sweep.run(into, step, pool=cluster and cluster.pool)
 
 
-@contextmanager
-def progress_of_rows(what: str) -> Iterator[Progress]:
-    """Show a bar from the first rows on, and say on Ctrl-C what becomes of them."""
-    with ExitStack() as bar:
-
-        @cache
-        def shown() -> Any:  # not before the first rows: a bar is a thread, and no process must be forked beside one
-            return bar.enter_context(progress(what))
-
-        def step(text: str, done: float, total: float) -> None:
-            shown()(text, done, total)
-
-        try:
-            yield step
-        except KeyboardInterrupt:
-            bar.close()
-            print("zeroskip: what is stored is whole; the same command goes on from there", file=sys.stderr)
-            raise
-
-
-def rows(options: Namespace) -> int:
-    """Write a store's rows out."""
-    out = Output(options.json)
-    if options.prices and not options.export:
-        raise BadInput("--prices is for the file that --export names: name one")
-    if options.export:
-        check_export(options.export)
-    with Store(options.store, write=False) as store:
-        counts = store.counts()
-    cells = [[machine, workload, f"{n:,}", f"{n_bad:,}"] for machine, workload, n, n_bad in counts]
-    if cells:
-        out.table(options.store, ["machine", "workload", "rows", "of them infeasible"], cells)
-    else:
-        out.line(f"{options.store}: no rows yet")
-    if options.export:
-        _export(out, options.store, options.export, options.prices)
-    names = ("machine", "workload", "rows", "infeasible")
-    out.result([dict(zip(names, count, strict=True)) for count in counts])
-    return 0
-
-
-def _asked(options: Namespace) -> dict[str, Any]:
+def _arguments(options: Namespace) -> dict[str, Any]:
     """Return the arguments of `prepare`, and into, export and dask: of a TOML file, then of the command's options."""
     changes = changes_of(options.set)
     given = {
@@ -105,25 +74,25 @@ def _asked(options: Namespace) -> dict[str, Any]:
         "export": options.export,
         "dask": options.dask,
     }
-    asked: dict[str, Any] = {"machine": options.machine, "workloads": options.workloads, "vary": {}, "changes": {}}
+    arguments: dict[str, Any] = {"machine": options.machine, "workloads": options.workloads, "vary": {}, "changes": {}}
     if options.machine.endswith(".toml"):
         in_file = read_file(options.machine)
         if "machine" not in in_file:
             raise BadInput(f"sweep file {options.machine!r} must name a machine")
         names = {"set": "changes", "inputs": "n_inputs", "workers": "n_workers"}
-        asked["workloads"] = []
-        asked |= {names.get(key, key): value for key, value in in_file.items()}
-        asked["workloads"] = [*asked["workloads"], *options.workloads]
-    asked |= {name: value for name, value in given.items() if value is not None}
-    asked["vary"] = {**asked["vary"], **vary_of(options.vary)}
-    asked["changes"] = {**asked["changes"], **changes}
-    if not asked["workloads"]:
+        arguments["workloads"] = []
+        arguments |= {names.get(key, key): value for key, value in in_file.items()}
+        arguments["workloads"] = [*arguments["workloads"], *options.workloads]
+    arguments |= {name: value for name, value in given.items() if value is not None}
+    arguments["vary"] = {**arguments["vary"], **vary_of(options.vary)}
+    arguments["changes"] = {**arguments["changes"], **changes}
+    if not arguments["workloads"]:
         raise BadInput("a sweep needs at least one workload, got none")
-    if not asked["vary"]:
+    if not arguments["vary"]:
         raise BadInput("a sweep needs at least one --vary field=values, got none")
-    if "into" not in asked:
+    if "into" not in arguments:
         raise BadInput("a sweep needs a file for its rows: --into results.db")
-    return asked
+    return arguments
 
 
 def _cluster(address: str | None):
@@ -143,10 +112,3 @@ def _say(out: Output, summary: Summary, into: str) -> None:
     if summary.n_infeasible:
         out.line(f"  infeasible: {summary.n_infeasible:,}, each a row with its reason")
     out.line(f"  rows in {into}")
-
-
-def _export(out: Output, store_path: str, path: str, prices: str | None = None) -> None:
-    since = time.monotonic()
-    with Store(store_path, write=False) as store:
-        n_rows = export(store, path, prices)
-    out.line(f"  wrote {n_rows:,} rows to {path} in {time.monotonic() - since:,.1f} s")

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import re
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+import workloads
 from cyclekit import machine
 from cyclekit import trace as formats
+from cyclekit.command.arguments import add_design, add_engine, add_layer, at_least
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads.errors import BadInput
+from workloads.records import Layers
 
 ROWS = 16  # units of a kind in the diagram, where --units does not say
 
 
-def trace(options: Namespace) -> int:
-    """Run one layer on one input and tell what every unit did, cycle by cycle."""
-    import workloads
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    add_design(parser)
+    add_engine(parser)
+    add_layer(parser)
+    parser.add_argument("--input", metavar="N", type=at_least(0), default=0, help="of the batch (default: 0)")
+    parser.add_argument("--window", metavar="A:B", help="cycles A to B, which count from 1 (default: all of them)")
+    parser.add_argument("--units", metavar="N", type=at_least(1), help="the first N units of each kind")
+    parser.add_argument("--chrome", metavar="FILE", help="write a Chrome trace (JSON), which Perfetto opens")
+    parser.add_argument("--vcd", metavar="FILE", help="write a value change dump, which GTKWave opens")
 
+
+def run(options: Namespace) -> int:
+    """Run one layer on one input and tell what every unit did, cycle by cycle."""
     out = Output(options.json)
     chosen = machine.load(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))
@@ -36,59 +49,59 @@ def trace(options: Namespace) -> int:
         raise BadInput(f"--chrome and --vcd must name two files, got {options.vcd!r} for both")
     if "--vcd" in files:
         formats.check_vcd()
-    run, image = _run(chosen, workloads.load(options.workload), spec, engine, options.layer, options.input)
-    if not run.cycles:
-        raise BadInput(f"{run.workload} takes no cycle: there is nothing to trace")
-    first, last = window or (1, run.cycles)
-    if last > run.cycles:
-        raise BadInput(f"--window must end by cycle {run.cycles}, the run's last, got {options.window!r}")
+    ran, image = _run_layer(chosen, workloads.load(options.workload), spec, engine, options.layer, options.input)
+    if not ran.cycles:
+        raise BadInput(f"{ran.workload} takes no cycle: there is nothing to trace")
+    first, last = window or (1, ran.cycles)
+    if last > ran.cycles:
+        raise BadInput(f"--window must end by cycle {ran.cycles}, the run's last, got {options.window!r}")
     ticks = chosen.ticks_per_cycle
 
     def spans(n_units: int | None) -> formats.Trace:
         begin, end = (first - 1) * ticks, last * ticks
         return formats.Trace(
-            title=f"{chosen.name}, engine {engine}: {run.workload}, input {run.input}",
-            cycle_us=run.time_us / run.cycles,
+            title=f"{chosen.name}, engine {engine}: {ran.workload}, input {ran.input}",
+            cycle_us=ran.time_us / ran.cycles,
             ticks_per_cycle=ticks,
             begin=begin,
             end=end,
-            tracks=formats.limited(chosen.spans(run, image, spec, begin=begin, end=end, n_units=n_units)),
+            tracks=formats.limited(chosen.spans(ran, image, spec, begin=begin, end=end, n_units=n_units)),
         )
 
     shown = spans(options.units or ROWS)
-    out.line(f"{shown.title}: {run.cycles:,} cycles, {run.time_us:,.3f} us")
+    out.line(f"{shown.title}: {ran.cycles:,} cycles, {ran.time_us:,.3f} us")
     for line in formats.diagram(shown):
         out.line(line)
-    if options.units is None and max(sum(spent.values()) for spent in run.states.values()) > ROWS * run.cycles:
+    if options.units is None and max(sum(spent.values()) for spent in ran.states.values()) > ROWS * ran.cycles:
         out.line(f"  the first {ROWS} units of a kind: --units N shows others")
     if files:
-        found = spans(options.units)
+        whole = spans(options.units)
         write = {"--chrome": formats.chrome, "--vcd": formats.vcd}
-        contents = {option: write[option](found) for option in files}  # all of them, before the first is written
+        contents = {option: write[option](whole) for option in files}  # all of them, before the first is written
         for option, content in contents.items():
             write_asked(files[option], content, option)
             out.line(f"wrote {files[option]}")
     names = ("machine", "workload", "input", "engine", "id", "cycles", "time_us")
     files_written = {option.removeprefix("--"): str(path) for option, path in files.items()}
-    out.result({name: getattr(run, name) for name in names} | {"files": files_written} | shown.as_dict())
+    out.result({name: getattr(ran, name) for name in names} | {"files": files_written} | shown.as_dict())
     return 0
 
 
 def _window(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"\s*(\d{1,18})\s*:\s*(\d{1,18})\s*", text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
+    match = re.fullmatch(r"\s*(\d{1,18})\s*:\s*(\d{1,18})\s*", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise BadInput(f"--window must be A:B, the first and the last cycle, from 1 on, got {text!r}")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
-def _run(chosen: machine.Machine, work: Any, spec: Any, engine: str, layer: str | None, index: int) -> tuple[Run, Any]:
+def _run_layer(
+    chosen: machine.Machine, work: Any, spec: Any, engine: str, layer: str | None, index: int
+) -> tuple[Run, Any]:
     """Return the run of one layer on one input, and the layer's image; the layers before it run to feed it."""
-    from workloads.records import Layers
-
     if isinstance(work, Layers):  # they run apart from each other
         work = machine.layer_of(work.layers, layer)
     layers, inputs = chosen.layers_and_inputs(work, None if chosen.batched else index + 1)
-    place = next(i for i, found in enumerate(layers) if found is machine.layer_of(layers, layer))
+    place = next(i for i, candidate in enumerate(layers) if candidate is machine.layer_of(layers, layer))
     if index >= len(inputs):
         taken = "takes the whole batch at a time" if chosen.batched else f"has {len(inputs)}"
         raise BadInput(f"--input must be from 0 to {len(inputs) - 1}, {work.name} {taken}, got {index}")

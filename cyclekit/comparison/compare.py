@@ -49,15 +49,15 @@ class Entrant:
         By the table asked for, or the machine's default one, or where it has none the only one that can price the run.
         """
         named = self.table or self.machine.default_prices
-        found, refused = [], ""
+        energies, refused = [], ""
         for table in [named] if named else self.machine.prices or [None]:
             try:
-                found.append(self.machine.price(run, table))
+                energies.append(self.machine.price(run, table))
             except BadInput as error:
                 refused = refused or str(error)
-        if len(found) > 1:
-            return f"it takes one table of prices: --prices {' or '.join(cost.prices for cost in found)}"
-        return found[0] if found else refused
+        if len(energies) > 1:
+            return f"it takes one table of prices: --prices {' or '.join(cost.prices for cost in energies)}"
+        return energies[0] if energies else refused
 
     def inputs(self, layer: Workload, batch: int) -> Workload:
         """Return the layer with its inputs for a batch, repeated where the machine takes them all at once."""
@@ -76,15 +76,15 @@ class Entrant:
         return self._runs[shape]
 
 
-def entrants(asked: str | None = None, prices: str | None = None) -> list[Entrant]:
+def entrants(names: str | None = None, prices: str | None = None) -> list[Entrant]:
     """Return the designs of a comparison.
 
-    asked: "MACHINE,MACHINE:PRESET,..." (None: every machine that is installed, its default preset). prices: tables,
+    names: "MACHINE,MACHINE:PRESET,..." (None: every machine that is installed, its default preset). prices: tables,
     "T,T"; a machine takes the first that it has. Raises BadInput for what is unknown or named twice.
     """
-    words = list(machines.installed()) if asked is None else [word.strip() for word in asked.split(",")]
+    words = list(machines.installed()) if names is None else [word.strip() for word in names.split(",")]
     tables = [] if prices is None else [word.strip() for word in prices.split(",")]
-    found: dict[str, Entrant] = {}
+    designs: dict[str, Entrant] = {}
     known: dict[str, None] = {}
     for word in words:
         name, colon, preset = word.partition(":")
@@ -92,9 +92,9 @@ def entrants(asked: str | None = None, prices: str | None = None) -> list[Entran
         known |= dict.fromkeys(chosen.prices)
         for entry, changes in chosen.entrants.items():
             label = f"{word} {entry}".strip()
-            if label in found:
+            if label in designs:
                 raise BadInput(f"--machines must name each design once, got {word!r} twice")
-            found[label] = Entrant(
+            designs[label] = Entrant(
                 label=label,
                 machine=chosen,
                 preset=preset if colon else next(iter(chosen.presets)),
@@ -105,7 +105,7 @@ def entrants(asked: str | None = None, prices: str | None = None) -> list[Entran
     for table in tables:
         if table not in known:
             raise BadInput(f"unknown prices {table!r}{did_you_mean(table, known)}")
-    return list(found.values())
+    return list(designs.values())
 
 
 def layers_of(work: Workload | Network | Layers | Shape) -> list[Workload]:
@@ -149,9 +149,9 @@ def without(layer: Workload, places: tuple[np.ndarray, np.ndarray]) -> Workload:
     """Return the layer with zeros in those rows and columns."""
     if not len(places[0]):
         return layer
-    kept = np.ones(layer.weights.shape, bool)
-    kept[places] = False
-    return masked(layer, kept)
+    mask = np.ones(layer.weights.shape, bool)
+    mask[places] = False
+    return masked(layer, mask)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,14 +198,14 @@ class Trial:
     """One layer on one entrant: what a batch of it costs, of inputs that are the layer's own, repeated as needed."""
 
     def __init__(self, entrant: Entrant, layer: Workload):
-        self.entrant, self._asked = entrant, layer
+        self.entrant, self._original = entrant, layer
         self._n_weights, self._beyond = int(np.count_nonzero(layer.weights)), beyond(layer, entrant.pattern)
         self._one_by_one: tuple[dict[str, float], list[Run]] = {}, []
 
     @cached_property
     def layer(self) -> Workload:
         """The layer as the entrant takes it."""
-        return without(self._asked, self._beyond)
+        return without(self._original, self._beyond)
 
     @property
     def n_dropped(self) -> int:
@@ -250,7 +250,7 @@ class Trial:
     def _runs(self, batch: int, check: bool) -> tuple[dict[str, float], list[Run], Sequence[int]]:
         """Return the bytes of the weights, the runs that a batch is made of, and how often each is in it."""
         if self.entrant.machine.batched:
-            layer = self._asked if self.entrant.only_shape and not check else self.layer  # the latter takes memory
+            layer = self._original if self.entrant.only_shape and not check else self.layer  # the latter takes memory
             return *self.entrant.played(layer, batch, check), [1]
         n = min(batch, self.layer.batch)
         if check or len(self._one_by_one[1]) < n:

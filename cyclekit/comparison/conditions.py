@@ -36,8 +36,8 @@ class Reign:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; a lead over nobody is None."""
-        found = dataclasses.asdict(self)
-        return {name: None if value == inf else value for name, value in found.items()} | {"best": list(self.best)}
+        fields = dataclasses.asdict(self)
+        return {name: None if value == inf else value for name, value in fields.items()} | {"best": list(self.best)}
 
 
 def reigns(points: Sequence[float], values: Mapping[str, Sequence[float | None]]) -> list[Reign]:
@@ -45,7 +45,7 @@ def reigns(points: Sequence[float], values: Mapping[str, Sequence[float | None]]
 
     values: by design; None where it has none. Designs that are equal to nine digits win together.
     """
-    found: list[Reign] = []
+    stretches: list[Reign] = []
     for place, point in enumerate(points):
         here = {label: of[place] for label, of in values.items() if of[place] is not None}
         if not here:
@@ -54,12 +54,12 @@ def reigns(points: Sequence[float], values: Mapping[str, Sequence[float | None]]
         best = tuple(label for label, value in here.items() if isclose(value, least, rel_tol=1e-9))
         others = [value for label, value in here.items() if label not in best]
         lead = min(others) / least if others and least else inf
-        if found and found[-1].best == best:
-            leads = min(lead, found[-1].least_lead), max(lead, found[-1].most_lead)
-            found[-1] = Reign(best, found[-1].first, point, *leads)
+        if stretches and stretches[-1].best == best:
+            leads = min(lead, stretches[-1].least_lead), max(lead, stretches[-1].most_lead)
+            stretches[-1] = Reign(best, stretches[-1].first, point, *leads)
         else:
-            found.append(Reign(best, point, point, lead, lead))
-    return found
+            stretches.append(Reign(best, point, point, lead, lead))
+    return stretches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +81,10 @@ class Ladder:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         dropped = {label: [cost.n_dropped for cost in costs] for label, costs in self.costs.items()}
-        found: dict[str, Any] = {"over": self.over, "points": list(self.points), "n_dropped": dropped}
+        fields: dict[str, Any] = {"over": self.over, "points": list(self.points), "n_dropped": dropped}
         for quantity, name in ((TIME, "fastest"), (ENERGY, "least_energy")):
-            found |= {quantity: self.values(quantity), name: [reign.as_dict() for reign in self.reigns(quantity)]}
-        return found
+            fields |= {quantity: self.values(quantity), name: [reign.as_dict() for reign in self.reigns(quantity)]}
+        return fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ def compare(
     at_share: list[dict[str, list[Cost]]] = []
     at_size: list[dict[str, list[Cost]]] = []
     base: list[dict[str, Cost]] = []
-    kept = [0] * len(shares)
+    n_kept = [0] * len(shares)
     n_steps = len(layers) * (len(shares) + 1 + len(sized))
     steps = iter(range(1, n_steps + 1))
 
@@ -166,19 +166,19 @@ def compare(
         at_batch.append({})
         for entrant in entrants:
             trial = Trial(entrant, layer)
-            found = trial.cost(batch, check=check)
+            cost = trial.cost(batch, check=check)
             if entrant.pattern is not None:
-                found = replace(found, error=report.error(layer, trial.layer) if trial.n_dropped else 0.0)
-            base[-1][entrant.label] = found
-            at_batch[-1][entrant.label] = [found if n == batch else trial.cost(n) for n in batches]
+                cost = replace(cost, error=report.error(layer, trial.layer) if trial.n_dropped else 0.0)
+            base[-1][entrant.label] = cost
+            at_batch[-1][entrant.label] = [cost if n == batch else trial.cost(n) for n in batches]
         done(f"{layer.name}: batches")
         at_share.append({label: [] for label in labels})
         for place, share in enumerate(shares):
             pruned = at_most(layer, share)
-            kept[place] += int(pruned.mask.sum())
+            n_kept[place] += int(pruned.mask.sum())
             for entrant in entrants:
-                found = base[-1][entrant.label] if pruned is layer else Trial(entrant, pruned).cost(batch)
-                at_share[-1][entrant.label].append(found)
+                cost = base[-1][entrant.label] if pruned is layer else Trial(entrant, pruned).cost(batch)
+                at_share[-1][entrant.label].append(cost)
             done(f"{layer.name}: {share:.0%} kept")
         at_size.append({})
         for entrant, sizes in sized:
@@ -203,7 +203,7 @@ def compare(
 
     ladders = [ladder("batch", batches, at_batch)]
     if len(shares) > 1:
-        ladders.append(ladder(SHARE, [n / n_weights for n in kept], at_share))
+        ladders.append(ladder(SHARE, [n / n_weights for n in n_kept], at_share))
     for entrant, sizes in sized:
         own = [{entrant.label: costs[entrant.label]} for costs in at_size]
         ladders.append(ladder(f"{entrant.machine.size_field} of {entrant.label}", list(sizes), own))
@@ -214,13 +214,13 @@ def shares_of(layers: Sequence[Workload]) -> list[float]:
     """Return the shares of KEPT that take a tenth of all weights or more and leave some in every layer; at last 1."""
     counts = [(int(layer.mask.sum()), layer.weights.size) for layer in layers]
     most = 0.9 * sum(n for n, _ in counts)
-    found = [
+    shares = [
         share
         for share in KEPT
         if 0 < sum(min(n, round(share * size)) for n, size in counts) <= most
         and all(round(share * size) for _, size in counts)
     ]
-    return [*found, 1.0]
+    return [*shares, 1.0]
 
 
 def at_most(layer: Workload, share: float) -> Workload:
@@ -234,21 +234,21 @@ def sizes_of(entrant: Entrant) -> dict[int, Entrant]:
     """Return {size: the same design in that size}, those that it can have; its own is the entrant itself."""
     field = entrant.machine.size_field
     own = getattr(entrant.spec, field)
-    found = {}
+    designs = {}
     for size in sorted({max(1, round(own * factor)) for factor in SIZES}):
         try:
             spec = entrant.spec.replace(**{field: size})
         except BadInput:
             continue
-        found[size] = entrant if size == own else replace(entrant, spec=spec, _runs={})
-    return found
+        designs[size] = entrant if size == own else replace(entrant, spec=spec, _runs={})
+    return designs
 
 
 def expected(
     comparisons: Sequence[tuple[Sequence[Workload], int]], entrants: Sequence[Entrant], check: bool
 ) -> tuple[float, int]:
     """Return about how many seconds and bytes the comparisons of (layers, batch) take."""
-    estimates = [found for entrant in entrants for found in _estimates(comparisons, entrant, check)]
+    estimates = [estimate for entrant in entrants for estimate in _estimates(comparisons, entrant, check)]
     seconds = sum(
         PRUNE_S * layer.weights.size * len(shares_of(layers)) for layers, _ in comparisons for layer in layers
     )

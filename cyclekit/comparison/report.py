@@ -17,33 +17,33 @@ N_AT_ONCE = 1 << 22  # weights brought to f64 at a time, so that the largest lay
 ENGINE = "schedule"  # where a machine has it: the cycles are those of its other engines, and sooner here
 
 
-def figures(dense: Workload, made: Workload) -> dict[str, Any]:
+def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
     """Return a layer's figures that no machine is needed for; docs/pruning.md defines them.
 
     bytes_huffman: None without shared codes.
     """
-    kept = made.weights != 0
+    mask = compressed.weights != 0
     return {
-        "layer": made.name,
-        "n_out": made.n_out,
-        "n_in": made.n_in,
-        "density": float(kept.mean()),
-        "row_imbalance": imbalance(kept.sum(axis=1)),
-        "column_imbalance": imbalance(kept.sum(axis=0)),
-        "activation_density": float(np.count_nonzero(made.activations) / made.activations.size),
-        "error": error(dense, made),
-        "bytes_f32": 4 * made.weights.size,
-        "bytes_f16": 2 * made.weights.size,
-        "bytes_huffman": None if made.codes is None else huffman_bytes(made),
+        "layer": compressed.name,
+        "n_out": compressed.n_out,
+        "n_in": compressed.n_in,
+        "density": float(mask.mean()),
+        "row_imbalance": imbalance(mask.sum(axis=1)),
+        "column_imbalance": imbalance(mask.sum(axis=0)),
+        "activation_density": float(np.count_nonzero(compressed.activations) / compressed.activations.size),
+        "error": error(dense, compressed),
+        "bytes_f32": 4 * compressed.weights.size,
+        "bytes_f16": 2 * compressed.weights.size,
+        "bytes_huffman": None if compressed.codes is None else huffman_bytes(compressed),
     }
 
 
-def error(dense: Workload, made: Workload) -> float | None:
-    """Return by how much the outputs of `made` for the dense layer's own inputs are off, as a share of their norm.
+def error(dense: Workload, compressed: Workload) -> float | None:
+    """Return by how much the compressed layer's outputs for the dense one's inputs are off, as a share of their norm.
 
     Before the activation function; None where that norm is 0.
     """
-    outputs, wanted = (_outputs(layer, dense.activations) for layer in (made, dense))
+    outputs, wanted = (_outputs(layer, dense.activations) for layer in (compressed, dense))
     norm = float(np.linalg.norm(wanted))
     return float(np.linalg.norm(outputs - wanted)) / norm if norm else None
 
@@ -66,13 +66,13 @@ def costs(
 
 def dense_times(chosen: Machine, layers: Sequence[Workload], progress: Progress = quiet) -> list[float | None]:
     """Return the time of each layer in us, None for one that the machine cannot take dense."""
-    found: list[float | None] = []
+    times: list[float | None] = []
     for layer in layers:
         try:
-            found.append(_cost(chosen, layer, False, progress)["time_us"])
+            times.append(_cost(chosen, layer, False, progress)["time_us"])
         except BadInput:
-            found.append(None)
-    return found
+            times.append(None)
+    return times
 
 
 def total(rows: Sequence[dict[str, Any]], dense_us: Sequence[float | None]) -> dict[str, Any]:
@@ -83,19 +83,19 @@ def total(rows: Sequence[dict[str, Any]], dense_us: Sequence[float | None]) -> d
 
 def expected(machines: Sequence[Machine], layers: Sequence[Workload], check: bool) -> tuple[float, int]:
     """Return about how many seconds and bytes `costs` takes on all the machines."""
-    found = [
+    estimates = [
         chosen.estimate([layer], chosen.design(None, {}), engine=engine_of(chosen), check=check)
         for chosen in machines
         for layer in layers
     ]
-    return sum(seconds for seconds, _ in found), max(n_bytes for _, n_bytes in found)
+    return sum(seconds for seconds, _ in estimates), max(n_bytes for _, n_bytes in estimates)
 
 
 def _cost(chosen: Machine, layer: Workload, check: bool, progress: Progress) -> dict[str, Any]:
-    asked = chosen.design(None, {})
-    spec = chosen.suited(layer, asked)
+    default = chosen.design(None, {})
+    spec = chosen.suited(layer, default)
     parts, runs = played(chosen, layer, spec, check=check, progress=progress)
-    before = asked.as_dict()
+    before = default.as_dict()
     return {
         "spec": {name: value for name, value in spec.as_dict().items() if value != before[name]},
         "parts": parts,
@@ -114,8 +114,8 @@ def played(
     """Return a layer's bytes by part on a design where it is alone, and its runs, of all its activations."""
     layers, inputs = chosen.layers_and_inputs(layer)
     images = chosen.encode(layers, spec)
-    how = {"engine": engine_of(chosen), "check": check, "progress": progress}
-    runs = [run.without_arrays() for run in run_through(chosen.simulate, images, inputs, spec, **how)]
+    options = {"engine": engine_of(chosen), "check": check, "progress": progress}
+    runs = [run.without_arrays() for run in run_through(chosen.simulate, images, inputs, spec, **options)]
     return dict(chosen.stored(images[0], spec)), runs
 
 

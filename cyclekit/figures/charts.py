@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from cyclekit import machine as machines
-from cyclekit.figures import series
-from cyclekit.figures.cuts import MOST_LINES, Cut, cut, nearest_preset, varied
+from cyclekit.figures import cuts, series
+from cyclekit.figures.cuts import MOST_LINES, Cut, nearest_preset
 from cyclekit.figures.figure import Front, Lines, Map, Stacks
 from cyclekit.machine import Machine
-from cyclekit.sweep.results import Result, UnitMap
+from cyclekit.sweep.results import Result, UnitMap, varied
 from cyclekit.views import ENERGY, LOAD_BALANCE, TIME, View
 from workloads.errors import BadInput
 
@@ -59,80 +59,82 @@ def charts(results: Sequence[Result], maps: Iterable[UnitMap] = ()) -> list[Char
     by_machine: dict[str, list[Result]] = {}
     for result in results:
         by_machine.setdefault(result.machine, []).append(result)
-    found = [chart for name, own in by_machine.items() for chart in _of_machine(name, own)]
-    found += _of_maps(results, maps)
+    figures = [chart for name, own in by_machine.items() for chart in _of_machine(name, own)]
+    figures += _of_maps(results, maps)
     uses: dict[str, int] = {}
-    for place, chart in enumerate(found):
+    for place, chart in enumerate(figures):
         uses[chart.name] = n = uses.get(chart.name, 0) + 1
-        found[place] = chart if n == 1 else replace(chart, name=f"{chart.name}_{n}")
-    return found
+        figures[place] = chart if n == 1 else replace(chart, name=f"{chart.name}_{n}")
+    return figures
 
 
 def _of_machine(name: str, results: Sequence[Result]) -> list[Chart]:
     machine = machines.find(name)
-    found = [chart for made in _cuts(machine, results) for chart in _of_cut(name, machine, made)]
-    if (made := series.front(results)) is not None:
-        data, workloads = made
+    figures = [chart for cut in _cuts(machine, results) for chart in _of_cut(name, machine, cut)]
+    if (pareto := series.front(results)) is not None:
+        data, workloads = pareto
         what = " or ".join(plane.y_label.partition(" [")[0] for plane in data.planes)
         n_designs = len(data.planes[0].designs)
         caption = (
             f"{_capital(what)} against time of {n_designs:,} designs, one input of {_listed(workloads)}; "
             f"joined: those that no other one beats in both. Labels: {data.design_label}."
         )
-        found.append(Chart(_slug(f"{name}_pareto"), f"{name}: Pareto's front of time and {what}", caption, data))
-    return found
+        figures.append(Chart(_slug(f"{name}_pareto"), f"{name}: Pareto's front of time and {what}", caption, data))
+    return figures
 
 
 def _cuts(machine: Machine | None, results: Sequence[Result]) -> list[Cut]:
     """Return a cut for each of the machine's own views, then for each other field that varies; or for a lone design."""
-    cuts = [made for view in (machine.views if machine else ()) if (made := cut(results, view, machine)) is not None]
-    told = {"workload", "engine", *(name for made in cuts for name in (made.view.over, made.view.lines))}
+    shown = [
+        cut for view in (machine.views if machine else ()) if (cut := cuts.cut(results, view, machine)) is not None
+    ]
+    told = {"workload", "engine", *(name for cut in shown for name in (cut.view.over, cut.view.lines))}
     balance = replace(LOAD_BALANCE, label=machine.balance) if machine else LOAD_BALANCE
     usual = [View(name, (TIME, balance, ENERGY)) for name in varied(results) if name not in told]
-    cuts += [made for view in usual if (made := cut(results, view, machine)) is not None]
-    if not cuts and (made := cut(results, View("workload", ()), machine)) is not None:
-        cuts = [made]
-    return cuts
+    shown += [cut for view in usual if (cut := cuts.cut(results, view, machine)) is not None]
+    if not shown and (cut := cuts.cut(results, View("workload", ()), machine)) is not None:
+        shown = [cut]
+    return shown
 
 
-def _of_cut(name: str, machine: Machine | None, made: Cut) -> list[Chart]:
+def _of_cut(name: str, machine: Machine | None, cut: Cut) -> list[Chart]:
     """Return the lines along a cut, where the cycles went, and where the energy went; those that there are."""
-    label = made.view.label or series.field_label(made.view.name)
-    stem, plain, said = _slug(f"{name}_{made.view.name}"), label.partition(" [")[0], _said(machine, made)
-    found = []
-    if (data := series.lines(made, label)) is not None:
+    label = cut.view.label or series.field_label(cut.view.name)
+    stem, plain, said = _slug(f"{name}_{cut.view.name}"), label.partition(" [")[0], _said(machine, cut)
+    figures = []
+    if (data := series.lines(cut, label)) is not None:
         what = ", ".join(panel.y_label.partition(" [")[0] for panel in data.panels)
-        each = f", a line for each {series.field_label(made.lines_by).partition(' [')[0]}" if made.lines_by else ""
+        each = f", a line for each {series.field_label(cut.lines_by).partition(' [')[0]}" if cut.lines_by else ""
         title = f"{name}: {what}"
-        caption = f"{_capital(what)} against {plain}{each}. {said}{_unpriced(made)}"
-        found.append(Chart(stem, title, caption, data))
-    panels = f", a panel for each {series.field_label(made.lines_by).partition(' [')[0]}" if made.lines_by else ""
+        caption = f"{_capital(what)} against {plain}{each}. {said}{_unpriced(cut)}"
+        figures.append(Chart(stem, title, caption, data))
+    panels = f", a panel for each {series.field_label(cut.lines_by).partition(' [')[0]}" if cut.lines_by else ""
     for suffix, title, data in (
-        ("states", "where the cycles went", series.states(made, label)),
-        ("energy", "energy by module", series.energy(made, label)),
+        ("states", "where the cycles went", series.states(cut, label)),
+        ("energy", "energy by module", series.energy(cut, label)),
     ):
         if data is not None:
-            caption = f"{_capital(title)} against {plain}{_thinned(made)}{panels}. {said}"
-            found.append(Chart(f"{stem}_{suffix}", f"{name}: {title}", caption, data))
-    return found
+            caption = f"{_capital(title)} against {plain}{_thinned(cut)}{panels}. {said}"
+            figures.append(Chart(f"{stem}_{suffix}", f"{name}: {title}", caption, data))
+    return figures
 
 
-def _said(machine: Machine | None, made: Cut) -> str:
+def _said(machine: Machine | None, cut: Cut) -> str:
     """Return which results a cut shows: the design, what is fixed, what is left out."""
-    told = (made.view.over, made.lines_by)
-    preset, changes = nearest_preset(machine, made.results[0].spec, told)
-    fixed = {**changes, **made.fixed}
-    workloads = {result.workload for result in made.results}
+    told = (cut.view.over, cut.lines_by)
+    preset, changes = nearest_preset(machine, cut.results[0].spec, told)
+    fixed = {**changes, **cut.fixed}
+    workloads = {result.workload for result in cut.results}
     if len(workloads) == 1:
         fixed = {"workload": workloads.pop(), **fixed}
     said = f"Fixed: {', '.join(parts)}. " if (parts := _design(preset, fixed)) else ""
-    n_inputs = {result.n_inputs for result in made.results}
+    n_inputs = {result.n_inputs for result in cut.results}
     if n_inputs != {1}:
         said += f"Each point is the mean of {' or '.join(str(n) for n in sorted(n_inputs))} inputs. "
-    if made.n_infeasible:
-        said += f"Left out: {made.n_infeasible:,} infeasible. "
-    if made.n_lines_left_out:
-        said += f"Not shown: {made.n_lines_left_out:,} of one value only, or beyond the first {MOST_LINES}. "
+    if cut.n_infeasible:
+        said += f"Left out: {cut.n_infeasible:,} infeasible. "
+    if cut.n_lines_left_out:
+        said += f"Not shown: {cut.n_lines_left_out:,} of one value only, or beyond the first {MOST_LINES}. "
     return said.strip()
 
 
@@ -141,16 +143,16 @@ def _design(preset: str, fields: Mapping[str, Any]) -> list[str]:
     return named + [f"{field} = {series.plain(of_field)}" for field, of_field in fields.items()]
 
 
-def _unpriced(made: Cut) -> str:
-    missing = [result.unpriced for result in made.results if result.unpriced]
-    if not missing or all(quantity.unit != "pJ" for quantity in made.view.panels):
+def _unpriced(cut: Cut) -> str:
+    missing = [result.unpriced for result in cut.results if result.unpriced]
+    if not missing or all(quantity.unit != "pJ" for quantity in cut.view.panels):
         return ""
-    some = f" of {len(missing):,} of {len(made.results):,}" if len(missing) < len(made.results) else ""
+    some = f" of {len(missing):,} of {len(cut.results):,}" if len(missing) < len(cut.results) else ""
     return f" No energy{some}: {missing[0]}."
 
 
-def _thinned(made: Cut) -> str:
-    most = max(len(points) for points in made.lines.values())
+def _thinned(cut: Cut) -> str:
+    most = max(len(points) for points in cut.lines.values())
     return f" ({series.MOST_BARS} of {most:,} values)" if most > series.MOST_BARS else ""
 
 
@@ -160,40 +162,40 @@ def _of_maps(results: Sequence[Result], maps: Iterable[UnitMap]) -> list[Chart]:
     Of a machine's kinds of units the one of which there are the most is shown.
     """
     ends: dict[tuple[str, str, str], list[UnitMap]] = {}
-    for found in maps:
-        fewest, most = ends.setdefault((found.machine, found.kind, found.workload), [found, found])
-        if len(found.cells) < len(fewest.cells):
-            ends[found.machine, found.kind, found.workload][0] = found
-        if len(found.cells) > len(most.cells):
-            ends[found.machine, found.kind, found.workload][1] = found
+    for unit_map in maps:
+        fewest, most = ends.setdefault((unit_map.machine, unit_map.kind, unit_map.workload), [unit_map, unit_map])
+        if len(unit_map.cells) < len(fewest.cells):
+            ends[unit_map.machine, unit_map.kind, unit_map.workload][0] = unit_map
+        if len(unit_map.cells) > len(most.cells):
+            ends[unit_map.machine, unit_map.kind, unit_map.workload][1] = unit_map
     n_units: dict[str, dict[str, int]] = {}
     for (machine, kind, _), (_, most) in ends.items():
         of_kind = n_units.setdefault(machine, {})
         of_kind[kind] = max(of_kind.get(kind, 0), len(most.cells))
     shown = [
-        found
+        unit_map
         for (machine, kind, _), (fewest, most) in ends.items()
         if kind == max(n_units[machine], key=n_units[machine].__getitem__)
-        for found in ([fewest, most] if fewest is not most else [most])
+        for unit_map in ([fewest, most] if fewest is not most else [most])
     ]
-    return [_of_map(results, found) for found in shown[:MOST_MAPS]]
+    return [_of_map(results, unit_map) for unit_map in shown[:MOST_MAPS]]
 
 
-def _of_map(results: Sequence[Result], found: UnitMap) -> Chart:
-    design = _design(*nearest_preset(machines.find(found.machine), found.spec, ()))
-    n_units, n_moments = found.cells.shape
-    of_machine = (result.states.get(found.kind) for result in results if result.machine == found.machine)
-    places = series.places(found.states, list(next((spent for spent in of_machine if spent), ())))
+def _of_map(results: Sequence[Result], unit_map: UnitMap) -> Chart:
+    design = _design(*nearest_preset(machines.find(unit_map.machine), unit_map.spec, ()))
+    n_units, n_moments = unit_map.cells.shape
+    of_machine = (result.states.get(unit_map.kind) for result in results if result.machine == unit_map.machine)
+    places = series.places(unit_map.states, list(next((spent for spent in of_machine if spent), ())))
     caption = (
-        f"The state of each {found.kind} of {n_units:,} at {n_moments:,} evenly spaced moments of {found.cycles:,} "
-        "cycles: "
-        f"{', '.join([found.workload, f'input {found.input}', *design])}."
+        f"The state of each {unit_map.kind} of {n_units:,} at {n_moments:,} evenly spaced moments of "
+        f"{unit_map.cycles:,} cycles: "
+        f"{', '.join([unit_map.workload, f'input {unit_map.input}', *design])}."
     )
     return Chart(
-        _slug(f"{found.machine}_map_{found.workload}_{n_units}"),
-        f"{found.machine}: what each {found.kind} of {n_units:,} did, {found.workload}",
+        _slug(f"{unit_map.machine}_map_{unit_map.workload}_{n_units}"),
+        f"{unit_map.machine}: what each {unit_map.kind} of {n_units:,} did, {unit_map.workload}",
         caption,
-        Map(found.kind, places, found.states, found.cells, found.cycles),
+        Map(unit_map.kind, places, unit_map.states, unit_map.cells, unit_map.cycles),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cyclekit.machine import Machine
-from cyclekit.sweep.results import Result
+from cyclekit.sweep.results import Result, value, varied
 from cyclekit.views import View
 
 MOST_LINES = 9
@@ -39,28 +39,17 @@ class Cut:
     @property
     def xs(self) -> list[Value]:
         """All x of the lines, each once."""
-        found = dict.fromkeys(x for points in self.lines.values() for x, _ in points)
-        return in_order(found)
-
-
-def value(result: Result, name: str) -> Value:
-    """Return a field of a result's design, or its workload or engine."""
-    return getattr(result, name) if name in ("workload", "engine") else result.spec.get(name)
-
-
-def varied(results: Sequence[Result]) -> list[str]:
-    """Return the fields that are not the same in all results, "workload" and "engine" among them."""
-    names = dict.fromkeys(name for result in results for name in ("workload", "engine", *result.spec))
-    return [name for name in names if len({value(result, name) for result in results}) > 1]
+        xs = dict.fromkeys(x for points in self.lines.values() for x, _ in points)
+        return in_order(xs)
 
 
 def in_order(values: Sequence[Value] | Mapping[Value, Any]) -> list[Value]:
     """Return numbers in their order, and words in the order in which they come."""
-    return sorted(values) if all(is_number(found) for found in values) else list(values)
+    return sorted(values) if all(is_number(item) for item in values) else list(values)
 
 
-def is_number(found: Value) -> bool:
-    return isinstance(found, int | float) and not isinstance(found, bool)
+def is_number(item: Value) -> bool:
+    return isinstance(item, int | float) and not isinstance(item, bool)
 
 
 def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut | None:
@@ -80,13 +69,13 @@ def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut |
         groups.setdefault(tuple(value(result, name) for name in held), []).append(result)
     default = next(iter(machine.presets.values())).as_dict() if machine else {}
     least = 1 if view.over == "workload" else 2  # a single design has bars, too
-    found = []
+    candidates = []
     for values, group in groups.items():
         lines = _lines(group, x_of, lines_by)
         whole = {label: points for label, points in lines.items() if len({x for x, _ in points}) >= least}
         usual = sum(default.get(name) == of_name for name, of_name in zip(held, values, strict=True))
-        found.append(((sum(map(len, whole.values())), usual), values, group, lines, whole))
-    (n_points, _), values, group, all_lines, whole = max(found, key=lambda each: each[0])  # the first of equals
+        candidates.append(((sum(map(len, whole.values())), usual), values, group, lines, whole))
+    (n_points, _), values, group, all_lines, whole = max(candidates, key=lambda each: each[0])  # the first of equals
     if not n_points:
         return None
     labels = in_order(whole)[:MOST_LINES]
@@ -110,12 +99,12 @@ def nearest_preset(
 
     without: fields that do not count. Without a machine: "" and nothing.
     """
-    found = []
+    candidates = []
     for name, preset in (machine.presets if machine else {}).items():
         own = preset.as_dict()
         changes = {field: of_field for field, of_field in spec.items() if own.get(field) != of_field}
-        found.append((name, {field: of_field for field, of_field in changes.items() if field not in without}))
-    return min(found, key=lambda each: len(each[1]), default=("", {}))
+        candidates.append((name, {field: of_field for field, of_field in changes.items() if field not in without}))
+    return min(candidates, key=lambda each: len(each[1]), default=("", {}))
 
 
 def _x_of(view: View) -> Callable[[Result], Value]:

@@ -7,9 +7,9 @@ from itertools import count
 from math import fsum
 from typing import Any
 
-from cyclekit.figures.cuts import Cut, Value, is_number, value, varied
+from cyclekit.figures.cuts import Cut, Value, is_number
 from cyclekit.figures.figure import Front, Line, Lines, Panel, Plane, Stacks
-from cyclekit.sweep.results import Result
+from cyclekit.sweep.results import Result, value, varied
 from cyclekit.sweep.results import front as unbeaten
 from cyclekit.views import Quantity
 
@@ -39,24 +39,24 @@ def lines(cut: Cut, x_label: str) -> Lines | None:
 
 
 def _panel(cut: Cut, quantity: Quantity, x_label: str) -> Panel | None:
-    found: dict[str, list[tuple[float, float]]] = {}
+    curves: dict[str, list[tuple[float, float]]] = {}
     for label, points in cut.lines.items():
         known = [(x, y) for x, result in points if (y := quantity.of(result)) is not None]
         if quantity.over_smallest:
             known = _over_smallest(known, cut.xs[0])
         if known:
-            found[label] = known
-    if not found:
+            curves[label] = known
+    if not curves:
         return None
-    label = f"{quantity.label} [{quantity.unit}]" if quantity.unit else quantity.label
+    label = quantity.head
     if quantity.over_smallest:
         name = x_label.partition(" [")[0]
         label = f"{quantity.label} over {name} = {plain(cut.xs[0])} [{quantity.unit}]"
-        return Panel(label, {line: _unzip(points) for line, points in found.items()}, in_proportion=True)
-    unit, factor = scale(quantity.unit, max(y for points in found.values() for _, y in points))
+        return Panel(label, {line: _unzip(points) for line, points in curves.items()}, in_proportion=True)
+    unit, factor = scale(quantity.unit, max(y for points in curves.values() for _, y in points))
     if unit != quantity.unit:
         label = f"{quantity.label} [{unit}]"
-    return Panel(label, {line: _unzip([(x, y / factor) for x, y in points]) for line, points in found.items()})
+    return Panel(label, {line: _unzip([(x, y / factor) for x, y in points]) for line, points in curves.items()})
 
 
 def _over_smallest(points: Sequence[tuple[float, float]], smallest: float) -> list[tuple[float, float]]:
@@ -132,14 +132,16 @@ def _panels(cut: Cut, parts_of: Callable[[Result], Mapping[str, float]]) -> Pane
     return {f"{name} = {title}": bars for title, bars in panels.items()}
 
 
-def _stacks(panels: Panels, x_label: str, y_label: str, placed: Mapping[str, int], colours: str, **how: bool) -> Any:
+def _stacks(
+    panels: Panels, x_label: str, y_label: str, placed: Mapping[str, int], colours: str, **options: bool
+) -> Any:
     """Return the panels with those parts that are anywhere; None where several bars are the same in all of them."""
     bars = [list(of_panel.values()) for of_panel in panels.values()]
     if max(map(len, bars)) > 1 and all(bar == of_panel[0] for of_panel in bars for bar in of_panel):
         return None
     present = {name for of_panel in bars for parts in of_panel for name, height in parts.items() if height}
     shown = {name: place for name, place in placed.items() if name in present}
-    return Stacks(x_label, y_label, panels, shown, colours, **how)
+    return Stacks(x_label, y_label, panels, shown, colours, **options)
 
 
 def places(names: Iterable[str], known: Sequence[str]) -> dict[str, int]:
@@ -211,6 +213,6 @@ def _ratio(values: Sequence[float]) -> float:
     return max(values) / min(values)
 
 
-def plain(found: Value) -> str:
+def plain(item: Value) -> str:
     """Return a field's value as text."""
-    return f"{found:.10g}" if isinstance(found, float) else str(found)
+    return f"{item:.10g}" if isinstance(item, float) else str(item)

@@ -1,4 +1,4 @@
-"""Draw where the cycles, the time or the energy of a few designs went: maps of units, stacked bars."""
+"""Draw where the cycles, the time or the energy of a few designs went, as stacked bars."""
 
 from __future__ import annotations
 
@@ -9,33 +9,9 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
 from cyclekit.figures.style import PRINT, save
-
-
-def unit_by_time(states: np.ndarray, names: type[IntEnum], path: Path, *, title: str, unit: str) -> None:
-    """Draw what every unit does in every cycle; states: u8[units, cycles] of numbers of `names`.
-
-    Where a pixel stands for several cycles it shows the first of them.
-    """
-    n_units, n_cycles = states.shape
-    step = max(1, n_cycles // 1800)
-    with mpl.rc_context(PRINT.style(**{"axes.grid": False})):
-        figure, panel = plt.subplots(figsize=(11, 1.6 + min(4.2, 0.16 * n_units)))
-        colours = ListedColormap(PRINT.states[: len(names)])
-        extent = (0.5, n_cycles + 0.5, n_units - 0.5, -0.5)
-        panel.imshow(
-            states[:, ::step], aspect="auto", cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, extent=extent,
-            interpolation="nearest",
-        )  # fmt: skip
-        panel.set(xlabel="time [cycles]", ylabel=unit)
-        panel.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-        panel.set_title(title, loc="left")
-        seen = np.flatnonzero(np.bincount(states.ravel(), minlength=len(names)))
-        _legend_of_states(figure, [names(int(number)) for number in seen])
-        save(figure, path)
 
 
 def states_by_design(

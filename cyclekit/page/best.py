@@ -6,37 +6,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cyclekit.sweep.results import Result, front
+from cyclekit.sweep.results import Result, front, varied
+from cyclekit.views import LOAD_BALANCE, TIME, Quantity
 
 T = TypeVar("T")
 MOST_DESIGNS = 20_000  # that the views hold: about 6 MB, and the browser still answers at once
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """Something that a design has and that can be compared; None where it has none."""
-
-    name: str
-    label: str
-    unit: str
-    of: Callable[[Result], float | None]
-    less_is_better: bool = True
-
-    @property
-    def head(self) -> str:
-        return f"{self.label} [{self.unit}]" if self.unit else self.label
-
-
-TIME = Quantity("time_us", "time", "us", lambda result: result.time_us)
-CYCLES = Quantity("cycles", "cycles", "", lambda result: result.cycles)
+CYCLES = Quantity("cycles", "", lambda result: result.cycles, name="cycles")
 ENERGY = Quantity(
-    "energy_nj", "energy", "nJ", lambda result: None if result.energy_pj is None else result.energy_pj / 1e3
+    "energy", "nJ", lambda result: None if result.energy_pj is None else result.energy_pj / 1e3, name="energy_nj"
 )
-AREA = Quantity("area_mm2", "area", "mm2", lambda result: result.area_mm2)
-EDP = Quantity("edp_nj_us", "energy x time", "nJ us", lambda result: result.edp_nj_us)
-POWER = Quantity("power_mw", "power", "mW", lambda result: result.power_mw)
-BALANCE = Quantity("load_balance", "load balance", "%", lambda result: 100 * result.load_balance, less_is_better=False)
-QUANTITIES = (TIME, CYCLES, ENERGY, EDP, POWER, AREA, BALANCE)
+AREA = Quantity("area", "mm2", lambda result: result.area_mm2, name="area_mm2")
+EDP = Quantity("energy x time", "nJ us", lambda result: result.edp_nj_us, name="edp_nj_us")
+POWER = Quantity("power", "mW", lambda result: result.power_mw, name="power_mw")
+QUANTITIES = (TIME, CYCLES, ENERGY, EDP, POWER, AREA, LOAD_BALANCE)
 COSTS = (TIME, ENERGY, AREA)  # of the fronts in the tables
 
 
@@ -67,21 +51,21 @@ def least(results: Sequence[Result]) -> Iterator[tuple[str, Quantity, Result]]:
 
 def fronts(results: Sequence[Result]) -> list[Front]:
     """Return the front of each workload on each machine, in the costs that its designs have."""
-    found = []
+    of_fronts = []
     for (workload, machine), group in grouped(results, lambda result: (result.workload, result.machine)).items():
         costs = tuple(cost for cost in COSTS if any(cost.of(result) is not None for result in group))
         having = [result for result in group if all(cost.of(result) is not None for cost in costs)]
         best = [having[place] for place in front([[cost.of(result) for cost in costs] for result in having])]
         best.sort(key=lambda result: [cost.of(result) for cost in costs])
-        found.append(Front(workload, machine, costs, tuple(best), len(group), len(group) - len(having)))
-    return found
+        of_fronts.append(Front(workload, machine, costs, tuple(best), len(group), len(group) - len(having)))
+    return of_fronts
 
 
 def held(results: Sequence[Result], of_fronts: Sequence[Front], most: int = MOST_DESIGNS) -> list[Result]:
     """Return at most so many results in their order: all that fit; or else the fronts, then evenly chosen others."""
     if len(results) <= most:
         return list(results)
-    wanted = {id(result) for found in of_fronts for result in found.results}
+    wanted = {id(result) for pareto in of_fronts for result in pareto.results}
     best = evenly([result for result in results if id(result) in wanted], most)
     others = evenly([result for result in results if id(result) not in wanted], most - len(best))
     chosen = {id(result) for result in (*best, *others)}
@@ -97,19 +81,18 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
     return [items[place * (len(items) - 1) // (most - 1)] for place in range(most)]
 
 
-def varied(results: Sequence[Result]) -> dict[str, list[Any]]:
+def varied_values(results: Sequence[Result]) -> dict[str, list[Any]]:
     """Return {field: its values in order} of the fields that differ between designs of one machine."""
-    found = {name: None for of in grouped(results, lambda r: r.machine).values() for name in differing(of)}
+    names = {name: None for of in grouped(results, lambda r: r.machine).values() for name in varied_fields(of)}
     return {
         name: sorted({result.spec[name] for result in results if name in result.spec}, key=_numbers_first)
-        for name in found
+        for name in names
     }
 
 
-def differing(results: Sequence[Result]) -> list[str]:
-    """Return the fields that differ between designs of one machine."""
-    first = results[0].spec
-    return [name for name in first if any(result.spec.get(name) != first[name] for result in results)]
+def varied_fields(results: Sequence[Result]) -> list[str]:
+    """Return those fields of the first design that differ between designs, all of one machine."""
+    return [name for name in varied(results) if name in results[0].spec]
 
 
 def grouped(items: Sequence[T], key: Callable[[T], Any]) -> Mapping[Any, list[T]]:

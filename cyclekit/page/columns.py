@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cyclekit import machine as machines
-from cyclekit.page.best import QUANTITIES, Quantity, differing, grouped
+from cyclekit.page.best import QUANTITIES, grouped, varied_fields
 from cyclekit.sweep.results import Result
+from cyclekit.views import Quantity
 
 DECIMALS = 6  # of a share: a bar is a thousand pixels long
 EXACT = 2**53  # beyond, a browser's numbers are not exact
@@ -34,17 +35,18 @@ def _machine(name: str, results: Sequence[Result]) -> dict[str, Any]:
     """Return what the command line of a design is made of; what all designs of the machine share stands in `spec`."""
     first = results[0].spec
     shared = {key: _plain(value) for key, value in first.items() if all(r.spec.get(key) == value for r in results)}
-    if (found := machines.find(name)) is None:  # then there is no command line
+    if (machine := machines.find(name)) is None:  # then there is no command line
         return {"balance": "load balance", "spec": shared, "presets": {}, "engine": "", "batched": True}
     presets = {
-        preset: {key: _plain(value) for key, value in spec.as_dict().items()} for preset, spec in found.presets.items()
+        preset: {key: _plain(value) for key, value in spec.as_dict().items()}
+        for preset, spec in machine.presets.items()
     }
     return {
-        "balance": found.balance,
+        "balance": machine.balance,
         "spec": shared,
         "presets": presets,
-        "engine": found.engines[0],
-        "batched": found.batched,
+        "engine": machine.engines[0],
+        "batched": machine.batched,
     }
 
 
@@ -52,7 +54,7 @@ def _dimensions(results: Sequence[Result], fields: Mapping[str, Sequence[Any]]) 
     for name in ("machine", "workload", "engine"):
         of = [getattr(result, name) for result in results]
         yield _dimension(name, list(dict.fromkeys(of)), of, None)
-    by_machine = {name: differing(of) for name, of in grouped(results, lambda r: r.machine).items()}
+    by_machine = {name: varied_fields(of) for name, of in grouped(results, lambda r: r.machine).items()}
     for name, values in fields.items():
         of = [result.spec.get(name) for result in results]
         yield _dimension(name, values, of, [machine for machine, names in by_machine.items() if name in names])

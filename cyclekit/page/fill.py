@@ -38,7 +38,7 @@ def page(
     store: its name; n_rows: of the store; prices: the table that priced the results, None for each machine's default.
     The same arguments give the same bytes.
     """
-    fields = best.varied(results)
+    fields = best.varied_values(results)
     feasible = [result for result in results if result.reason is None]
     of_fronts = best.fronts(feasible)
     shown = best.held(feasible, of_fronts)
@@ -54,7 +54,7 @@ def page(
         left_out=escape(_left_out(len(shown), len(feasible), of_fronts)),
         figures="\n".join(_figure(figure) for figure in figures) or "<p>None: the store has too little to draw.</p>",
         infeasible=tables.infeasible(results),
-        data=_json(columns(shown, best.varied(shown), prices)),
+        data=_json(columns(shown, best.varied_values(shown), prices)),
         style=style,
         script=script,
     )
@@ -66,7 +66,7 @@ def _left_out(n_shown: int, n_feasible: int, of_fronts: Sequence[best.Front]) ->
         return "None: no point of the store is feasible."
     if n_shown == n_feasible:
         return f"All {n_feasible:,} feasible designs are in the views and in the full table."
-    n_best = sum(len(found.results) for found in of_fronts)
+    n_best = sum(len(front.results) for front in of_fronts)
     held = f"The views and the full table hold {n_shown:,} of {n_feasible:,} feasible designs"
     if n_best > n_shown:
         return f"{held}, evenly chosen ones of the {n_best:,} on the fronts above."

@@ -8,8 +8,9 @@ from html import escape
 from typing import Any
 
 from cyclekit import machine as machines
-from cyclekit.page.best import AREA, EDP, ENERGY, POWER, TIME, Front, differing, evenly, grouped, least
+from cyclekit.page.best import AREA, EDP, ENERGY, POWER, Front, evenly, grouped, least, varied_fields
 from cyclekit.sweep.results import Result
+from cyclekit.views import TIME
 
 IN_TABLES = (TIME, ENERGY, EDP, POWER, AREA)
 MOST_ROWS = 50  # of one front in the tables: the views and the full table have all of it
@@ -48,36 +49,38 @@ def facts(
 
 def best(results: Sequence[Result]) -> str:
     """Return the designs that have the least time, energy, energy x time and area of each workload."""
-    fields = {name: differing(of) for name, of in grouped(results, lambda r: r.machine).items()}
-    of_designs = grouped(least(results), lambda found: (found[0], id(found[2])))  # one may be the best in several
+    fields = {name: varied_fields(of) for name, of in grouped(results, lambda r: r.machine).items()}
+    of_designs = grouped(least(results), lambda entry: (entry[0], id(entry[2])))  # one may be the best in several
     if not results:
         return "<p>None: no point of the store is feasible.</p>"
     quantities = [quantity for quantity in IN_TABLES if any(quantity.of(result) is not None for result in results)]
     rows = []
-    for (workload, _), found in of_designs.items():
-        result = found[0][2]
+    for (workload, _), entries in of_designs.items():
+        result = entries[0][2]
         design = " ".join(f"{name}={plain(result.spec[name])}" for name in fields[result.machine])
         numbers = [number(quantity.of(result)) for quantity in quantities]
-        rows.append([workload, ", ".join(quantity.label for _, quantity, _ in found), result.machine, design, *numbers])
+        rows.append(
+            [workload, ", ".join(quantity.label for _, quantity, _ in entries), result.machine, design, *numbers]
+        )
     heads = ["workload", "least", "machine", "design", *(quantity.head for quantity in quantities)]
     return table("Best designs", heads, rows, n_texts=4, long=3)
 
 
 def fronts(results: Sequence[Result], of_fronts: Sequence[Front]) -> str:
     """Return each workload's front on each machine, to be opened by a click."""
-    fields = {name: differing(of) for name, of in grouped(results, lambda r: r.machine).items()}
-    return "\n".join(_front(found, fields[found.machine]) for found in of_fronts)
+    fields = {name: varied_fields(of) for name, of in grouped(results, lambda r: r.machine).items()}
+    return "\n".join(_front(front, fields[front.machine]) for front in of_fronts)
 
 
-def _front(found: Front, fields: Sequence[str]) -> str:
-    quantities = [*found.costs, *([EDP] if ENERGY in found.costs else [])]
-    shown = evenly(found.results, MOST_ROWS)
-    costs = " and ".join(filter(None, [", ".join(cost.label for cost in found.costs[:-1]), found.costs[-1].label]))
-    said = f"{found.workload} on {found.machine}: {len(found.results):,} of {found.n_designs:,} designs, by {costs}"
-    if len(shown) < len(found.results):
+def _front(front: Front, fields: Sequence[str]) -> str:
+    quantities = [*front.costs, *([EDP] if ENERGY in front.costs else [])]
+    shown = evenly(front.results, MOST_ROWS)
+    costs = " and ".join(filter(None, [", ".join(cost.label for cost in front.costs[:-1]), front.costs[-1].label]))
+    said = f"{front.workload} on {front.machine}: {len(front.results):,} of {front.n_designs:,} designs, by {costs}"
+    if len(shown) < len(front.results):
         said += f"; here {len(shown)} of them, evenly chosen"
-    if found.n_left_out:
-        said += f"; {found.n_left_out:,} without a price are left out"
+    if front.n_left_out:
+        said += f"; {front.n_left_out:,} without a price are left out"
     rows = [
         [*(plain(result.spec[name]) for name in fields), *(number(quantity.of(result)) for quantity in quantities)]
         for result in shown
@@ -135,17 +138,17 @@ def plain(value: Any) -> str:
 
 
 def _machine_line(name: str) -> str:
-    found = machines.find(name)
-    return f"{name}: {found.title if found else 'not installed where this page was made'}"
+    machine = machines.find(name)
+    return f"{name}: {machine.title if machine else 'not installed where this page was made'}"
 
 
 def _price_lines(results: Sequence[Result], prices: str | None) -> list[str]:
     """Return which table of prices each machine's energies are by, and what its machine says of it."""
     lines = []
     for name in dict.fromkeys(result.machine for result in results if result.energy_pj is not None):
-        found = machines.find(name)
-        used = prices or (found and found.default_prices)
-        said = found.prices.get(used, "") if found else ""
+        machine = machines.find(name)
+        used = prices or (machine and machine.default_prices)
+        said = machine.prices.get(used, "") if machine else ""
         lines.append(f"{name}: {used} (pJ an action, mW of standing power, um2 of area): {said}")
     return lines
 

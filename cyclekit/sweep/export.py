@@ -58,19 +58,19 @@ def export(store: Store, path: str | Path, prices: str | None = None) -> int:
 
 def columns(store: Store) -> dict[str, str]:
     """Return {column: type} of the table that a store's rows make; "states.pe.weight" is the cycles in that state."""
-    found: dict[str, str] = {}
+    types: dict[str, str] = {}
     for name in Row._fields:
         if name == "unit_map":
             continue
         if name in SPREAD:
             for key, kind in store.kinds(name):
                 if key is not None:
-                    found[f"{name}.{key}"] = _wider(found.get(f"{name}.{key}"), TYPES.get(kind, "string"))
+                    types[f"{name}.{key}"] = _wider(types.get(f"{name}.{key}"), TYPES.get(kind, "string"))
         elif name == "states":
-            found |= {f"states.{kind}.{state}": "int64" for kind, state in store.states()}
+            types |= {f"states.{kind}.{state}": "int64" for kind, state in store.states()}
         else:
-            found[name] = PLAIN.get(name, "string")
-    return found | PRICED
+            types[name] = PLAIN.get(name, "string")
+    return types | PRICED
 
 
 def table(store: Store, pricing: Pricing) -> Iterator[dict[str, Any]]:
@@ -105,10 +105,10 @@ def _priced(row: Row, pricing: Pricing) -> dict[str, Any]:
     }
 
 
-def _wider(known: str | None, found: str) -> str:
-    if known in (None, found):
-        return found
-    return "float64" if {known, found} == {"int64", "float64"} else "string"
+def _wider(known: str | None, kind: str) -> str:
+    if known in (None, kind):
+        return kind
+    return "float64" if {known, kind} == {"int64", "float64"} else "string"
 
 
 def _write_csv(rows: Iterator[dict[str, Any]], types: Mapping[str, str], path: Path) -> int:
@@ -125,8 +125,13 @@ def _write_parquet(rows: Iterator[dict[str, Any]], types: Mapping[str, str], pat
     import pyarrow
     import pyarrow.parquet
 
-    made = {"int64": pyarrow.int64(), "float64": pyarrow.float64(), "bool": pyarrow.bool_(), "string": pyarrow.string()}
-    schema = pyarrow.schema([(name, made[kind]) for name, kind in types.items()])
+    arrow_types = {
+        "int64": pyarrow.int64(),
+        "float64": pyarrow.float64(),
+        "bool": pyarrow.bool_(),
+        "string": pyarrow.string(),
+    }
+    schema = pyarrow.schema([(name, arrow_types[kind]) for name, kind in types.items()])
     n_rows, held = 0, {name: [] for name in types}
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         for n_rows, row in enumerate(rows, 1):

@@ -35,10 +35,10 @@ class Constraint:
     @classmethod
     def of(cls, text: str) -> Constraint:
         """Return the constraint that a text stands for; raises BadInput."""
-        found = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*(\S+)\s*", text)
-        if not found:
+        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*(\S+)\s*", text)
+        if not match:
             raise BadInput(f"--where must look like area_mm2<=40 or load_balance>=0.8, got {text!r}")
-        name, sign, number = found.groups()
+        name, sign, number = match.groups()
         if name not in QUANTITIES:
             raise BadInput(f"--where knows no {name!r}{did_you_mean(name, QUANTITIES)}")
         try:
@@ -68,17 +68,20 @@ def check_objectives(names: Sequence[str]) -> None:
             raise BadInput(f"--minimise knows no {name!r}{did_you_mean(name, OBJECTIVES)}")
 
 
-def check_table(machine: Machine, asked: Sequence[str], table: str | None) -> None:
-    """Raise BadInput where a machine has no such table of prices (None: its default), and what is asked takes one."""
+def check_table(machine: Machine, priced: Sequence[str], table: str | None) -> None:
+    """Raise BadInput where a machine has no such table of prices (None: its default), or lacks one that `priced` takes.
+
+    priced: those quantities to minimise or to bound that take a price.
+    """
     if table is not None and table not in machine.prices:
         raise BadInput(f"unknown prices {table!r} of {machine.name}{did_you_mean(table, machine.prices)}")
-    if not asked:
+    if not priced:
         return
     unpriced = ",".join(name for name in OBJECTIVES if not QUANTITIES[name])
     if machine.energy is None:
-        raise BadInput(f"{machine.name} has no prices, which {asked[0]} takes: ask for --minimise {unpriced}")
+        raise BadInput(f"{machine.name} has no prices, which {priced[0]} takes: ask for --minimise {unpriced}")
     if table is None and machine.default_prices is None:
-        raise BadInput(f"{asked[0]} takes a table of prices: --prices {' or '.join(machine.prices)}")
+        raise BadInput(f"{priced[0]} takes a table of prices: --prices {' or '.join(machine.prices)}")
 
 
 def together(results: Sequence[Result]) -> dict[str, float]:

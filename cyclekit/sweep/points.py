@@ -162,12 +162,12 @@ def read_file(path: str | Path) -> dict[str, Any]:
     """Return what a sweep's TOML file asks for; raises BadInput on what is no TOML, and on an unknown key."""
     try:
         with open(path, "rb") as stream:
-            asked = tomllib.load(stream)
+            settings = tomllib.load(stream)
     except OSError as error:
         raise BadInput(f"sweep file {str(path)!r} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"sweep file {str(path)!r} is no TOML: {error}") from error
-    for key, value in asked.items():
+    for key, value in settings.items():
         if key not in FILE_KEYS:
             raise BadInput(f"sweep file {str(path)!r} has an unknown key {key!r}{did_you_mean(key, FILE_KEYS)}")
         kind, want = {
@@ -181,7 +181,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
         fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
         if not fits or (kind is list and not all(isinstance(name, str) for name in value)):
             raise BadInput(f"{key} must be {want} in sweep file {str(path)!r}, got {value!r}")
-    return asked
+    return settings
 
 
 def _words(text: str) -> list[str]:
@@ -199,16 +199,16 @@ def _checked(base: Spec, name: str, value: Any) -> Any:
 
 def _expand(name: str, text: str) -> Sequence[str]:
     """Return the values that a text stands for, still as texts."""
-    found: list[str] = []
+    values: list[str] = []
     words = _words(text)
     for place, word in enumerate(words):
         if word in ("...", "…"):
             if place < 2 or place != len(words) - 2:
                 raise BadInput(f"... must stand behind two values or more and before the last of {name}, got {text!r}")
-            found += _continued(name, text, [_number(name, known) for known in words[:place]], words[-1])
+            values += _continued(name, text, [_number(name, known) for known in words[:place]], words[-1])
             break
-        found += _range(name, word) if ":" in word else [word]
-    return found
+        values += _range(name, word) if ":" in word else [word]
+    return values
 
 
 def _continued(name: str, text: str, known: Sequence[Decimal], last: str) -> list[str]:

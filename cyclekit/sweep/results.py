@@ -65,6 +65,17 @@ class Result:
         return None if self.energy_pj is None else self.energy_pj / 1e3 * self.time_us
 
 
+def value(result: Result, name: str) -> Any:
+    """Return a field of a result's design, or its workload or engine."""
+    return getattr(result, name) if name in ("workload", "engine") else result.spec.get(name)
+
+
+def varied(results: Sequence[Result]) -> list[str]:
+    """Return the fields that are not the same in all results, "workload" and "engine" among them."""
+    names = dict.fromkeys(name for result in results for name in ("workload", "engine", *result.spec))
+    return [name for name in names if len({value(result, name) for result in results}) > 1]
+
+
 def read(store: Store, prices: str | None = None) -> list[Result]:
     """Return the results in the order in which they were first stored.
 
@@ -73,14 +84,14 @@ def read(store: Store, prices: str | None = None) -> list[Result]:
     machine of the store has.
     """
     pricing = Pricing(store, prices)
-    found: dict[tuple[str, ...], tuple[str, dict[int, Result]]] = {}
+    by_design: dict[tuple[str, ...], tuple[str, dict[int, Result]]] = {}
     for _, rows in groupby(store.rows(), lambda row: row.task):
         first, *others = rows
         design = first.machine, first.work, first.engine, first.spec
-        if design not in found or found[design][0] != first.content:
-            found[design] = first.content, {}
-        found[design][1][first.input] = _of_task([first, *others], pricing)
-    return [_mean(list(of_design.values())) for _, of_design in found.values()]
+        if design not in by_design or by_design[design][0] != first.content:
+            by_design[design] = first.content, {}
+        by_design[design][1][first.input] = _of_task([first, *others], pricing)
+    return [_mean(list(of_design.values())) for _, of_design in by_design.values()]
 
 
 def of_design(rows: Iterable[Row], price: Callable[[Run], Energy | str]) -> Result:
@@ -225,6 +236,6 @@ def _mean(results: Sequence[Result]) -> Result:
 def _sum(parts: Iterator[Mapping[str, float]]) -> dict[str, float]:
     total: Counter[str] = Counter()
     for part in parts:
-        for name, value in part.items():
-            total[name] += value
+        for name, number in part.items():
+            total[name] += number
     return dict(total)

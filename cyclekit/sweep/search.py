@@ -14,12 +14,12 @@ from cyclekit.energy import Energy
 from cyclekit.machine import Machine, Progress, quiet
 from cyclekit.run import Run
 from cyclekit.sweep import sampler
+from cyclekit.sweep import sweep as sweeps
 from cyclekit.sweep.objectives import QUANTITIES, Constraint, check_objectives, check_table, together
 from cyclekit.sweep.points import Chosen, Points
 from cyclekit.sweep.results import Result, front, of_design
 from cyclekit.sweep.store import Row
 from cyclekit.sweep.sweep import Started, Sweep
-from cyclekit.sweep.sweep import sweep as sweeps
 from workloads.errors import BadInput
 
 MINIMISED = ("time_us", "energy_pj", "area_mm2")
@@ -96,14 +96,14 @@ class Search:
         return len(self.sweep.points) <= self.n_trials
 
     @property
-    def asked(self) -> list[str]:
+    def quantities(self) -> list[str]:
         """The quantities to minimise or to bound."""
         return list(dict.fromkeys([*self.minimise, *(bound.name for bound in self.where)]))
 
     @property
     def priced(self) -> list[str]:
         """Those of them that take a price."""
-        return [name for name in self.asked if QUANTITIES[name]]
+        return [name for name in self.quantities if QUANTITIES[name]]
 
     def estimate(self) -> tuple[float, int]:
         """Return about how many seconds and bytes the search takes if nothing of it is stored."""
@@ -126,7 +126,7 @@ class Search:
                 n_computed += n_more
             else:
                 designs, n_computed = self._sample(started, points, progress)
-        return self._found(designs, n_computed, time.monotonic() - since)
+        return self._outcome(designs, n_computed, time.monotonic() - since)
 
     def _sample(self, started: Started, points: Points, progress: Progress) -> tuple[list[Design], int]:
         designs: list[Design] = []
@@ -155,9 +155,9 @@ class Search:
         designs, changes = [], points.changes()
         while some := list(itertools.islice(changes, READ_AT_A_TIME)):
             tasks = [[[identity(change) for identity in of_work] for of_work in identities] for change in some]
-            asked = [task for of_point in tasks for of_work in of_point for task in of_work]
+            task_ids = [task for of_point in tasks for of_work in of_point for task in of_work]
             rows: dict[str, list[Row]] = {}
-            for row in started.store.of(asked):
+            for row in started.store.of(task_ids):
                 rows.setdefault(row.task, []).append(row)
             for change, of_point in zip(some, tasks, strict=True):
                 of_works = ([row for task in of_work for row in rows[task]] for of_work in of_point)
@@ -168,7 +168,7 @@ class Search:
         if infeasible := next((result.reason for result in results if result.reason is not None), None):
             return Design(changes=changes, values={}, feasible=False, reason=infeasible, excess=inf)
         values = together(results)
-        if lacking := [name for name in self.asked if name not in values]:
+        if lacking := [name for name in self.quantities if name not in values]:
             unpriced = next((result.unpriced for result in results if result.unpriced), "")
             reason = unpriced or f"its table of prices gives no {lacking[0]}"
             return Design(changes=changes, values={}, reason=reason, excess=inf)
@@ -195,7 +195,7 @@ class Search:
                 f"{feasible[0].reason}"
             )
 
-    def _found(self, designs: Sequence[Design], n_computed: int, seconds: float) -> Found:
+    def _outcome(self, designs: Sequence[Design], n_computed: int, seconds: float) -> Found:
         known = [design for design in designs if not design.reason]
         meeting = [design for design in known if not design.excess]
         costs = [tuple(design.values[name] for name in self.minimise) for design in meeting]
@@ -232,7 +232,7 @@ def prepare(
     n_trials: int = N_TRIALS,
     prices: str | None = None,
     seed: int = 0,
-    **how: Any,
+    **options: Any,
 ) -> Search:
     """Return a search whose every value has been checked and whose workloads are loaded; nothing has run.
 
@@ -247,12 +247,12 @@ def prepare(
         raise BadInput(f"--seed must be from 0 to {MOST_SEED}, got {seed}")
     check_objectives(minimise)
     bounds = tuple(map(Constraint.of, where))
-    swept = sweeps.prepare(machine, workloads, vary=vary, **how)
-    found = Search(swept, tuple(dict.fromkeys(minimise)), bounds, n_trials, prices, seed)
-    check_table(swept.machine, found.priced, prices)
-    if not found.whole:
+    swept = sweeps.prepare(machine, workloads, vary=vary, **options)
+    plan = Search(swept, tuple(dict.fromkeys(minimise)), bounds, n_trials, prices, seed)
+    check_table(swept.machine, plan.priced, prices)
+    if not plan.whole:
         sampler.require()
-    return found
+    return plan
 
 
 def search(
@@ -262,7 +262,7 @@ def search(
     vary: Mapping[str, Any],
     into: str | Path,
     progress: Progress = quiet,
-    **how: Any,
+    **options: Any,
 ) -> Found:
     """Search a space, as `prepare` takes it; rows go into a store, and what is stored already is not computed again."""
-    return prepare(machine, workloads, vary=vary, **how).run(into, progress)
+    return prepare(machine, workloads, vary=vary, **options).run(into, progress)

@@ -72,8 +72,8 @@ class Row(NamedTuple):
             return None
         stored = {name: value for name, value in self._asdict().items() if name not in OF_THE_ROW}
         try:
-            found = {name: json.loads(stored[name]) for name in WRITTEN_AS_JSON}
-            return Run.from_dict(stored | found | {"energy": None})
+            fields = {name: json.loads(stored[name]) for name in WRITTEN_AS_JSON}
+            return Run.from_dict(stored | fields | {"energy": None})
         except (ValueError, TypeError, AttributeError, LookupError) as error:  # as a flipped bit may have it
             what = f"task {self.task[:12]}, input {self.input} of {self.work!r}"
             raise BadInput(f"a row of the store is damaged ({what}): compute it again into another store") from error
@@ -145,16 +145,16 @@ class Store:
     def known(self, tasks: Sequence[str], *, mapped: bool = False) -> set[str]:
         """Return those of the tasks that are stored; mapped: and have a unit map, unless they are infeasible."""
         also = "AND (unit_map IS NOT NULL OR reason IS NOT NULL)" if mapped else ""
-        found: set[str] = set()
+        stored: set[str] = set()
         with self._complaints("could not be read"):
             for start in range(0, len(tasks), N_ASKED):
                 some = tasks[start : start + N_ASKED]
                 marks = ", ".join("?" * len(some))
-                asked = self._connection.execute(
+                cursor = self._connection.execute(
                     f"SELECT task FROM rows WHERE part = 0 AND task IN ({marks}) {also}", some
                 )
-                found.update(task for (task,) in asked)
-        return found
+                stored.update(task for (task,) in cursor)
+        return stored
 
     def rows(self) -> Iterator[Row]:
         """Yield all rows in the order in which they were stored, without their unit maps."""
@@ -210,10 +210,10 @@ class Store:
             suppress(OSError, BadInput),
             tempfile.TemporaryDirectory(prefix=".zeroskip-", dir=self.path.parent) as folder,
         ):
-            made = Path(folder) / self.path.name
-            made.touch()
-            Store(made).close()
-            os.link(made, self.path)  # unlike a rename it replaces nothing: another process may have been faster
+            temporary = Path(folder) / self.path.name
+            temporary.touch()
+            Store(temporary).close()
+            os.link(temporary, self.path)  # unlike a rename it replaces nothing: another process may have been faster
 
     def _address(self, write: bool) -> str:
         uri = self.path.absolute().as_uri()

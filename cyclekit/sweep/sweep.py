@@ -73,15 +73,15 @@ class Sweep:
         seconds, most = 0.0, 0
         n_groups = self._n_groups()
         for work in self.works:
-            found = list(self.points.groups(self._encoding_fields(), ceil(n_groups / N_SAMPLED)))
-            for encoding, group in found:
+            sampled = list(self.points.groups(self._encoding_fields(), ceil(n_groups / N_SAMPLED)))
+            for encoding, group in sampled:
                 try:
                     spec = self.points.base.replace(**encoding)
                     first, n_bytes = self.machine.estimate(work.layers, spec, engine=self.engine, check=False)
                 except BadInput:
                     continue  # infeasible: over at once
                 point = first if self.machine.estimate_point is None else self._point_s(work, spec)
-                seconds += (first + (len(group) - 1) * point) * n_groups / len(found)
+                seconds += (first + (len(group) - 1) * point) * n_groups / len(sampled)
                 most = max(most, n_bytes)
         return float(seconds) / self.n_workers, most * self.n_workers
 
@@ -185,7 +185,7 @@ def prepare(
     changes = changes or {}
     if both := sorted(changes.keys() & vary.keys()):
         raise BadInput(f"{both[0]} is both set and varied: do one of them")
-    found = points(chosen.design(preset, changes), vary)
+    space = points(chosen.design(preset, changes), vary)
     engine = chosen.engine(engine or chosen.sweep_engine)
     for name, value in {"n_inputs": n_inputs, "n_workers": n_workers}.items():
         if value is not None and value < 1:
@@ -201,8 +201,8 @@ def prepare(
         raise BadInput("a sweep needs at least one workload, got none")
     if maps and chosen.spans is None:
         raise BadInput(f"maps cannot be stored: {chosen.name} does not say what its units did")
-    n_tasks = len(found) * sum(len(work.inputs) for work in works)
-    return Sweep(chosen, engine, found, works, min(n_workers or n_cores(), n_tasks), maps)
+    n_tasks = len(space) * sum(len(work.inputs) for work in works)
+    return Sweep(chosen, engine, space, works, min(n_workers or n_cores(), n_tasks), maps)
 
 
 def sweep(
@@ -212,7 +212,7 @@ def sweep(
     vary: Mapping[str, Any],
     into: str | Path,
     progress: Progress = quiet,
-    **how: Any,
+    **options: Any,
 ) -> Summary:
     """Run a sweep into a store, as `prepare` takes it; what is stored already is not computed again."""
-    return prepare(machine, workloads, vary=vary, **how).run(into, progress)
+    return prepare(machine, workloads, vary=vary, **options).run(into, progress)

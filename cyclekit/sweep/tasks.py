@@ -123,8 +123,8 @@ class Runner:
                 raise self.images
             signal, rows = work.inputs[index], []
             for part, image in enumerate(self.images):
-                how = {"engine": self.engine, "check": False, "index": index, "progress": lambda share: None}
-                signal = self.machine.simulate(image, signal, spec, **how)
+                options = {"engine": self.engine, "check": False, "index": index, "progress": lambda share: None}
+                signal = self.machine.simulate(image, signal, spec, **options)
                 row = Row.of(task, part, work.name, work.content, signal)
                 rows.append(row._replace(unit_map=self._map(signal, image, spec)) if self.maps else row)
             return rows

@@ -255,7 +255,7 @@ class _Known:
     def dump(self, images: Any) -> bytes:
         stream = io.BytesIO()
         pickler = pickle.Pickler(stream, protocol=5)
-        pickler.persistent_id = lambda found: self._numbers.get(id(found))
+        pickler.persistent_id = lambda item: self._numbers.get(id(item))
         pickler.dump(images)
         return stream.getvalue()
 

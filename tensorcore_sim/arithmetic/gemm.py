@@ -72,8 +72,8 @@ def gemm(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=False, pat
     b_bits = np.ascontiguousarray(_padded(b_bits.T, k))
     columns = np.zeros((0, 0), np.int32)
     if pattern is not None:
-        kept, columns = what_if.compress(numbers(a_bits, kind), *pattern)
-        a_bits = kept.view(kind.bits)
+        values, columns = what_if.compress(numbers(a_bits, kind), *pattern)
+        a_bits = values.view(kind.bits)
     elif parsed.sparse:
         compressed = compress(a_bits, in_dtype)
         a_bits, columns = compressed.values, compressed.columns()

@@ -74,9 +74,9 @@ def _to_f32(total, unit, significand_bits):
     if exponent > 127:
         return sign | 0x7F800000
     drop = exponent - (significand_bits - 1) - unit
-    kept = magnitude >> min(drop, 63) if drop >= 0 else magnitude << -drop
-    kept <<= 24 - significand_bits
-    return sign | (((exponent + 126) << 23) + kept)  # a leading one adds the last step of the exponent
+    significand = magnitude >> min(drop, 63) if drop >= 0 else magnitude << -drop
+    significand <<= 24 - significand_bits
+    return sign | (((exponent + 126) << 23) + significand)  # a leading one adds the last step of the exponent
 
 
 @kernel
@@ -91,14 +91,14 @@ def _to_f16(total, unit):
         return sign | 0x7C00
     drop = exponent - 10 - unit
     if drop <= 0:
-        kept = magnitude << -drop
+        significand = magnitude << -drop
     elif drop > 62:
-        kept = 0  # less than half a step: magnitudes have fewer than 40 bits
+        significand = 0  # less than half a step: magnitudes have fewer than 40 bits
     else:
-        kept = magnitude >> drop
+        significand = magnitude >> drop
         rest, half = magnitude & ((1 << drop) - 1), 1 << (drop - 1)
-        kept += rest > half or (rest == half and kept & 1 == 1)
-    return sign | (((exponent + 14) << 10) + kept)  # a carry runs on into the exponent, up to infinity
+        significand += rest > half or (rest == half and significand & 1 == 1)
+    return sign | (((exponent + 14) << 10) + significand)  # a carry runs on into the exponent, up to infinity
 
 
 @kernel

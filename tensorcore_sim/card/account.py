@@ -85,30 +85,30 @@ def _of_tiles(
     height = np.minimum(tiling.tile_m, problem.m - plan.row * tiling.tile_m)
     width = np.minimum(tiling.tile_n, problem.n - plan.column * tiling.tile_n)
     useful = height * width * problem.k / (tiling.tile_m * tiling.tile_n * tiling.tile_k * plan.n_steps)
-    found = {state: np.zeros(plan.n_tiles) for state in SmState}
+    spent = {state: np.zeros(plan.n_tiles) for state in SmState}
     for state, share in step.shares.items():
-        found[_REASON[state]] += share * of_steps
-    found[SmState.PADDING] = found[SmState.COMPUTE] * (1 - useful)
-    found[SmState.COMPUTE] = found[SmState.COMPUTE] * useful
-    found[SmState.LOOP] += (plan.step - step.ticks) * plan.n_steps
-    found[SmState.FILL] = waits[:, 0] + TICKS  # and the cycle in which the tile was dealt
-    found[SmState.L2] = (waits * ~from_hbm)[:, 1:].sum(axis=1)
-    found[SmState.HBM] = (waits * from_hbm)[:, 1:].sum(axis=1)
-    found[SmState.DRAIN] = (timeline.finished - computed[:, -1]).astype(np.float64)
-    return found
+        spent[_REASON[state]] += share * of_steps
+    spent[SmState.PADDING] = spent[SmState.COMPUTE] * (1 - useful)
+    spent[SmState.COMPUTE] = spent[SmState.COMPUTE] * useful
+    spent[SmState.LOOP] += (plan.step - step.ticks) * plan.n_steps
+    spent[SmState.FILL] = waits[:, 0] + TICKS  # and the cycle in which the tile was dealt
+    spent[SmState.L2] = (waits * ~from_hbm)[:, 1:].sum(axis=1)
+    spent[SmState.HBM] = (waits * from_hbm)[:, 1:].sum(axis=1)
+    spent[SmState.DRAIN] = (timeline.finished - computed[:, -1]).astype(np.float64)
+    return spent
 
 
 def _actions(timeline: CardTimeline, plan: Plan, tiling: Tiling, step: Step, spec: Spec) -> dict[str, int]:
     n_steps = plan.n_tiles * plan.n_steps
     last = (np.arange(plan.n_steps) == plan.n_steps - 1).astype(np.int64)
-    asked = np.stack([plan.a_bytes[plan.row][:, last], plan.b_bytes[plan.column][:, last]], axis=2)
+    chunk_bytes = np.stack([plan.a_bytes[plan.row][:, last], plan.b_bytes[plan.column][:, last]], axis=2)
     macs = tiling.tile_m * tiling.tile_n * tiling.tile_k * kept_share(spec)
     return {
         CardAction.MACS: int(macs * n_steps),
         CardAction.MMAS: step.n_mma * n_steps,
         CardAction.SHARED_READ_BYTES: step.port_bytes * n_steps,
-        CardAction.SHARED_WRITE_BYTES: int(asked.sum()),
-        CardAction.L2_READ_BYTES: int(asked[timeline.source & SHARED == 0].sum()),
-        CardAction.HBM_READ_BYTES: int(asked[timeline.source & (HBM | SHARED) == HBM].sum()),
+        CardAction.SHARED_WRITE_BYTES: int(chunk_bytes.sum()),
+        CardAction.L2_READ_BYTES: int(chunk_bytes[timeline.source & SHARED == 0].sum()),
+        CardAction.HBM_READ_BYTES: int(chunk_bytes[timeline.source & (HBM | SHARED) == HBM].sum()),
         CardAction.WRITE_BYTES: int(plan.store_bytes.sum()),
     }

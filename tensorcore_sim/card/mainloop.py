@@ -46,8 +46,8 @@ class Step:
 def step(tiling: Tiling, spec: Spec, engine: str) -> Step:
     """Return the cost of a k-step in the middle of a tile, from what MORE instructions along k take beyond FEW."""
     few, more = (block(tiling, n_groups, spec) for n_groups in (FEW, MORE))
-    times = [ENGINES[engine](made) for made in (few, more)]
-    books = [account.ledger(made, time) for made, time in zip((few, more), times, strict=True)]
+    times = [ENGINES[engine](block_program) for block_program in (few, more)]
+    books = [account.ledger(block_program, time) for block_program, time in zip((few, more), times, strict=True)]
     spent = np.subtract(*(ledger.states["core"][1].sum(axis=0) for ledger in reversed(books)))
     n_steps = Fraction(MORE - FEW, tiling.tile_k // tiling.group_k)
     actions = [ledger.actions for ledger in books]

@@ -28,7 +28,7 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
     l2 = Fraction(TICKS, spec.l2_bytes_per_cycle)
     a_second = TICKS * Fraction(str(spec.clock_mhz)) * 10**6
     hbm = a_second / (Fraction(str(spec.hbm_gb_per_s)) * 10**9 * Fraction(str(spec.hbm_share)))
-    made = Plan(
+    card_plan = Plan(
         n_sms=spec.n_sms,
         n_sharing=spec.n_sms_sharing_reads,
         n_stages=tiling.n_stages,
@@ -50,9 +50,9 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
         b_l2=_times(b_bytes, l2),
         b_hbm=_times(b_bytes, hbm),
     )
-    if _latest(made) > LATEST:
+    if _latest(card_plan) > LATEST:
         raise BadInput("times must fit 64 bits: the clock, a latency, an overhead or the GEMM is too large")
-    return made
+    return card_plan
 
 
 def order(n_rows: int, n_columns: int, band: int) -> tuple[np.ndarray, np.ndarray]:

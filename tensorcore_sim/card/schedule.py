@@ -33,9 +33,9 @@ def _play(sizes, times, tiles, a, b, arrays):
     n_sms, n_sharing, n_stages, n_steps = sizes
     begin, step, l2_latency, hbm_latency, l2_bytes = times
     row, column, store_l2, store_hbm = tiles
-    sm, begun, finished, asked, arrived, started, source = arrays
+    sm, begun, finished, requested, arrived, started, source = arrays
     n_rows, n_chunks = len(a[0]), (len(a[0]) + len(b[0])) * n_steps
-    there = np.full(n_chunks, np.int64(-1))  # since when a chunk is in L2; -1: it is not
+    in_l2_since = np.full(n_chunks, np.int64(-1))  # when a chunk gets there; -1: it is not in L2
     chunk_bytes = np.zeros(n_chunks, np.int64)
     older, newer = np.full(n_chunks, np.int64(-1)), np.full(n_chunks, np.int64(-1))
     oldest, newest, used = np.int64(-1), np.int64(-1), np.int64(0)
@@ -77,7 +77,7 @@ def _play(sizes, times, tiles, a, b, arrays):
             continue
         j = at_step[s]
         last = 1 if j == n_steps - 1 else 0
-        asked[t, j] = now
+        requested[t, j] = now
         for side in range(2):
             place = row[t] if side == 0 else column[t]
             n_bytes, l2_ticks, hbm_ticks = a if side == 0 else b
@@ -94,7 +94,7 @@ def _play(sizes, times, tiles, a, b, arrays):
                 l2_free = max(reached, l2_free) + l2_ticks[place, last]
                 arrives = l2_free + l2_latency
                 source[t, j, side] = L2
-                if there[chunk] >= 0:  # out of the list of use
+                if in_l2_since[chunk] >= 0:  # out of the list of use
                     if older[chunk] >= 0:
                         newer[older[chunk]] = newer[chunk]
                     else:
@@ -105,7 +105,7 @@ def _play(sizes, times, tiles, a, b, arrays):
                         newest = older[chunk]
                 else:
                     hbm_free = max(reached, hbm_free) + hbm_ticks[place, last]
-                    there[chunk] = hbm_free + hbm_latency
+                    in_l2_since[chunk] = hbm_free + hbm_latency
                     source[t, j, side] = HBM
                     chunk_bytes[chunk] = n_bytes[place, last]
                     used += n_bytes[place, last]
@@ -115,13 +115,13 @@ def _play(sizes, times, tiles, a, b, arrays):
                 else:
                     oldest = chunk
                 newest = chunk
-                if there[chunk] > arrives:
-                    arrives = there[chunk]
+                if in_l2_since[chunk] > arrives:
+                    arrives = in_l2_since[chunk]
                     source[t, j, side] += LATE
                 while used > l2_bytes:  # the oldest leave; a chunk larger than L2 does not stay either
                     gone = oldest
                     used -= chunk_bytes[gone]
-                    there[gone] = -1
+                    in_l2_since[gone] = -1
                     oldest = newer[gone]
                     if oldest >= 0:
                         older[oldest] = -1

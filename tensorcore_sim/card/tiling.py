@@ -63,8 +63,8 @@ def n_of_m(spec: Spec) -> tuple[int, int]:
     """Return how many of how many values of A are multiplied: (1, 1) when dense."""
     if not spec.sparse:
         return 1, 1
-    kept, of = spec.sparsity.split(":")
-    return int(kept), int(of)
+    n, m = spec.sparsity.split(":")
+    return int(n), int(m)
 
 
 def kept_share(spec: Spec) -> Fraction:
@@ -108,22 +108,26 @@ def tiling(problem: Problem, spec: Spec) -> Tiling:
     Raises BadInput for a tile that is no multiple of the instruction's or does not fit the SM, and for a GEMM of more
     than MOST_STEPS k-steps.
     """
-    found = _chosen(problem, spec)
-    n_steps = -(-problem.m // found.tile_m) * -(-problem.n // found.tile_n) * -(-problem.k // found.tile_k)
+    chosen_tiling = _chosen(problem, spec)
+    n_steps = (
+        -(-problem.m // chosen_tiling.tile_m)
+        * -(-problem.n // chosen_tiling.tile_n)
+        * -(-problem.k // chosen_tiling.tile_k)
+    )
     if n_steps > MOST_STEPS:
         raise BadInput(
             f"m x n x k must be at most {MOST_STEPS:,} k-steps of tiles, got {problem.m} x {problem.n} x {problem.k}, "
-            f"{n_steps:,} of {found}"
+            f"{n_steps:,} of {chosen_tiling}"
         )
-    return found
+    return chosen_tiling
 
 
 @lru_cache(maxsize=4096)
 def _chosen(problem: Problem, spec: Spec) -> Tiling:
-    found = list(_candidates(problem, spec))
-    if not found:
-        raise BadInput(f"tile_m, tile_n, tile_k and n_stages must fit {_limits(spec)}, got {_asked(spec)}")
-    return min(found, key=lambda candidate: estimate(problem, candidate, spec))
+    candidates = list(_candidates(problem, spec))
+    if not candidates:
+        raise BadInput(f"tile_m, tile_n, tile_k and n_stages must fit {_limits(spec)}, got {_requested_sizes(spec)}")
+    return min(candidates, key=lambda candidate: estimate(problem, candidate, spec))
 
 
 def _candidates(problem: Problem, spec: Spec):
@@ -161,7 +165,7 @@ def _limits(spec: Spec) -> str:
     )
 
 
-def _asked(spec: Spec) -> str:
+def _requested_sizes(spec: Spec) -> str:
     return ", ".join(str(getattr(spec, name)) for name in ("tile_m", "tile_n", "tile_k", "n_stages"))
 
 
@@ -204,11 +208,11 @@ def estimate(problem: Problem, tiling: Tiling, spec: Spec) -> float:
     def wave(active: int) -> float:
         if not active:
             return 0.0
-        there = min(rows, active)
+        active_rows = min(rows, active)
         period = max(
             step,
             active * (a + b / min(sharing, active)) / spec.l2_bytes_per_cycle,
-            (there * a + -(-active // there) * b) / hbm,
+            (active_rows * a + -(-active // active_rows) * b) / hbm,
             (spec.hbm_latency_cycles + step) / tiling.n_stages,
         )
         return spec.hbm_latency_cycles + n_steps * period + active * c / min(spec.l2_bytes_per_cycle, 3 * hbm)

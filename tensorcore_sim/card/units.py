@@ -108,18 +108,18 @@ class L2Cache:
         source = L2 if chunk in self._kept else HBM
         if source == L2:
             self._kept.move_to_end(chunk)
-            there = self._kept[chunk][1]
+            in_l2_since = self._kept[chunk][1]
         else:
-            there = self._env.now + self.hbm.take(hbm_ticks) + plan.hbm_latency
-            self._kept[chunk] = n_bytes, there
+            in_l2_since = self._env.now + self.hbm.take(hbm_ticks) + plan.hbm_latency
+            self._kept[chunk] = n_bytes, in_l2_since
             self._n_kept += n_bytes
             while self._n_kept > plan.l2_bytes:
                 _, (size, _) = self._kept.popitem(last=False)
                 self._n_kept -= size
-        source += LATE * (there > self._env.now + delay)
+        source += LATE * (in_l2_since > self._env.now + delay)
         self._record.source[tile, step, side] = source
         self._on_the_way[group, chunk] = source, [receive]
-        at_edge(self._env, max(delay, there - self._env.now), self._arrive, (group, chunk))
+        at_edge(self._env, max(delay, in_l2_since - self._env.now), self._arrive, (group, chunk))
 
     def _arrive(self, edge: Event) -> None:
         _, (_, _, step) = edge.value

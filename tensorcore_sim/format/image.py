@@ -82,10 +82,10 @@ def compress(matrix, in_dtype: str) -> Compressed:
     nibbles = _FILLING[mask]
     if (nibbles == _TOO_MANY).any():
         row, place = (int(index) for index in np.argwhere(nibbles == _TOO_MANY)[0])
-        found = np.count_nonzero(_is_non_zero(bits[row, place * group : (place + 1) * group], in_dtype))
+        n_non_zeros = np.count_nonzero(_is_non_zero(bits[row, place * group : (place + 1) * group], in_dtype))
         raise BadInput(
             f"matrix must be {PATTERNS[in_dtype]} for {in_dtype}: the group at row {row}, columns {place * group} to "
-            f"{(place + 1) * group - 1} has {found} non-zeros"
+            f"{(place + 1) * group - 1} has {n_non_zeros} non-zeros"
             + (", in more than 2 pairs" if in_dtype == "int4" else "")
         )
     values = np.take_along_axis(bits, _columns(nibbles, in_dtype), axis=1)
@@ -109,9 +109,9 @@ def from_metadata(values: np.ndarray, words: np.ndarray, in_dtype: str) -> Compr
     kind = format_named("in_dtype", in_dtype, tuple(GROUP_COLUMNS))
     nibbles = unpack(words, in_dtype)
     bits = to_bits("values", values, kind)
-    kept = nibbles.shape[1] * GROUP_COLUMNS[in_dtype] // 2
-    if bits.shape != (len(nibbles), kept):
-        raise BadInput(f"values must be {[len(nibbles), kept]} for this metadata, got shape {list(bits.shape)}")
+    n_values = nibbles.shape[1] * GROUP_COLUMNS[in_dtype] // 2
+    if bits.shape != (len(nibbles), n_values):
+        raise BadInput(f"values must be {[len(nibbles), n_values]} for this metadata, got shape {list(bits.shape)}")
     return Compressed(values=bits, nibbles=nibbles, in_dtype=in_dtype, dtype=np.asarray(values).dtype)
 
 

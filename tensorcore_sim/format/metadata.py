@@ -91,15 +91,15 @@ def suppliers(instruction: str, in_dtype: str) -> list[tuple[int, int, tuple[int
     Raises BadInput as contributors does.
     """
     m, _ = _size(instruction, in_dtype)
-    found = []
+    words = []
     for quad, place in product(range(m // 2), range(len(contributors(instruction, in_dtype)))):
         row = quad // 8 * 16 + quad % 8
         if in_dtype in WIDE_CELLS:
-            found.append((quad, place, (row, row + 8), range(4 * place, 4 * place + 4)))
+            words.append((quad, place, (row, row + 8), range(4 * place, 4 * place + 4)))
         else:
             start = place // 2 * 8
-            found.append((quad, place, (row + place % 2 * 8,), range(start, start + 8)))
-    return found
+            words.append((quad, place, (row + place % 2 * 8,), range(start, start + 8)))
+    return words
 
 
 def to_sm80(elements: np.ndarray) -> np.ndarray:

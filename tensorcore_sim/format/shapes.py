@@ -60,26 +60,26 @@ class Instruction(NamedTuple):
 
 def parse(name: str) -> Instruction:
     """Return the instruction of a name such as mma.m16n8k16, mma.sp.m16n8k32, wgmma.m64n256k16; raises BadInput."""
-    if not isinstance(name, str) or not (found := _NAME.fullmatch(name)):
+    if not isinstance(name, str) or not (match := _NAME.fullmatch(name)):
         raise BadInput(f"instruction must be like mma.m16n8k16, mma.sp.m16n8k32 or wgmma.m64n256k16, got {name!r}")
-    unit, sparse, *shape = found.groups()
+    unit, sparse, *shape = match.groups()
     return Instruction(unit, sparse is not None, *map(int, shape))
 
 
 def check_shape(name: str, in_dtype: str, card: str | None = None) -> Instruction:
     """Return the instruction, its shape checked for the input format (and the card); raises BadInput."""
-    found = parse(name)
+    instruction = parse(name)
     table = _V100_SHAPES if card == "v100" else SHAPES
-    shapes = table.get((found.unit, found.sparse), {}).get(in_dtype, ())
-    if card in ("v100", "a100", "l40s") and found.unit == "wgmma":
+    shapes = table.get((instruction.unit, instruction.sparse), {}).get(in_dtype, ())
+    if card in ("v100", "a100", "l40s") and instruction.unit == "wgmma":
         shapes = ()
-    family = f"{found.unit}{'.sp' if found.sparse else ''}"
+    family = f"{instruction.unit}{'.sp' if instruction.sparse else ''}"
     if not shapes:
         raise BadInput(f"instruction {name!r}: there is no {family} for {in_dtype}{f' on {card}' if card else ''}")
-    n_fits = found.n % 8 == 0 and 8 <= found.n <= 256 if found.unit == "wgmma" else found.n == 8
-    if (found.m, found.k) not in shapes or not n_fits:
-        n = "N" if found.unit == "wgmma" else "8"
+    n_fits = instruction.n % 8 == 0 and 8 <= instruction.n <= 256 if instruction.unit == "wgmma" else instruction.n == 8
+    if (instruction.m, instruction.k) not in shapes or not n_fits:
+        n = "N" if instruction.unit == "wgmma" else "8"
         names = " or ".join(f"{family}.m{m}n{n}k{k}" for m, k in shapes)
-        hint = ", N a multiple of 8 from 8 to 256" if found.unit == "wgmma" else ""
+        hint = ", N a multiple of 8 from 8 to 256" if instruction.unit == "wgmma" else ""
         raise BadInput(f"instruction must be {names} for {in_dtype}{f' on {card}' if card else ''}{hint}, got {name!r}")
-    return found
+    return instruction

@@ -89,8 +89,8 @@ def program(warps: Sequence[Sequence[Operation]], spec: Spec) -> Program:
 
 def mma(name: str, in_dtype: str, spec: Spec) -> Operation:
     """Return an mma or mma.sp (S5); raises BadInput for one that the card lacks."""
-    found = _checked(name, in_dtype, spec)
-    return mma_of(found.m, found.n, found.k, found.n_products, in_dtype, spec)
+    instruction = _checked(name, in_dtype, spec)
+    return mma_of(instruction.m, instruction.n, instruction.k, instruction.n_products, in_dtype, spec)
 
 
 def mma_of(m: int, n: int, k: int, n_products: int, in_dtype: str, spec: Spec) -> Operation:
@@ -105,10 +105,10 @@ def mma_of(m: int, n: int, k: int, n_products: int, in_dtype: str, spec: Spec) -
 
 def wgmma(name: str, in_dtype: str, spec: Spec, a_from: str = "shared") -> Operation:
     """Return a wgmma or wgmma.sp (S8), A from "shared" memory (SS) or "registers" (RS); raises BadInput."""
-    found = _checked(name, in_dtype, spec)
+    instruction = _checked(name, in_dtype, spec)
     if a_from not in ("shared", "registers"):
         raise BadInput(f"a_from must be shared or registers, got {a_from!r}")
-    return wgmma_of(found.m, found.n, found.k, found.n_products, in_dtype, spec, a_from)
+    return wgmma_of(instruction.m, instruction.n, instruction.k, instruction.n_products, in_dtype, spec, a_from)
 
 
 def wgmma_of(m: int, n: int, k: int, n_products: int, in_dtype: str, spec: Spec, a_from: str) -> Operation:
@@ -150,24 +150,24 @@ def close(spec: Spec, n_warps_of_subcore: int, needs: int = NOTHING) -> Operatio
 
 def ticks(spec: Spec, field: str) -> int:
     """Return a field of the Spec in ticks; raises BadInput when it is not a whole number of tenths."""
-    found = Fraction(str(getattr(spec, field))) * TICKS
-    if found.denominator != 1:
+    n_ticks = Fraction(str(getattr(spec, field))) * TICKS
+    if n_ticks.denominator != 1:
         raise BadInput(f"{field} must be a whole number of tenths, got {getattr(spec, field)}")
-    return int(found)
+    return int(n_ticks)
 
 
 def _checked(name: str, in_dtype: str, spec: Spec) -> Instruction:
-    found = parse(name)
+    instruction = parse(name)
     unit = _UNIT[spec.architecture]
-    if found.unit != unit:
+    if instruction.unit != unit:
         raise BadInput(f"instruction must be {unit} or {unit}.sp, which are timed on {spec.architecture}, got {name!r}")
     if name not in _TIMED_ONLY.get(in_dtype, ()):
         check_shape(name, in_dtype, _CARD[spec.architecture])
-    return found
+    return instruction
 
 
 def rate(in_dtype: str, spec: Spec) -> int:
     """Return the dense multiply-adds of the SM in a cycle; raises BadInput where the card lacks the format."""
-    if not (found := spec.fma_per_cycle(in_dtype)):
+    if not (fma_per_cycle := spec.fma_per_cycle(in_dtype)):
         raise BadInput(f"in_dtype {in_dtype!r} is not one of the tensor core's on {spec.architecture}")
-    return found
+    return fma_per_cycle

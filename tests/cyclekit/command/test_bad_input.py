@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from cyclekit import terminal
-from cyclekit.command import commands
 
 # The words on the command line
 
@@ -93,7 +92,9 @@ def test_what_does_not_fit_the_silicon(refused, tmp_path, shape, fields, told):
     ],
 )
 def test_json_where_no_file_can_be(refused, layer_npz, tmp_path, monkeypatch, place, complaint):
-    monkeypatch.setattr(commands, "announce", lambda *_: pytest.fail("work was done before the path was looked at"))
+    monkeypatch.setattr(
+        "cyclekit.command.run.announce", lambda *_: pytest.fail("work was done before the path was looked at")
+    )
     (tmp_path / "folder").mkdir()
     (tmp_path / "layer.npz").write_bytes(layer_npz.read_bytes())
     found = refused("run", "eie", tmp_path / "layer.npz", "--json", tmp_path / place)
@@ -147,7 +148,7 @@ def test_memory_that_runs_out(refused, layer_npz, monkeypatch):
     def exhaust(options):
         raise MemoryError
 
-    monkeypatch.setitem(commands.VERBS, "run", exhaust)
+    monkeypatch.setattr("cyclekit.command.run.run", exhaust)
     assert refused("run", "eie", layer_npz) == "not enough memory for this workload on this machine"
 
 

@@ -9,7 +9,7 @@ import pytest
 from cyclekit.command.cli import EPILOG, parser
 from workloads.errors import BadInput
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -12,7 +12,7 @@ from workloads.networks import nets
 from workloads.pruning.patterns import mask
 from workloads.pruning.scores import magnitude
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEXTS = [(ROOT / name).read_text(encoding="utf-8") for name in ("docs/pruning.md", "README.md")]
 RECIPES = [recipe for text in TEXTS for recipe in re.findall(r"```toml\n(.*?)```", text, re.DOTALL)]
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cyclekit.figures import charts as charts_module
 from cyclekit.figures.charts import MOST_MAPS, charts
-from cyclekit.figures.cuts import cut, value, varied
-from cyclekit.sweep.results import Result, UnitMap
+from cyclekit.figures.cuts import cut
+from cyclekit.sweep.results import Result, UnitMap, value, varied
 from cyclekit.views import ENERGY, LOAD_BALANCE, SPEED_UP, TIME, View, count, energy_of, energy_per, measure
 
 TIMES_US = {1: 120.0, 2: 60.0, 4: 40.0}  # of n_lanes; so the speed-ups over one lane are 1, 2 and 3

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cyclekit.figures.style import DARK, PRINT
 from cyclekit.page import Figure, page
-from cyclekit.page.best import QUANTITIES, evenly, fronts, held, least, varied
+from cyclekit.page.best import QUANTITIES, evenly, fronts, held, least, varied_values
 from cyclekit.page.fill import SCRIPTS, asset
 from cyclekit.sweep.results import Result, front
 
@@ -260,8 +260,8 @@ def test_a_store_without_a_feasible_design_has_a_page():
 
 def test_what_varied_is_what_differs_within_a_machine():
     results = [result(time_us=1, machine=m, same=1, a=a, of_machine=m) for m in "mn" for a in (True, False)]
-    assert varied(results) == {"a": [False, True]}
-    assert varied([result(time_us=1, a=value) for value in ("2:4", 10, 2)]) == {"a": [2, 10, "2:4"]}
+    assert varied_values(results) == {"a": [False, True]}
+    assert varied_values([result(time_us=1, a=value) for value in ("2:4", 10, 2)]) == {"a": [2, 10, "2:4"]}
 
 
 def test_a_whole_number_that_a_browser_would_round_stays_exact():

@@ -9,8 +9,8 @@ import pytest
 import eie_sim
 import tensorcore_sim
 from cyclekit import machine as machines
+from cyclekit.sweep import sweep as sweeping
 from cyclekit.sweep.sweep import prepare, sweep
-from cyclekit.sweep.sweep import sweep as sweeping
 from cyclekit.sweep.tasks import Runner, Work
 from tests.sweep_cases import VARY, rows, small
 from workloads import BadInput, Layer, Network, Shape, Workload

@@ -1,0 +1,27 @@
+"""The verb `data`: a real input, fetched and verified."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from cyclekit.terminal import Output
+from workloads import data
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--out", metavar="DIR", help="the folder to keep it in (default: the user's cache)")
+
+
+def run(options: Namespace) -> int:
+    """Bring a real input to this machine, verified, and say where it lies."""
+    out = Output(options.json)
+    place = data.fetch(options.name, None if options.out is None else Path(options.out))
+    files = sorted(path.name for path in place.iterdir())
+    out.line(f"{data.describe()[options.name]}")
+    for name in files:
+        out.line(f"  {place / name}")
+    out.result({"name": options.name, "folder": str(place), "files": files})
+    return 0

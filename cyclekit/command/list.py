@@ -1,0 +1,63 @@
+"""The verb `list`: what there is to name in the other commands."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import fields
+from typing import Any
+
+from cyclekit import machine
+from cyclekit.terminal import Output
+from workloads import catalogue, data, tasks
+
+DESCRIBED = {"workloads": catalogue.describe, "networks": tasks.describe, "data": data.describe}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("what", choices=("machines", "presets", *DESCRIBED))
+
+
+def run(options: Namespace) -> int:
+    """Say what there is."""
+    out = Output(options.json)
+    if options.what in DESCRIBED:
+        rows = [{"name": name, "description": text} for name, text in DESCRIBED[options.what]().items()]
+    elif options.what == "machines":
+        rows = [{"name": m.name, "description": m.title, "engines": list(m.engines)} for m in machine.all_installed()]
+    else:
+        rows = [
+            {"machine": m.name, "name": name, "description": m.preset_notes[name], "spec": spec.as_dict()}
+            for m in machine.all_installed()
+            for name, spec in m.presets.items()
+        ]
+    columns = [column for column in ("machine", "name", "description", "engines") if any(column in row for row in rows)]
+    out.table(options.what, columns, [[_cell(row[column]) for column in columns] for row in rows])
+    if options.what == "presets":
+        for chosen in machine.all_installed():
+            _show_fields(out, chosen)
+    out.result(rows)
+    return 0
+
+
+def _cell(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _show_fields(out: Output, chosen: machine.Machine) -> None:
+    """Print what can be set on a machine: every field with its default, where presets differ, meaning and source."""
+    out.line()
+    (default, first), *others = chosen.presets.items()
+    rows = []
+    for field in fields(chosen.spec):
+        value = getattr(first, field.name)
+        differ: dict[str, list[str]] = {}
+        for name, spec in others:
+            if (other := getattr(spec, field.name)) != value:
+                differ.setdefault(str(other), []).append(name)
+        elsewhere = "; ".join(f"{other} in {', '.join(names)}" for other, names in differ.items())
+        meaning = field.metadata["meaning"]
+        if "options" in field.metadata:
+            meaning += f" (one of {', '.join(field.metadata['options'])})"
+        rows.append([field.name, str(value), meaning, elsewhere, field.metadata["source"]])
+    out.table(f"{chosen.name}: fields for --set", ["field", default, "meaning", "other presets", "source"], rows)

@@ -1,0 +1,133 @@
+"""The verb `run`: a workload through a machine, with what it took, where the cycles went and what it cost."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from statistics import fmean
+
+import workloads
+from cyclekit import machine
+from cyclekit.command.arguments import add_design, add_engine, at_least
+from cyclekit.energy import Energy
+from cyclekit.run import Run
+from cyclekit.sweep.points import changes_of
+from cyclekit.terminal import Output, announce, progress
+from workloads.errors import BadInput
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    add_design(parser)
+    add_engine(parser)
+    parser.add_argument("--inputs", metavar="N", type=at_least(1), help="run only the first N inputs of the batch")
+    parser.add_argument("--prices", metavar="T", help="the table of prices for energy (default: the machine's, if any)")
+    parser.add_argument("--check", action="store_true", help="compare the values with the references")
+
+
+def run(options: Namespace) -> int:
+    """Run a workload through a machine; 1 where a check failed."""
+    out = Output(options.json)
+    chosen = machine.load(options.machine)
+    spec = chosen.design(options.preset, changes_of(options.set))
+    engine = chosen.engine(options.engine)
+    work = workloads.load(options.workload)
+    # What runs apart from each other is encoded apart, too.
+    works = work.layers if isinstance(work, workloads.Layers) else [work]
+    parts = [chosen.layers_and_inputs(part, options.inputs) for part in works]
+    mode = {"engine": engine, "check": options.check}
+    estimates = [chosen.estimate(layers, spec, **mode) for layers, _ in parts]
+    announce(sum(seconds for seconds, _ in estimates), max(n_bytes for _, n_bytes in estimates))
+    runs = []
+    with progress(f"{chosen.name} {engine}") as step:
+        for layers, inputs in parts:
+            images = chosen.encode(layers, spec)
+            through = machine.run_through(chosen.simulate, images, inputs, spec, **mode, progress=step)
+            runs += [run.without_arrays() for run in through]
+    runs, unpriced = _priced(chosen, runs, options.prices)
+    preset = options.preset or next(iter(chosen.presets))
+    out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
+    provenances = (layer.provenance for layers, _ in parts for layer in layers)
+    for provenance in dict.fromkeys(filter(None, provenances)):
+        out.line(f"  workload: {provenance}")
+    _show(out, runs, chosen.balance)
+    if unpriced:
+        out.line(f"  note: no energy: {unpriced}")
+    results = [run.as_dict() for run in runs]
+    out.result(results[0] if len(results) == 1 else results)
+    return 0 if all(run.check is None or run.check["passed"] for run in runs) else 1
+
+
+def _priced(chosen: machine.Machine, runs: Sequence[Run], table: str | None) -> tuple[Sequence[Run], str]:
+    """Return the runs with their energy, or, where no table was asked for, without it and why."""
+    try:
+        return [replace(run, energy=chosen.price(run, table)) for run in runs], ""
+    except BadInput as error:
+        if table is not None:
+            raise
+        return runs, str(error)
+
+
+def _show(out: Output, runs: Sequence[Run], balance: str) -> None:
+    """Print the runs of each layer: one run in full, several by their mean and range."""
+    first = runs[0]
+    for name in dict.fromkeys(run.workload for run in runs):
+        of_layer = [run for run in runs if run.workload == name]
+        rows = [
+            ["cycles", *_mean_and_range([run.cycles for run in of_layer], ",.0f")],
+            ["time [us]", *_mean_and_range([run.time_us for run in of_layer], ",.3f")],
+            [f"{balance} [%]", *_mean_and_range([100 * run.load_balance for run in of_layer], ".1f")],
+        ]
+        for label, value in of_layer[0].measures.items():
+            if isinstance(value, str):
+                rows.append([label.replace("_", " "), *([value] if len(of_layer) == 1 else [value, "", ""])])
+                continue
+            values = [run.measures[label] for run in of_layer]
+            if any(abs(value) >= 5e-4 for value in values):  # what a table would print as zero it leaves out
+                rows.append([label.replace("_", " "), *_mean_and_range(values, ",.3f")])
+        for label, values, style in _energies([run.energy for run in of_layer if run.energy is not None]):
+            rows.append([label, *_mean_and_range(values, style)])
+        for action in first.actions:
+            label = action.replace("_", " ")
+            rows.append([label, *_mean_and_range([run.actions[action] for run in of_layer], ",.0f")])
+        for kind, spent in of_layer[0].states.items():
+            for state in spent:
+                shares = [100 * run.states[kind][state] / max(1, sum(run.states[kind].values())) for run in of_layer]
+                if any(shares):
+                    rows.append([f"{kind} {state} [% of cycles]", *_mean_and_range(shares, ".2f")])
+        columns = ["", "run"] if len(of_layer) == 1 else ["", f"mean of {len(of_layer)}", "least", "most"]
+        out.table(name, columns, rows)
+        if checked := [run.check for run in of_layer if run.check is not None]:
+            passed = sum(check["passed"] for check in checked)
+            measured = [name for name, value in checked[0].items() if not isinstance(value, bool)]
+            worst_of = [f"{name.replace('_', ' ')} {max(check[name] for check in checked):.3g}" for name in measured]
+            out.line("; ".join([f"  values: {passed} of {len(checked)} runs agree with the references", *worst_of]))
+        costs = [run.energy for run in of_layer if run.energy is not None]
+        for note in dict.fromkeys(f"prices {cost.prices}: {note}" for cost in costs for note in cost.notes):
+            out.line(f"  note: {note}")
+        for note in dict.fromkeys(note for run in of_layer for note in run.notes):
+            out.line(f"  note: {note}")
+
+
+def _energies(costs: Sequence[Energy]) -> Iterator[tuple[str, Sequence[float], str]]:
+    """Yield (label, value of each run, style) of what a layer's runs cost, energy by module last."""
+    if not costs:
+        return
+    unit, pj = ("uJ", 1e6) if max(cost.total_pj for cost in costs) >= 1e8 else ("nJ", 1e3)
+    yield f"energy, {costs[0].prices} [{unit}]", [cost.total_pj / pj for cost in costs], ",.3f"
+    yield "power [mW]", [cost.power_mw for cost in costs], ",.3f"
+    if costs[0].area_um2:
+        yield "area [mm2]", [cost.total_area_mm2 for cost in costs], ",.3f"
+    yield f"energy x time [{unit} us]", [cost.edp_nj_us * 1e3 / pj for cost in costs], ",.3f"
+    yield "energy of a useful MAC [pJ]", [cost.pj_per_mac for cost in costs], ",.3f"
+    modules = {module: [cost.module_pj[module] / pj for cost in costs] for module in costs[0].pj}
+    for module, values in sorted(modules.items(), key=lambda item: -sum(item[1])):
+        if any(values):
+            yield f"energy of {module} [{unit}]", values, ",.3f"
+
+
+def _mean_and_range(values: Sequence[float], style: str) -> Sequence[str]:
+    if len(values) == 1:
+        return [format(values[0], style)]
+    return [format(number, style) for number in (fmean(values), min(values), max(values))]

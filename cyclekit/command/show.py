@@ -1,0 +1,68 @@
+"""What several verbs print: an explanation's tables, a validation, a number or a dash."""
+
+from __future__ import annotations
+
+from cyclekit import machine
+from cyclekit.terminal import Output
+from cyclekit.validation import Validation, mean_error, worst
+
+
+def or_dash(value: float | None, style: str) -> str:
+    """Return a number in a style, a dash for none."""
+    return "-" if value is None else format(value, style)
+
+
+def show_tables(out: Output, explanation: machine.Explanation) -> None:
+    """Print an explanation's tables."""
+    for title, rows in explanation.tables.items():
+        out.table(title, list(rows[0]), [list(row.values()) for row in rows])
+        out.line()
+
+
+def show_validation(out: Output, validation: Validation) -> None:
+    """Print a validation: times layer by layer, figures by their mean and largest error, footnotes."""
+    for source in dict.fromkeys(row.source for row in validation.comparisons if not row.setting):
+        kinds = list(dict.fromkeys(row.kind for row in validation.select(source=source)))
+        rows = []
+        for quantity in dict.fromkeys(row.quantity for row in validation.select(source=source)):
+            by_kind = [
+                {p.layer: p for p in validation.select(source=source, quantity=quantity, kind=kind, setting="")}
+                for kind in kinds
+            ]
+            for layer in dict.fromkeys(layer for points in by_kind for layer in points):
+                cells = []
+                for points in by_kind:
+                    p = points.get(layer)
+                    cells += [f"{p.simulated:.2f}", f"{p.error:+.1f}%"] if p else ["", ""]
+                point = next(points[layer] for points in by_kind if layer in points)
+                label = f"{quantity} [{point.unit}]"
+                rows.append([layer, label, f"{point.published:g}", *cells, point.mark])
+            if not any(by_kind):
+                continue
+            means = [("", f"{mean_error(points.values()):.1f}%" if points else "") for points in by_kind]
+            rows.append(["mean size of error", quantity, "", *(part for mean in means for part in mean), ""])
+        heads = [part for kind in kinds for part in (kind, "error")]
+        out.table(
+            f"{validation.machine}: {source}, published and simulated",
+            ["layer", "quantity", "published", *heads, "mark"],
+            rows,
+        )
+        out.line()
+    rows = []
+    kinds = list(dict.fromkeys(row.kind for row in validation.comparisons))
+    for source, quantity in validation.groups():
+        for kind in kinds:
+            points = [p for p in validation.select(source=source, quantity=quantity, kind=kind) if p.setting]
+            if points:
+                bad, unit = worst(points), "points" if points[0].unit == "%" else "%"
+                error = f"{bad.error:+.1f} {unit}"
+                where = f"{bad.layer} at {bad.setting}: paper {bad.published:g}, here {bad.simulated:.1f}"
+                mean = f"{mean_error(points):.2f} {unit}"
+                rows.append([source, quantity, kind, str(len(points)), mean, error, where, bad.mark])
+    if rows:
+        columns = ["figure", "quantity", "kind", "values", "mean error", "largest error", "where", "mark"]
+        out.table(f"{validation.machine}: figures, published and simulated", columns, rows)
+    out.line("  mark, the confidence in a published value: A its own source, B careful secondary, C one secondary")
+    for number, note in enumerate(validation.footnotes, 1):
+        out.line(f"  [{number}] {note}")
+    out.line()

@@ -1,0 +1,122 @@
+"""The verb `tradeoff`: one density by every pattern, from the most flexible to the most regular."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclekit import machine
+from cyclekit.command.arguments import add_network, at_least
+from cyclekit.command.show import or_dash
+from cyclekit.command.subject import layers_of, task_of
+from cyclekit.comparison import report
+from cyclekit.terminal import Output, announce, make_folder, progress
+from workloads.pruning.prune import compacted
+from workloads.recipes.granularity import flexibility, ladder, targets
+from workloads.recipes.recipe import Recipe
+from workloads.recipes.steps import Prune, Tune
+from workloads.tasks import Task
+
+TUNING_RATE = 5e-4
+N_EPOCHS = 3
+WHOLE = ("filter", "channel")  # patterns whose pruned rows or columns leave the matrix
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    add_network(parser)
+    parser.add_argument("--patterns", metavar="P,P", help="such as element,vector 1x4,2:4 (default: seven)")
+    parser.add_argument("--density", metavar="D", type=float, default=0.5, help="share kept (default: %(default)s)")
+    parser.add_argument(
+        "--tune", metavar="N", type=at_least(0), help="epochs after pruning (default: 3 where there are labels)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="draw the figure into this folder")
+
+
+def run(options: Namespace) -> int:
+    """Prune a network at one density by every pattern: flexibility, quality, bytes and cycles."""
+    out = Output(options.json)
+    if options.out is not None:
+        make_folder(Path(options.out))
+    task = task_of(options)
+    n_epochs = options.tune
+    if n_epochs is None:
+        n_epochs = 0 if task.labels is None else N_EPOCHS
+    patterns = ladder(task.network, options.density, options.patterns)
+    names, left = targets(task.network, patterns)
+    dense_us: dict[str, list[float | None]] = {}
+    rows = []
+    for pattern in patterns:
+        row, pruned, dense = _one_pattern(task, pattern, names, options, n_epochs)
+        row["flexibility"] = flexibility(task.network, pattern, options.density, names)
+        row["machines"] = {}
+        for chosen in machine.all_installed():
+            if chosen.name not in dense_us:
+                announce(*report.expected([chosen], [*pruned * len(patterns), *dense], False))
+            with progress(f"{pattern}: {chosen.name}") as step:
+                if chosen.name not in dense_us:
+                    dense_us[chosen.name] = report.dense_times(chosen, dense, step)
+                costs = report.costs(chosen, pruned, progress=step)
+            row["machines"][chosen.name] = report.total(costs, dense_us[chosen.name])
+        rows.append(row)
+    result = {
+        "network": task.name,
+        "measure": task.measure,
+        "quality_dense": task.quality(task.network),
+        "density": options.density,
+        "epochs": n_epochs,
+        "batch": options.batch,
+        "left_dense": left,
+        "rows": rows,
+    }
+    _show(out, result)
+    if options.out is not None:
+        from cyclekit.figures.curves import tradeoff as draw
+
+        path = Path(options.out) / f"tradeoff-{task.name}.png"
+        draw(result, path)
+        out.line(f"wrote {path}")
+    out.result(result)
+    return 0
+
+
+def _one_pattern(
+    task: Task, pattern: str, names: Sequence[str], options: Namespace, n_epochs: int
+) -> tuple[dict[str, Any], list, list]:
+    """Return the row of a pattern so far, and the layers that it makes and made them of."""
+    steps = [Prune(pattern=pattern, density=options.density, targets=tuple(names))]
+    fitted = Recipe(steps=steps).fit(task.network, task.inputs, task.labels)
+    row = {"pattern": pattern, "quality_pruned": task.quality(fitted.apply()), "quality_tuned": None}
+    if n_epochs:
+        steps.append(Tune(epochs=n_epochs, learning_rate=TUNING_RATE))
+        fitted = Recipe(steps=steps).fit(task.network, task.inputs, task.labels)
+        row["quality_tuned"] = task.quality(fitted.apply())
+    pruned, dense = layers_of(task, fitted, options.batch)
+    if pattern in WHOLE:
+        pruned = [compacted(layer) for layer in pruned]
+    return row, pruned, dense
+
+
+def _show(out: Output, result: dict[str, Any]) -> None:
+    names = list(result["rows"][0]["machines"])
+    measure = result["measure"] or "quality"
+    heads = ["pattern", "flexibility [bit/weight]", f"{measure} pruned", "tuned"]
+    for name in names:
+        heads += [f"{name} [B]", "cycles", "over dense [x]"]
+    rows = []
+    for row in result["rows"]:
+        cells = [row["pattern"], f"{row['flexibility']:.4f}"]
+        cells += [or_dash(row[key], ".4f") for key in ("quality_pruned", "quality_tuned")]
+        for name in names:
+            cost = row["machines"][name]
+            cells += [f"{cost['bytes']:,.0f}", f"{cost['cycles']:,}", or_dash(cost["speed_up"], ".2f")]
+        rows.append(cells)
+    title = f"{result['network']}: {result['density']:g} of the weights kept, tuned for {result['epochs']} epochs"
+    out.table(title, heads, rows)
+    if result["measure"]:
+        out.line(f"  {result['measure']} of the dense network: {result['quality_dense']:.4f}")
+    out.line(f"  without the rows and columns that are empty: {', '.join(WHOLE)}")
+    if result["left_dense"]:
+        out.line(f"  left dense, as not every pattern fits: {', '.join(result['left_dense'])}")
