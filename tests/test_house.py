@@ -102,3 +102,32 @@ def test_such_a_call_would_be_found(imported, called):
     a = "from kit.jit import kernel\n@kernel\ndef add(x): return x\ndef plain(x): return x\n"
     b = f"from kit import jit\nfrom p.a import plain\n{imported}\n@jit.kernel\ndef b(x): return {called} + plain(x)\n"
     assert foreign_calls({"p.a": a, "p.b": b}) == ["p.b.b -> p.a.add"]
+
+
+# A local bears the name of what it holds, not that it was obtained
+OBTAINED = {"made", "found", "kept", "asked", "there", "how"}
+
+
+def obtained(source: str) -> list[str]:
+    """Return "function: name" for each local, no parameter, whose name says that it was obtained."""
+    names = []
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef):
+            parameters = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+            stored = {
+                node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+            names += [f"{function.name}: {name}" for name in sorted(OBTAINED & stored - parameters)]
+    return names
+
+
+@pytest.mark.parametrize("path", SOURCES + BENCHMARKS, ids=ids)
+def test_a_local_is_called_what_it_holds(path):
+    assert obtained(path.read_text(encoding="utf-8")) == []
+
+
+def test_such_a_local_would_be_found():
+    assert obtained("def f(kept):\n    kept = 1\n    for found, x in kept:\n        made = found") == [
+        "f: found",
+        "f: made",
+    ]

@@ -32,10 +32,10 @@ def split(address: str | Path) -> tuple[Path, str]:
 
     The colon is the first one behind a suffix that a reader knows, unless a file of the whole name exists.
     """
-    found = _ADDRESS.fullmatch(str(address))
-    if found is None or Path(address).is_file():
+    match = _ADDRESS.fullmatch(str(address))
+    if match is None or Path(address).is_file():
         return Path(address), "*"
-    return Path(found[1]), found[2]
+    return Path(match[1]), match[2]
 
 
 def layers(address: str | Path) -> dict[str, Layer]:
@@ -65,12 +65,12 @@ def workload(
     the address means several layers.
     """
     path, pattern = split(address)
-    found = _workloads(path, pattern, read(path), activations, act_density, seed)
-    if len(found) > 1:
-        names = {layer.name: layer for layer in found}
-        example = f"{path.name}:{found[0].name}"
-        raise BadInput(f"{str(address)!r} means {len(found)} layers, {_few(names)}: name one, as in {example}")
-    return found[0]
+    candidates = _workloads(path, pattern, read(path), activations, act_density, seed)
+    if len(candidates) > 1:
+        names = {layer.name: layer for layer in candidates}
+        example = f"{path.name}:{candidates[0].name}"
+        raise BadInput(f"{str(address)!r} means {len(candidates)} layers, {_few(names)}: name one, as in {example}")
+    return candidates[0]
 
 
 def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: int = 0, n_inputs: int = 1) -> Layers:
@@ -79,16 +79,16 @@ def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: in
     n_inputs: how many are drawn for a layer without activations, by the seeds from `seed` on.
     """
     path, pattern = split(address)
-    found = _workloads(path, pattern, read(path), None, act_density, seed, n_inputs)
-    return Layers(name=readable(path.stem), layers=tuple(found), provenance=found[0].provenance)
+    candidates = _workloads(path, pattern, read(path), None, act_density, seed, n_inputs)
+    return Layers(name=readable(path.stem), layers=tuple(candidates), provenance=candidates[0].provenance)
 
 
 def load(address: str | Path) -> Workload | Layers:
     """Return the one workload that an address stands for, or all of a file that workloads.networks.saved wrote."""
     path, _ = split(address)
     if path.suffix.lower() == ".npz" and saved.holds(read(path)):
-        found = workloads(address)
-        return found if len(found.layers) > 1 else found.layers[0]
+        candidates = workloads(address)
+        return candidates if len(candidates.layers) > 1 else candidates.layers[0]
     return workload(address)
 
 
@@ -103,16 +103,16 @@ def _workloads(
 ) -> list[Workload]:
     if activations is None and saved.holds(arrays):
         try:
-            kept = saved.from_arrays(arrays, path.name)
+            stored = saved.from_arrays(arrays, path.name)
         except BadInput as error:
             raise BadInput(f"workload file {str(path)!r} {error}") from None
-        return [kept[name] for name in _chosen(str(path), dict.fromkeys(kept, ""), pattern)]
+        return [stored[name] for name in _chosen(str(path), dict.fromkeys(stored, ""), pattern)]
     is_own = activations is None and path.suffix.lower() in COMPLETE and not _MEANT.isdisjoint(arrays)
     if is_own and (pattern == "*" or (pattern == "weights" and "activations" in arrays)):
         return [_complete(path, arrays)]
     given = activations
     drawn: dict[int, np.ndarray] = {}  # by width: many layers of a file have the same
-    found = []
+    chosen = []
     for layer in _layers(path, pattern, arrays).values():
         said = "activations given"
         if given is None:
@@ -121,7 +121,7 @@ def _workloads(
                 drawn[layer.n_in] = np.stack(rows)
             activations = drawn[layer.n_in]
             said = f"activations drawn: half-normal, {100 * act_density:g}% of them not zero, seed {seed}"
-        found.append(
+        chosen.append(
             Workload(
                 name=readable(layer.name),
                 weights=layer.weights,
@@ -131,7 +131,7 @@ def _workloads(
                 provenance=f"file {path.name}, layer {layer.name}; {said}",
             )
         )
-    return found
+    return chosen
 
 
 def half_normal(n: int, density: float, seed: int) -> np.ndarray:
@@ -141,20 +141,20 @@ def half_normal(n: int, density: float, seed: int) -> np.ndarray:
     if not isinstance(seed, int) or seed < 0:
         raise BadInput(f"seed must be a whole number from 0 on, got {seed!r}")
     rng = np.random.default_rng(seed)
-    found = np.zeros(n, np.float32)
+    drawn = np.zeros(n, np.float32)
     places = rng.permutation(n)[: round(density * n)]
-    found[places] = np.abs(rng.standard_normal(len(places), np.float32))
-    return found
+    drawn[places] = np.abs(rng.standard_normal(len(places), np.float32))
+    return drawn
 
 
 def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str, Layer]:
     matrices = {name.removesuffix(".weight"): name for name, array in arrays.items() if array.ndim >= 2}
     chosen = _chosen(str(path), matrices, pattern)
-    found = {}
+    layers = {}
     for name in chosen:
         weights, bias = arrays[matrices[name]], arrays.get(_bias_name(matrices[name]))
         try:
-            found[name] = Layer(
+            layers[name] = Layer(
                 name=name,
                 weights=_numbers(weights).reshape(len(weights), math.prod(weights.shape[1:])),
                 bias=None if bias is None or bias.shape != weights.shape[:1] else _numbers(bias),
@@ -162,7 +162,7 @@ def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str
             )
         except BadInput as error:
             raise BadInput(f"workload file {str(path)!r}, layer {name!r}: {error}") from None
-    return found
+    return layers
 
 
 def _complete(path: Path, arrays: dict[str, np.ndarray]) -> Workload:
@@ -191,16 +191,16 @@ def _chosen(path: str, matrices: dict[str, str], pattern: str) -> list[str]:
     exact = pattern.removesuffix(".weight")
     if exact in matrices:
         return [exact]
-    found = [
+    fitting = [
         name
         for name, full in matrices.items()
         if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(full, pattern)
     ]
-    if not found:
+    if not fitting:
         near = did_you_mean(exact, matrices)
         near = near if near.startswith(",") else f": it has {_few(matrices)}"
         raise BadInput(f"workload file {path!r} has no layer {pattern!r}{near}")
-    return found
+    return fitting
 
 
 def _few(names: dict) -> str:
@@ -211,8 +211,8 @@ def _few(names: dict) -> str:
 
 def _bias_name(name: str) -> str:
     """Return the name with "bias" for its last "weight", "" where it has none."""
-    before, found, after = name.rpartition("weight")
-    return f"{before}bias{after.removeprefix('s')}" if found else ""
+    before, word, after = name.rpartition("weight")
+    return f"{before}bias{after.removeprefix('s')}" if word else ""
 
 
 def _numbers(array: np.ndarray) -> np.ndarray:

@@ -125,8 +125,8 @@ def draw(benchmark: Benchmark) -> Workload:
     weights = np.zeros(shape, np.float32)
     for start in range(0, benchmark.n_out, N_CHUNK_ROWS):
         chunk = weights[start : start + N_CHUNK_ROWS]
-        kept = rng.random(chunk.shape, np.float32) < row_density[start : start + N_CHUNK_ROWS, None]
-        chunk[kept] = book[rng.integers(0, len(book), np.count_nonzero(kept), np.uint8)]
+        mask = rng.random(chunk.shape, np.float32) < row_density[start : start + N_CHUNK_ROWS, None]
+        chunk[mask] = book[rng.integers(0, len(book), np.count_nonzero(mask), np.uint8)]
     activations = np.zeros(benchmark.n_in, np.float32)
     active = rng.permutation(benchmark.n_in)[: round(benchmark.act_density * benchmark.n_in)]
     activations[active] = rng.integers(1, 257, len(active)) / 256

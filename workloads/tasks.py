@@ -97,8 +97,8 @@ def load(name: str) -> Task:
         return NAMED[name][0]()
     path, _ = address.split(name)
     if path.suffix.lower() in READERS or path.exists():
-        found = address.workloads(name, n_inputs=N_DRAWN)
-        return Task(name=found.name, network=found, provenance=found.provenance)
+        layers = address.workloads(name, n_inputs=N_DRAWN)
+        return Task(name=layers.name, network=layers, provenance=layers.provenance)
     raise BadInput(f"unknown network {name!r}{did_you_mean(name, NAMED)}; or name a file of weights")
 
 
@@ -135,9 +135,9 @@ def _digits(make: Callable[..., Sequential], shape: tuple[int, ...]) -> Task:
 def _minilm() -> Task:
     place = data.fetch("minilm")
     pieces = vocabulary((place / "vocab.txt").read_text(encoding="utf-8"))
-    found = [tokenise(sentence, pieces) for sentence in sentences()]
-    order = np.random.default_rng(SEED).permutation(len(found))[: sum(N_SENTENCES)]
-    drawn = [found[i] for i in order]
+    tokens = [tokenise(sentence, pieces) for sentence in sentences()]
+    order = np.random.default_rng(SEED).permutation(len(tokens))[: sum(N_SENTENCES)]
+    drawn = [tokens[i] for i in order]
     own, others = N_SENTENCES
     return Task(
         name="minilm",

@@ -70,10 +70,10 @@ class Linear(Module):
             outputs += self.bias
 
         def backward(gradient, to_inputs=True):
-            found = {"weights": gradient.T @ inputs}
+            gradients = {"weights": gradient.T @ inputs}
             if self.bias is not None:
-                found["bias"] = gradient.sum(axis=0)
-            return gradient @ self.weights if to_inputs else None, found
+                gradients["bias"] = gradient.sum(axis=0)
+            return gradient @ self.weights if to_inputs else None, gradients
 
         return outputs, backward
 
@@ -121,12 +121,12 @@ class _Convolution(Module):
 
         def backward(gradient, to_inputs=True):
             by_channel = gradient.swapaxes(0, 1).reshape(len(self.weights), -1)
-            found = {"weights": (by_channel @ columns.T).reshape(self.weights.shape)}
+            gradients = {"weights": (by_channel @ columns.T).reshape(self.weights.shape)}
             if self.bias is not None:
-                found["bias"] = by_channel.sum(axis=1)
+                gradients["bias"] = by_channel.sum(axis=1)
             if not to_inputs:
-                return None, found
-            return self._add_up((self.matrix.T @ by_channel).reshape(windows.shape), inputs.shape), found
+                return None, gradients
+            return self._add_up((self.matrix.T @ by_channel).reshape(windows.shape), inputs.shape), gradients
 
         return outputs, backward
 
@@ -229,13 +229,13 @@ class BatchNorm(Module):
 
         def backward(gradient, to_inputs=True):
             by_gamma, by_beta = (gradient * normal).sum(axis=axes), gradient.sum(axis=axes)
-            found = {"gamma": by_gamma, "beta": by_beta}
+            gradients = {"gamma": by_gamma, "beta": by_beta}
             if not to_inputs:
-                return None, found
+                return None, gradients
             # Mean and variance are the batch's, so a gradient's own mean and its share along `normal` fall away.
             n = gradient.size // len(self.gamma)
             by_normal = gradient - _beside(by_beta / n, gradient) - normal * _beside(by_gamma / n, gradient)
-            return by_normal * _beside(self.gamma / deviation, gradient), found
+            return by_normal * _beside(self.gamma / deviation, gradient), gradients
 
         return normal * _beside(self.gamma, inputs) + _beside(self.beta, inputs), backward
 

@@ -44,18 +44,18 @@ def from_arrays(arrays: Mapping[str, np.ndarray], file: str) -> dict[str, Worklo
         parts.setdefault(layer, {})[key] = array
     said = str(arrays[PROVENANCE]) if PROVENANCE in arrays else ""
     return {
-        name: _workload(name, found, "; ".join(filter(None, (f"file {file}", said)))) for name, found in parts.items()
+        name: _workload(name, part, "; ".join(filter(None, (f"file {file}", said)))) for name, part in parts.items()
     }
 
 
-def _workload(name: str, found: dict[str, np.ndarray], provenance: str) -> Workload:
+def _workload(name: str, part: dict[str, np.ndarray], provenance: str) -> Workload:
     for key in REQUIRED:
-        if key not in found:
+        if key not in part:
             raise BadInput(f"has no array {f'{name}/{key}'!r}")
-    relu = found.pop("relu")
+    relu = part.pop("relu")
     if relu.shape != () or relu.dtype != bool:
         raise BadInput(f"must hold one bool in {f'{name}/relu'!r}, got {relu.dtype}{list(relu.shape)}")
     try:
-        return Workload(name=name, relu=bool(relu), provenance=provenance, **found)
+        return Workload(name=name, relu=bool(relu), provenance=provenance, **part)
     except BadInput as error:
         raise BadInput(f"layer {name!r}: {error}") from None

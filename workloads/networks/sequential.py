@@ -73,12 +73,12 @@ class MaxPool2d(_Pool2d):
         outputs = reduce(np.maximum, (inputs[part] for part in parts))
 
         def backward(gradient, to_inputs=True):
-            found, open_ = np.zeros_like(inputs), np.ones_like(outputs, bool)
+            spread, open_ = np.zeros_like(inputs), np.ones_like(outputs, bool)
             for part in parts:
                 here = open_ & (inputs[part] == outputs)
-                found[part] = gradient * here
+                spread[part] = gradient * here
                 open_ &= ~here
-            return found, {}
+            return spread, {}
 
         return outputs, backward
 
@@ -91,10 +91,10 @@ class AvgPool2d(_Pool2d):
         outputs = sum(inputs[part] for part in parts) / len(parts)
 
         def backward(gradient, to_inputs=True):
-            found = np.zeros_like(inputs)
+            spread = np.zeros_like(inputs)
             for part in parts:
-                found[part] = gradient / len(parts)
-            return found, {}
+                spread[part] = gradient / len(parts)
+            return spread, {}
 
         return outputs, backward
 
@@ -210,6 +210,6 @@ def with_statistics(network: Sequential, inputs: np.ndarray) -> Sequential:
         # Within the batches, and between them.
         variance = np.average(variances + np.square(means - mean), axis=0, weights=sizes)
         dtype = module.gamma.dtype
-        found = replace(module, mean=mean.astype(dtype), variance=variance.astype(dtype))
-        network = network.replace({name: found})
+        counted = replace(module, mean=mean.astype(dtype), variance=variance.astype(dtype))
+        network = network.replace({name: counted})
     return network

@@ -28,7 +28,7 @@ Gradients = dict[str, dict[str, np.ndarray]]  # {module: {parameter: gradient}}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Training:
     """How to train: "adam", or "sgd" with momentum 0.9, on shuffled batches, the rate falling to 0 as a cosine.
 
     Loss: the batch's mean of cross-entropy + activation_l1 * sum |hidden activations|, plus l2 / 2 * sum weights**2,
@@ -37,7 +37,6 @@ class Recipe:
     rate about a tenth as high.
     """
 
-    n_epochs: int
     learning_rate: float
     batch: int = 256
     l1: float = 0.0
@@ -46,6 +45,13 @@ class Recipe:
     gamma_l1: float = 0.0
     dropout: float = 0.0
     optimiser: str = "adam"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Training):
+    """How to train, for how many epochs; seed: of the batches and of dropout."""
+
+    n_epochs: int
     seed: int = 0
 
     def __post_init__(self):
@@ -113,13 +119,13 @@ def loss_and_gradients(
     n, loss, signal, steps, last = len(labels), 0.0, inputs, [], list(network.modules)[-1]
     for name, module in network.modules.items():
         signal, backward = module.vjp(signal)
-        hidden, kept = signal if isinstance(module, ReLU | GELU) and name != last else None, None
+        hidden, dropout = signal if isinstance(module, ReLU | GELU) and name != last else None, None
         if hidden is not None and recipe.activation_l1:
             loss += recipe.activation_l1 / n * float(np.abs(hidden).sum())
         if hidden is not None and recipe.dropout:
-            kept = (rng.random(hidden.shape, np.float32) >= recipe.dropout) / hidden.dtype.type(1 - recipe.dropout)
-            signal = hidden * kept
-        steps.append((name, module, backward, hidden, kept))
+            dropout = (rng.random(hidden.shape, np.float32) >= recipe.dropout) / hidden.dtype.type(1 - recipe.dropout)
+            signal = hidden * dropout
+        steps.append((name, module, backward, hidden, dropout))
 
     if labels.min() < 0 or labels.max() >= signal.shape[1]:
         raise BadInput(f"labels must be 0 to {signal.shape[1] - 1}, got {labels.min()} to {labels.max()}")
@@ -133,9 +139,9 @@ def loss_and_gradients(
     gradients: Gradients = {name: {} for name in network.modules}
     lowest = next((i for i, (_, module, *_) in enumerate(steps) if module.parameters), len(steps))
     for i in reversed(range(lowest, len(steps))):
-        name, module, backward, hidden, kept = steps[i]
-        if kept is not None:
-            delta = delta * kept
+        name, module, backward, hidden, dropout = steps[i]
+        if dropout is not None:
+            delta = delta * dropout
         if hidden is not None and recipe.activation_l1:
             delta = delta + np.sign(hidden) * (recipe.activation_l1 / n)
         delta, gradients[name] = backward(delta, i > lowest)
@@ -196,10 +202,10 @@ def _free(name: str, module: Module, shared: Workload | None) -> list[tuple[Call
     """
     if shared is not None:
         return [_centroids(name, module, shared)]
-    return [_kept(name, key, array) for key, array in module.parameters.items()]
+    return [_non_zeros_of(name, key, array) for key, array in module.parameters.items()]
 
 
-def _kept(name: str, key: str, array: np.ndarray) -> tuple[Callable, Callable]:
+def _non_zeros_of(name: str, key: str, array: np.ndarray) -> tuple[Callable, Callable]:
     places = np.flatnonzero(array) if key in ("weights", "gamma") else np.arange(array.size)
     if len(places) == array.size:
         return lambda by: by[name][key], lambda change: np.subtract(array, change, out=array)
@@ -260,8 +266,8 @@ def train(network: Network, recipe: Recipe) -> Network:
     """
     trained = _fit_layers(network, recipe)
     layers = (
-        Layer(name=layer.name, weights=found.weights, bias=found.bias, relu=layer.relu)
-        for layer, found in zip(network.layers, trained, strict=True)
+        Layer(name=layer.name, weights=trained_layer.weights, bias=trained_layer.bias, relu=layer.relu)
+        for layer, trained_layer in zip(network.layers, trained, strict=True)
     )
     return replace(network, layers=tuple(layers))
 
@@ -276,13 +282,13 @@ def tune_centroids(network: Network, recipe: Recipe) -> Network:
             raise BadInput(f"layer {layer.name!r} must be shared before its centroids are tuned, got no codes")
     shared = [replace(layer, name=f"{i}") for i, layer in enumerate(network.layers)]
     layers = []
-    for layer, found in zip(network.layers, _fit_layers(network, recipe, shared), strict=True):
+    for layer, tuned in zip(network.layers, _fit_layers(network, recipe, shared), strict=True):
         book, codes, of_bias = np.zeros_like(layer.codebook), layer.codes, bias_codes(layer)
-        book[codes] = found.weights
-        if found.bias is not None:
-            book[of_bias] = found.bias
+        book[codes] = tuned.weights
+        if tuned.bias is not None:
+            book[of_bias] = tuned.bias
         book, new_code = _ascending(book)
-        bias = None if found.bias is None else book[new_code[of_bias]]
+        bias = None if tuned.bias is None else book[new_code[of_bias]]
         layers.append(replace(layer, weights=book[new_code[codes]], bias=bias, codes=new_code[codes], codebook=book))
     return with_activations(replace(network, layers=tuple(layers)))
 

@@ -56,10 +56,10 @@ class Encoder:
 
     @property
     def n_layers(self) -> int:
-        found = {match[1] for name in self.arrays if (match := re.match(r"encoder\.layer\.(\d+)\.", name))}
-        if not found:
+        numbers = {match[1] for name in self.arrays if (match := re.match(r"encoder\.layer\.(\d+)\.", name))}
+        if not numbers:
             raise BadInput(f"arrays must hold encoder.layer.0 and on, got {len(self.arrays)} others")
-        return len(found)
+        return len(numbers)
 
     @property
     def names(self) -> list[str]:

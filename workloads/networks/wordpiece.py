@@ -57,13 +57,13 @@ def _is_punctuation(character: str) -> bool:
 
 def _cut(word: str, pieces: Mapping[str, int]) -> list[str]:
     """Return the longest piece that begins the word, then those that go on, marked ##; [UNK] where none does."""
-    found, start = [], 0
+    pieces_of_word, start = [], 0
     while start < len(word) <= N_LONGEST_WORD:
         mark = "##" if start else ""
         ends = (end for end in range(len(word), start, -1) if mark + word[start:end] in pieces)
         end = next(ends, None)
         if end is None:
             return [UNKNOWN]
-        found.append(mark + word[start:end])
+        pieces_of_word.append(mark + word[start:end])
         start = end
-    return found or [UNKNOWN]
+    return pieces_of_word or [UNKNOWN]

@@ -40,12 +40,12 @@ def sparsegpt(
     what is added to the Hessian's diagonal, as a share of its mean. Weights on inputs that were always 0 become 0, and
     zeros stay zero. Raises BadInput. Source: SparseGPT, Frantar and Alistarh 2023.
     """
-    if sum(asked is not None for asked in (density, n_m, mask)) != 1:
+    if sum(choice is not None for choice in (density, n_m, mask)) != 1:
         raise BadInput("exactly one of density, n_m and mask must be given")
     weights, hessian = _checked(weights, hessian)
-    kept = _free(weights, hessian, mask)
+    free = _free(weights, hessian, mask)
     values = weights.T.astype(np.float64)
-    _sweep(values, inverse_factor(hessian, damping), kept, _chooser(weights.shape, density, n_m))
+    _sweep(values, inverse_factor(hessian, damping), free, _chooser(weights.shape, density, n_m))
     return np.ascontiguousarray(values.T, dtype=np.float32)
 
 
@@ -68,17 +68,17 @@ def gptq(
     it, from the weights as they are by then; with act_order, which comes to a group's inputs at different times, from
     the weights given. Zeros stay zero. Raises BadInput. Source: GPTQ, Frantar et al. 2023.
     """
-    if sum(asked is not None for asked in (density, n_m, mask)) > 1:
+    if sum(choice is not None for choice in (density, n_m, mask)) > 1:
         raise BadInput("at most one of density, n_m and mask may be given")
     if act_order and n_m is not None:
         raise BadInput(f"act_order must be False with n_m={n_m!r}, whose groups need their inputs in order, got True")
     weights, hessian = _checked(weights, hessian)
     order = np.argsort(-np.diag(hessian), kind="stable") if act_order else np.arange(len(hessian))
-    kept = _free(weights, hessian, mask)
-    grid = _Grid(weights * kept.T, bits, per, order, is_static=act_order)
-    kept, values = kept[order], weights.T[order].astype(np.float64)
+    free = _free(weights, hessian, mask)
+    grid = _Grid(weights * free.T, bits, per, order, is_static=act_order)
+    free, values = free[order], weights.T[order].astype(np.float64)
     factor = inverse_factor(hessian[np.ix_(order, order)], damping)
-    _sweep(values, factor, kept, _chooser(weights.shape, density, n_m), grid)
+    _sweep(values, factor, free, _chooser(weights.shape, density, n_m), grid)
     codes = np.empty_like(grid.codes)
     codes[order] = grid.codes
     return Quantised(bits=bits, codes=np.ascontiguousarray(codes.T), scales=grid.scales)
@@ -98,9 +98,9 @@ def optimal_brain_surgeon(
     n_removed = n_in - round(checked_density(density) * n_in)
     start = inverse_factor(hessian, damping)
     start = start.T @ start
-    kept = _free(weights, hessian).T
+    free = _free(weights, hessian).T
     values = weights.astype(np.float64)
-    for row, left in zip(values, kept, strict=True):
+    for row, left in zip(values, free, strict=True):
         inverse = start.copy()
         gone = [*np.flatnonzero(~left)]
         for step in range(max(n_removed, len(gone))):
@@ -150,13 +150,13 @@ class _Chooser:
         else:
             self.n, self.step = checked_n_m(n_m, n_in)
 
-    def keep(self, first: int, saliency: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    def keep(self, first: int, saliency: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Return bool[inputs, out] for the saliency f64[inputs, out] of the inputs from `first` on."""
         rows = saliency.T
         if self.n_m is not None:
             return largest(rows, self.n).T
         # A block without enough living weights leaves the rest of its share to the blocks after it.
-        count = round(self.density * self.n_out * (first + len(saliency))) - np.count_nonzero(kept[:first])
+        count = round(self.density * self.n_out * (first + len(saliency))) - np.count_nonzero(free[:first])
         return largest(rows.reshape(1, -1), min(count, rows.size)).reshape(rows.shape).T
 
 
@@ -187,7 +187,7 @@ class _Grid:
 def _sweep(
     values: np.ndarray,
     factor: np.ndarray,
-    kept: np.ndarray,
+    free: np.ndarray,
     choose: _Chooser | None,
     grid: _Grid | None = None,
 ) -> None:
@@ -205,13 +205,13 @@ def _sweep(
             if choose is not None and i % choose.step == 0:
                 group = slice(i, min(i + choose.step, n_in))
                 reached = values[group] - factor[before, group].T @ errors[before]
-                kept[group] &= choose.keep(i, (reached * kept[group] / diagonal[group, None]) ** 2, kept)
+                free[group] &= choose.keep(i, (reached * free[group] / diagonal[group, None]) ** 2, free)
             if grid is not None and not grid.is_static and i % grid.size == 0:
                 group = slice(i, i + grid.size)
                 reached = values[group] - factor[before, group].T @ errors[before]
-                grid.settle(i, (reached * kept[group]).T)
+                grid.settle(i, (reached * free[group]).T)
             value = values[i] - factor[before, i] @ errors[before]
-            final = value * kept[i]
+            final = value * free[i]
             if grid is not None:
                 final = grid.round(i, final)
             errors[i] = (value - final) / diagonal[i]

@@ -60,9 +60,9 @@ def permute_inputs(
         search = copy.deepcopy(best)
         search.swap(*rng.permutation(n_in)[: n_in // 2 * 2].reshape(2, -1)[:, :KICK_SWAPS])
         search.descend()
-        kept = kept_magnitude(weights[:, search.order], n_m)
-        if kept >= most:
-            best, most = search, kept
+        magnitude = kept_magnitude(weights[:, search.order], n_m)
+        if magnitude >= most:
+            best, most = search, magnitude
     return best.order
 
 
@@ -107,14 +107,14 @@ class _Search:
         n_in, m = len(self.order), self.m
         own = np.arange(n_in // m)
         while True:
-            kept = self.kept_if.diagonal()
+            magnitudes = self.kept_if.diagonal()
             gains = np.add(self.kept_if, self.kept_if.T, order="C")  # so that the reshape below is a view
-            gains -= kept
-            gains -= kept[:, None]
+            gains -= magnitudes
+            gains -= magnitudes[:, None]
             gains.reshape(len(own), m, len(own), m)[own, :, own] = 0
             partners = gains.argmax(axis=1)
             gain = gains[np.arange(n_in), partners]
-            least, used, chosen = LEAST_GAIN * kept.max(), set(), []
+            least, used, chosen = LEAST_GAIN * magnitudes.max(), set(), []
             for place in np.argsort(-gain, kind="stable")[: np.count_nonzero(gain > least)].tolist():
                 groups = {place // m, int(partners[place]) // m}
                 if used.isdisjoint(groups):

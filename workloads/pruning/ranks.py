@@ -58,7 +58,7 @@ def _least_of_long(values: np.ndarray, n_kept: int) -> np.ndarray:
     """
     n = values.shape[1]
     least = np.empty((len(values), 1), values.dtype)
-    for row, found in zip(values, least, strict=True):
+    for row, places in zip(values, least, strict=True):
         sample = np.sort(row[:: math.isqrt(n) // 16 | 1])  # an odd step does not stay in a few columns
         place, margin = len(sample) * (n - n_kept) // n, 2 * math.isqrt(len(sample))
         low = sample[place - margin] if place > margin else -np.inf
@@ -66,7 +66,7 @@ def _least_of_long(values: np.ndarray, n_kept: int) -> np.ndarray:
         between, n_above = row[(row >= low) & (row <= high)], np.count_nonzero(row > high)
         if not n_above < n_kept <= n_above + len(between):
             between, n_above = row, 0  # the sample misled
-        found[:] = np.sort(between)[n_above - n_kept]
+        places[:] = np.sort(between)[n_above - n_kept]
     return least
 
 

@@ -14,22 +14,22 @@ from workloads.pruning.ranks import checked_density
 from workloads.records import Layer
 
 
-def per_layer(names: Iterable[str], asked: Mapping[str, float]) -> dict[str, float]:
+def per_layer(names: Iterable[str], by_glob: Mapping[str, float]) -> dict[str, float]:
     """Return {name: density} for every layer: that of the last glob which fits its name.
 
     {"*": 0.1} is uniform; {"*": 0.1, "fc*": 0.2, "fc8": 1} makes exceptions. For one choice over all layers together
     see `patterns.global_masks`. Raises BadInput for a glob that fits no name and a name without a density.
     """
-    found, names = {}, list(names)
-    for glob, density in asked.items():
+    densities, names = {}, list(names)
+    for glob, density in by_glob.items():
         fitting = [name for name in names if fnmatchcase(name, glob)]
         if not fitting:
             raise BadInput(f"no layer fits {glob!r}{did_you_mean(glob, names)}")
-        found |= dict.fromkeys(fitting, checked_density(density))
+        densities |= dict.fromkeys(fitting, checked_density(density))
     for name in names:
-        if name not in found:
+        if name not in densities:
             raise BadInput(f"layer {name!r} has no density: add it, or '*' in front for all others")
-    return {name: found[name] for name in names}
+    return {name: densities[name] for name in names}
 
 
 def sensitivity(
@@ -57,9 +57,9 @@ def sensitivity(
     for i, layer in enumerate(layers):
         for density in densities:
             pruned = prune(layer, density, pattern, scores=scores[i], kernel=kernels[i], within=within)
-            kept = float(np.count_nonzero(pruned.weights) / pruned.weights.size)
+            density_left = float(np.count_nonzero(pruned.weights) / pruned.weights.size)
             value = evaluate((*layers[:i], pruned, *layers[i + 1 :]))
-            rows.append({"layer": layer.name, "density": density, "kept": kept, "value": value})
+            rows.append({"layer": layer.name, "density": density, "kept": density_left, "value": value})
     return rows
 
 

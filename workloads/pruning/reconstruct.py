@@ -65,12 +65,12 @@ def lasso_channels(
     if np.count_nonzero(left) > n_kept:
         for _ in range(N_HALVINGS):
             penalty = (low + high) / 2
-            found = lasso(gram, products, penalty, left)
-            if np.count_nonzero(found) > n_kept:
-                low, left = penalty, found
+            coefficients = lasso(gram, products, penalty, left)
+            if np.count_nonzero(coefficients) > n_kept:
+                low, left = penalty, coefficients
             else:
-                high, beta = penalty, found
-            if np.count_nonzero(found) == n_kept:
+                high, beta = penalty, coefficients
+            if np.count_nonzero(coefficients) == n_kept:
                 break
     # Coefficients that leave together go by size just before they leave; those left at the end come before them.
     scores = np.where(beta != 0, np.inf, np.abs(left))
@@ -114,12 +114,12 @@ def thinet_channels(weights: np.ndarray, inputs: np.ndarray, n_kept: int, *, ker
     """
     weights, inputs, n_kept = _checked_channels(weights, inputs, n_kept, kernel)
     gram = _contributions(weights, inputs, kernel)
-    cost, kept = np.diag(gram).copy(), np.ones(len(gram), bool)
+    cost, channels = np.diag(gram).copy(), np.ones(len(gram), bool)
     for _ in range(len(gram) - n_kept):
-        goes = int(np.where(kept, cost, np.inf).argmin())
-        kept[goes] = False
+        goes = int(np.where(channels, cost, np.inf).argmin())
+        channels[goes] = False
         cost += 2 * gram[goes]
-    return kept
+    return channels
 
 
 def _contributions(weights: np.ndarray, inputs: np.ndarray, kernel: int) -> np.ndarray:

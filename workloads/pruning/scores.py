@@ -124,7 +124,7 @@ def _checked(array: np.ndarray, name: str = "weights", shape: tuple[int | None, 
     """Return finite f32 of the shape, None for a side of any length; shape None: 2-D. Raises BadInput."""
     shape = (None, None) if shape is None else shape
     array = checked_array(name, array, (len(shape),))
-    if any(side not in (None, found) for side, found in zip(shape, array.shape, strict=True)):
+    if any(side not in (None, size) for side, size in zip(shape, array.shape, strict=True)):
         sides = ", ".join("any" if side is None else str(side) for side in shape)
         raise BadInput(f"{name} must be f32[{sides}], got {array.shape}")
     return array

@@ -43,8 +43,8 @@ def assign(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     """
     values = np.asarray(values)
     codes = np.zeros(values.shape, np.uint8)
-    kept = values != 0
-    codes[kept] = 1 + np.searchsorted(_midpoints(centroids), values[kept])
+    non_zero = values != 0
+    codes[non_zero] = 1 + np.searchsorted(_midpoints(centroids), values[non_zero])
     return codes
 
 
@@ -61,8 +61,8 @@ def share(workload: Workload, bits: int = 4, method: str = "exact") -> Workload:
         raise BadInput(f"bits must be 1 to 8, got {bits!r}")
     _method(method)
     bias = np.zeros(0, np.float32) if workload.bias is None else workload.bias
-    kept = workload.weights[workload.mask]
-    centroids = _centroids(kept, bias, 2**bits - 1, method)
+    non_zeros = workload.weights[workload.mask]
+    centroids = _centroids(non_zeros, bias, 2**bits - 1, method)
     codebook = np.zeros(2**bits, np.float32)
     codebook[1 : 1 + len(centroids)] = centroids
     codes = assign(workload.weights, centroids)

@@ -37,12 +37,12 @@ class Shape:
 
 def published() -> dict[str, tuple[Shape, ...]]:
     """Return {network: its layers in the file's order} of the two that were published."""
-    found: dict[str, tuple[Shape, ...]] = {}
+    shapes: dict[str, tuple[Shape, ...]] = {}
     for row in read_table("workloads", "deep_compression_shapes"):
         weights = tuple(int(length) for length in row["weights"].split())
         shape = Shape(name=row["layer"], weights=weights, code_bits=int(row["code_bits"]))
-        found[row["network"]] = (*found.get(row["network"], ()), shape)
-    return found
+        shapes[row["network"]] = (*shapes.get(row["network"], ()), shape)
+    return shapes
 
 
 def read(path: Path, shapes: tuple[Shape, ...] | None = None) -> dict[str, np.ndarray]:
@@ -57,12 +57,12 @@ def read(path: Path, shapes: tuple[Shape, ...] | None = None) -> dict[str, np.nd
     if not fitting:
         raise BadInput(f"has {len(content):,} bytes, which is not what {' or '.join(known)} would take")
     check_dense((sum(math.prod(shape.weights) for shape in fitting[0]),), len(content))
-    found, at = {}, 4 * len(fitting[0])
+    arrays, at = {}, 4 * len(fitting[0])
     for shape, n_entries in zip(fitting[0], _counts(content, fitting[0]), strict=True):
         part = content[at : at + shape.n_bytes(n_entries)]
-        found[f"{shape.name}.weight"], found[f"{shape.name}.bias"] = _layer(shape, n_entries, part)
+        arrays[f"{shape.name}.weight"], arrays[f"{shape.name}.bias"] = _layer(shape, n_entries, part)
         at += len(part)
-    return found
+    return arrays
 
 
 def _counts(content: bytes, layers: tuple[Shape, ...]) -> list[int]:

@@ -29,23 +29,23 @@ def read(path: Path) -> dict[str, np.ndarray]:
     added = {
         name: node.input[1 - i] for node in graph.node if node.op_type == "Add" for i, name in enumerate(node.input)
     }
-    found = {}
+    arrays = {}
     for node in graph.node:
         weights, bias = _terms(node, stored, added)
         if weights is None:
             continue
         name = weights.removesuffix(".weight")
         array = _oriented(node, weights, _array(stored[weights]))
-        if array is None or f"{name}.weight" in found:
+        if array is None or f"{name}.weight" in arrays:
             continue
-        found[f"{name}.weight"] = array
+        arrays[f"{name}.weight"] = array
         if bias in stored and (values := _array(stored[bias]).ravel()).size == len(array):
-            found[f"{name}.bias"] = (
+            arrays[f"{name}.bias"] = (
                 values * np.float32(_attribute(node, "beta", 1.0)) if node.op_type == "Gemm" else values
             )
-    if not found:
+    if not arrays:
         raise BadInput("holds no Gemm, MatMul or Conv with stored weights")
-    return found
+    return arrays
 
 
 def _terms(node, stored: dict, added: dict[str, str]) -> tuple[str | None, str | None]:
@@ -73,10 +73,10 @@ def _oriented(node, name: str, array: np.ndarray) -> np.ndarray | None:
 
 def _attribute(node, name: str, default: float) -> float:
     """Return a number among a node's attributes."""
-    found = next((attribute for attribute in node.attribute if attribute.name == name), None)
-    if found is None:
+    attribute_of_name = next((attribute for attribute in node.attribute if attribute.name == name), None)
+    if attribute_of_name is None:
         return default
-    return found.f if isinstance(default, float) else found.i
+    return attribute_of_name.f if isinstance(default, float) else attribute_of_name.i
 
 
 def _array(tensor) -> np.ndarray:

@@ -57,10 +57,10 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _without_repeats(pairs: list[tuple]) -> dict:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
         raise BadInput("is damaged: its header says a name twice")
-    return found
+    return entries
 
 
 def _place(name: str, entry: object) -> tuple[np.dtype, list[int], int, int]:
@@ -79,8 +79,8 @@ def _place(name: str, entry: object) -> tuple[np.dtype, list[int], int, int]:
     return dtype, shape, start, end
 
 
-def _are_counts(found: object) -> bool:
-    return isinstance(found, list) and all(type(number) is int and number >= 0 for number in found)
+def _are_counts(value: object) -> bool:
+    return isinstance(value, list) and all(type(number) is int and number >= 0 for number in value)
 
 
 def _check_tiling(places: dict[str, tuple], n_bytes: int) -> None:

@@ -26,10 +26,10 @@ def read(path: Path) -> dict[str, np.ndarray]:
     if not zipfile.is_zipfile(path):
         raise BadInput("is no zip archive, which PyTorch writes since 1.6: load it there and torch.save it anew")
     state = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
-    found = {name: _array(name, value) for name, value in _flat(state, "", set()) if isinstance(value, torch.Tensor)}
-    if not found:
+    arrays = {name: _array(name, value) for name, value in _flat(state, "", set()) if isinstance(value, torch.Tensor)}
+    if not arrays:
         raise BadInput("holds no tensors: save a model's state_dict()")
-    return found
+    return arrays
 
 
 def _flat(value: object, name: str, seen: set[int]) -> Iterator[tuple[str, object]]:

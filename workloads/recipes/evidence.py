@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from workloads.errors import BadInput
-from workloads.networks.train import Recipe as Training
-from workloads.networks.train import loss_and_gradients
+from workloads.networks import train
 from workloads.pruning import scores
 from workloads.pruning.criteria import Evidence
 from workloads.recipes.subjects import Modules, Subject
@@ -58,12 +57,12 @@ class Calibration(Evidence):
             raise BadInput("criterion 'obd' takes the gradients of modules in a row and labels, which are not here")
         # Folded: the normalisation of a batch of one would be by that one sample.
         net = self.subject.folded().network
-        training = Training(n_epochs=1, learning_rate=0.0)
+        recipe = train.Recipe(n_epochs=1, learning_rate=0.0)
         names = list(self.matrices)
 
         def gradients():
             for i in range(len(self.labels)):
-                one = loss_and_gradients(net, self.inputs[i : i + 1], self.labels[i : i + 1], training)[1]
+                one = train.loss_and_gradients(net, self.inputs[i : i + 1], self.labels[i : i + 1], recipe)[1]
                 yield np.concatenate([one[name]["weights"].ravel() for name in names])[None]
 
         ends = np.cumsum([self.matrices[name].size for name in names])[:-1]

@@ -15,7 +15,7 @@ LADDER = ("element", "vector 1x4", "vector 4x1", "block 4x4", "kernel", "filter"
 N_M = (4, 8, 16)  # groups tried for an N:M of the density
 
 
-def ladder(network: Compressible, density: float, asked: str | None = None) -> list[str]:
+def ladder(network: Compressible, density: float, patterns: str | None = None) -> list[str]:
     """Return the patterns asked for, "element,2:4", or by default LADDER and the N:M of the density, if there is one.
 
     Without convolutions a kernel is one element, and is left out by default.
@@ -23,12 +23,12 @@ def ladder(network: Compressible, density: float, asked: str | None = None) -> l
     Raises BadInput for an unknown pattern, one named twice, and an N:M of another density.
     """
     density = checked_density(density)
-    if asked is None:
+    if patterns is None:
         fitting = [m for m in N_M if Fraction(density).limit_denominator(1000) * m % 1 == 0]
         flat = max(subject(network).kernels.values()) == 1
         names = [name for name in LADDER if not (flat and name == "kernel")]
         return [*names, *(f"{round(density * m)}:{m}" for m in fitting[:1] if density < 1)]
-    names = [pattern(name.strip()).name for name in asked.split(",")]
+    names = [pattern(name.strip()).name for name in patterns.split(",")]
     for name in names:
         kind = pattern(name)
         if kind.m and not math.isclose(kind.n / kind.m, density):

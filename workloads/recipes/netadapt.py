@@ -50,15 +50,19 @@ def netadapt(
         proposals = []
         for name, width in now.widths.items():
             for narrower in range((width - 1) // multiple * multiple, 0, -multiple):
-                asked = {**now.widths, name: narrower}
-                price = cost(asked)
+                narrowed_widths = {**now.widths, name: narrower}
+                price = cost(narrowed_widths)
                 if price <= now.cost - saving:
-                    there = narrow(now.network, name, narrower)
-                    proposals.append(Round(layer=name, widths=asked, network=there, cost=price, value=evaluate(there)))
+                    narrowed = narrow(now.network, name, narrower)
+                    proposals.append(
+                        Round(
+                            layer=name, widths=narrowed_widths, network=narrowed, cost=price, value=evaluate(narrowed)
+                        )
+                    )
                     break
         if not proposals:
             raise BadInput(f"budget must be within reach, got {budget!r} where {dict(now.widths)} cost {now.cost:g}")
-        lost_per_saved = [(now.value - found.value) / (now.cost - found.cost) for found in proposals]
+        lost_per_saved = [(now.value - proposal.value) / (now.cost - proposal.cost) for proposal in proposals]
         now = proposals[lost_per_saved.index(min(lost_per_saved))]
         rounds.append(now)
         saving *= decay

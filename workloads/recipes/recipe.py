@@ -76,15 +76,15 @@ class Recipe:
         if (calibration is None) != isinstance(network, Layers | Workload):
             raise BadInput("calibration must be given for a network that computes, and only for such a one")
         start = subject(network)
-        state = State(made=start, dense=start, inputs=calibration, labels=labels, seed=self.seed)
+        state = State(current=start, dense=start, inputs=calibration, labels=labels, seed=self.seed)
         rows: list[dict] = []
         for i, step in enumerate(self.steps, 1):
             try:
                 state = step.apply(state)
             except BadInput as error:
                 raise BadInput(f"step {i} ({step.do}): {error}") from error
-            kept = {name: matrix.astype(bool).mean() for name, matrix in state.made.matrices.items()}
-            rows += [{"step": i, "do": step.do, "layer": name, "density": float(d)} for name, d in kept.items()]
+            densities = {name: matrix.astype(bool).mean() for name, matrix in state.current.matrices.items()}
+            rows += [{"step": i, "do": step.do, "layer": name, "density": float(d)} for name, d in densities.items()]
         return Fitted(given=network, state=state, steps=tuple(rows))
 
 
@@ -99,7 +99,7 @@ class Fitted:
     @property
     def masks(self) -> dict[str, np.ndarray]:
         """{name: bool[out, in]}: which weights were kept."""
-        return {name: matrix != 0 for name, matrix in self.state.made.matrices.items()}
+        return {name: matrix != 0 for name, matrix in self.state.current.matrices.items()}
 
     def apply(self) -> Compressible:
         """Return the compressed network, of the kind that was given; a Network's layers are then Workloads."""
@@ -108,16 +108,16 @@ class Fitted:
                 replace(self.given, layers=tuple(self.workloads(self.given.inputs, 1, self.given.provenance)))
             )
         if isinstance(self.given, Layers | Workload):
-            found = self.workloads(None)
-            return found[0] if isinstance(self.given, Workload) else replace(self.given, layers=tuple(found))
-        return self.state.made.network
+            layers = self.workloads(None)
+            return layers[0] if isinstance(self.given, Workload) else replace(self.given, layers=tuple(layers))
+        return self.state.current.network
 
     def workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
         """Return a Workload for every matrix, codes included where it is shared, with what reaches it: see `lower`."""
-        found = self.state.made.workloads(inputs, n_columns, provenance)
+        layers = self.state.current.workloads(inputs, n_columns, provenance)
         # Few-valued weights are shared without loss, so that the codes need not be carried from step to step.
         bits = self.state.bits
-        return [share(layer, bits[layer.name]) if layer.name in bits else layer for layer in found]
+        return [share(layer, bits[layer.name]) if layer.name in bits else layer for layer in layers]
 
     def dense_workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
         """Return the same of the network as it was given, its outputs in the order that a permutation gave them."""

@@ -20,11 +20,11 @@ from workloads.recipes.subjects import Subject
 class State:
     """A network on its way through a recipe.
 
-    made: as it is by now; dense: as it was, its outputs in the order of made's; inputs, labels: the calibration;
+    current: as it is by now; dense: as it was, its outputs in the order of current's; inputs, labels: the calibration;
     bits: {matrix: bits} of those shared by now; quantised: the matrices that are.
     """
 
-    made: Subject
+    current: Subject
     dense: Subject
     inputs: Any
     labels: np.ndarray | None
@@ -34,13 +34,13 @@ class State:
 
     def evidence(self) -> Calibration:
         """Return what can be seen of the network as it is."""
-        return Calibration(self.made, self.inputs, self.labels, self.seed)
+        return Calibration(self.current, self.inputs, self.labels, self.seed)
 
     def with_weights(self, changes: Mapping[str, np.ndarray], **more: Any) -> State:
         """Return the state with the weights of some matrices replaced."""
-        biases = self.made.biases
+        biases = self.current.biases
         pairs = {name: (weights, biases[name]) for name, weights in changes.items()}
-        return replace(self, made=self.made.with_parameters(pairs), **more)
+        return replace(self, current=self.current.with_parameters(pairs), **more)
 
     def unshared(self, names: Iterable[str]) -> dict[str, int]:
         """Return the bits of the shared matrices but for these, whose values are new."""
@@ -77,10 +77,10 @@ class Step:
         for key in ("targets", "ignore"):
             fitting[key] = set()
             for glob in getattr(self, key):
-                found = {name for name in known if fnmatchcase(name, glob)}
-                if not found:
+                fits = {name for name in known if fnmatchcase(name, glob)}
+                if not fits:
                     raise BadInput(f"{key}: no matrix fits {glob!r}{did_you_mean(glob, known)}")
-                fitting[key] |= found
+                fitting[key] |= fits
         chosen = [name for name in known if name in fitting["targets"] - fitting["ignore"]]
         if not chosen:
             raise BadInput(f"ignore must leave a matrix to work on, got {list(self.ignore)}")

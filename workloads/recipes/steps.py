@@ -78,48 +78,51 @@ class Prune(Step):
     def densities(self, known: Iterable[str]) -> dict[str, float | None]:
         """Return {name: density} of the matrices pruned, None for an N:M pattern's own. Raises BadInput."""
         names = self.names(known)
-        asked = self.density if isinstance(self.density, Mapping) else None
-        return dict.fromkeys(names, self.density) if asked is None else per_layer(names, asked)
+        by_glob = self.density if isinstance(self.density, Mapping) else None
+        return dict.fromkeys(names, self.density) if by_glob is None else per_layer(names, by_glob)
 
     def apply(self, state: State) -> State:
-        matrices, kernels, seen = state.made.matrices, state.made.kernels, state.evidence()
+        matrices, kernels, seen = state.current.matrices, state.current.kernels, state.evidence()
         densities = self.densities(matrices)
         names = list(densities)
         if self.criterion == "sparsegpt":
             state.check_free(names)
-            found = {name: self._moved(name, matrices[name], seen.reaching[name], d) for name, d in densities.items()}
-            found_state = state.with_weights(found, bits=state.unshared(names))
+            changed = {name: self._moved(name, matrices[name], seen.reaching[name], d) for name, d in densities.items()}
+            pruned = state.with_weights(changed, bits=state.unshared(names))
         else:
             scores = {name: CRITERIA[self.criterion](seen, name, self) for name in names}
             masks = self._masks(scores, kernels, densities)
-            found = {name: np.where(masks[name], matrices[name], np.float32(0)) for name in names}
-            found_state = state.with_weights(found)
-        empty = [name for name in names if matrices[name].any() and not found[name].any()]
+            changed = {name: np.where(masks[name], matrices[name], np.float32(0)) for name in names}
+            pruned = state.with_weights(changed)
+        empty = [name for name in names if matrices[name].any() and not changed[name].any()]
         if empty and not self.allow_empty:
             raise BadInput(
                 f"matrix {empty[0]!r} would be pruned away whole: raise density or floor, or set allow_empty = true"
             )
-        return found_state
+        return pruned
 
     def _moved(self, name: str, weights: np.ndarray, inputs: np.ndarray, density: float | None) -> np.ndarray:
         kind = pattern(self.pattern)
-        how = {"n_m": (kind.n, kind.m)} if kind.m else {"density": density}
+        choice = {"n_m": (kind.n, kind.m)} if kind.m else {"density": density}
         with naming(name):
-            return sparsegpt(weights, hessian(inputs), **how)
+            return sparsegpt(weights, hessian(inputs), **choice)
 
     def _masks(
         self, scores: Mapping[str, np.ndarray], kernels: Mapping[str, int], densities: Mapping[str, float | None]
     ) -> dict[str, np.ndarray]:
         if self.scope == "global":
-            how = {"floor": 0.0 if self.floor is None else self.floor, "kernels": [kernels[name] for name in scores]}
-            masks = global_masks([*scores.values()], self.pattern, self.density, **how)
+            options = {
+                "floor": 0.0 if self.floor is None else self.floor,
+                "kernels": [kernels[name] for name in scores],
+            }
+            masks = global_masks([*scores.values()], self.pattern, self.density, **options)
             return dict(zip(scores, masks, strict=True))
         in_rows = self.criterion == "wanda" and pattern(self.pattern).width is not None  # a filter is a whole row
-        within, found = self.within or ("row" if in_rows else "layer"), {}
+        within, masks = self.within or ("row" if in_rows else "layer"), {}
         for name, values in scores.items():
             with naming(name):
-                found[name] = mask(values, self.pattern, densities[name], kernel=kernels[name], within=within)
-        return found
+                masks[name] = mask(values, self.pattern, densities[name], kernel=kernels[name], within=within)
+        return masks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,14 +139,16 @@ class Share(Step):
         one_of("method", self.method, ("exact", "linear"))
 
     def apply(self, state: State) -> State:
-        names = self.names(state.made.matrices)
+        names = self.names(state.current.matrices)
         # What the machines multiply with is the folded matrix, so it is the one that takes few values.
-        made = state.made.folded()
-        layers = {layer.name: layer for layer in made.workloads(state.inputs, 1)}
+        network = state.current.folded()
+        layers = {layer.name: layer for layer in network.workloads(state.inputs, 1)}
         shared = {name: share(layers[name], self.bits, self.method) for name in names}
-        made = made.with_parameters({name: (layer.weights, layer.bias) for name, layer in shared.items()})
+        network = network.with_parameters({name: (layer.weights, layer.bias) for name, layer in shared.items()})
         bits = {**state.bits, **dict.fromkeys(names, self.bits)}
-        return replace(state, made=made, dense=state.dense.folded(), bits=bits, quantised=state.quantised - set(names))
+        return replace(
+            state, current=network, dense=state.dense.folded(), bits=bits, quantised=state.quantised - set(names)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,21 +170,21 @@ class Quantise(Step):
             raise BadInput(f"per must be 'tensor', 'channel' or a group size of at least 1, got {self.per!r}")
 
     def apply(self, state: State) -> State:
-        matrices, seen, found = state.made.matrices, state.evidence(), {}
+        matrices, seen, changed = state.current.matrices, state.evidence(), {}
         names = self.names(matrices)
         state.check_free(names)
         for name in names:
             with naming(name):
-                found[name] = self._rounded(matrices[name], seen, name)
-        return state.with_weights(found, bits=state.unshared(names), quantised=state.quantised | set(names))
+                changed[name] = self._rounded(matrices[name], seen, name)
+        return state.with_weights(changed, bits=state.unshared(names), quantised=state.quantised | set(names))
 
     def _rounded(self, weights: np.ndarray, seen: Evidence, name: str) -> np.ndarray:
         if self.method == "rtn":
             return round_to_nearest(weights, self.bits, self.per).weights
         if self.method == "awq":
             return awq(weights, seen.reaching[name], self.bits, self.per).weights
-        how = {"bits": self.bits, "per": self.per, "mask": weights != 0}
-        return gptq(weights, hessian(seen.reaching[name]), **how).weights
+        grid = {"bits": self.bits, "per": self.per, "mask": weights != 0}
+        return gptq(weights, hessian(seen.reaching[name]), **grid).weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,22 +203,22 @@ class Reconstruct(Step):
         one_of("method", self.method, ("least-squares", "sweep"))
 
     def apply(self, state: State) -> State:
-        matrices, found = state.made.matrices, {}
+        matrices, changed = state.current.matrices, {}
         names = self.names(matrices)
         state.check_free(names)
         reaching = state.evidence().reaching
         before = state.dense.reaching(state.inputs, N_COLUMNS)
         for name in names:
-            weights, bias = state.dense.matrices[name], state.made.biases[name]
+            weights, bias = state.dense.matrices[name], state.current.biases[name]
             with naming(name):
                 if self.method == "sweep":
-                    found[name] = sparsegpt(weights, hessian(reaching[name]), mask=matrices[name] != 0), bias
+                    changed[name] = sparsegpt(weights, hessian(reaching[name]), mask=matrices[name] != 0), bias
                     continue
                 targets = before[name] @ weights.T
                 if (dense_bias := state.dense.biases[name]) is not None:
                     targets += dense_bias
-                found[name] = _solved(matrices[name], bias, reaching[name], targets, state.made.kernels[name])
-        return replace(state, made=state.made.with_parameters(found), bits=state.unshared(names))
+                changed[name] = _solved(matrices[name], bias, reaching[name], targets, state.current.kernels[name])
+        return replace(state, current=state.current.with_parameters(changed), bits=state.unshared(names))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,10 +237,10 @@ class Permute(Step):
 
     def apply(self, state: State) -> State:
         kind = pattern(self.pattern)
-        state = replace(state, made=state.made.folded(), dense=state.dense.folded())
-        for name in self.names(state.made.matrices):
-            weights, first = state.made.matrices[name], state.made.before.get(name)
-            if first is None or len(state.made.matrices[first]) != weights.shape[1]:
+        state = replace(state, current=state.current.folded(), dense=state.dense.folded())
+        for name in self.names(state.current.matrices):
+            weights, first = state.current.matrices[name], state.current.before.get(name)
+            if first is None or len(state.current.matrices[first]) != weights.shape[1]:
                 raise BadInput(
                     f"matrix {name!r} has no matrix before it that gives each of its {weights.shape[1]} inputs: "
                     f"add it to ignore"
@@ -244,14 +249,14 @@ class Permute(Step):
             with naming(name):
                 order = permute_inputs(weights, (kind.n, kind.m), n_kicks=self.kicks, seed=state.seed)
             columns, rows = fold(order)
-            made, dense = (_permuted(one, name, first, columns, rows) for one in (state.made, state.dense))
-            state = replace(state, made=made, dense=dense)
+            network, dense = (_permuted(one, name, first, columns, rows) for one in (state.current, state.dense))
+            state = replace(state, current=network, dense=dense)
         return state
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tune(Step):
-    """Train on the calibration's inputs and labels; zeros stay zero, shared values shared. Keys: networks.train.
+class Tune(Step, train.Training):
+    """Train on the calibration's inputs and labels; zeros stay zero, shared values shared. Keys: train.Training.
 
     Works on the whole network: targets and ignore are not for it.
     """
@@ -259,12 +264,6 @@ class Tune(Step):
     epochs: int = 3
     learning_rate: float = 1e-3
     batch: int = 64
-    l1: float = 0.0
-    l2: float = 0.0
-    activation_l1: float = 0.0
-    gamma_l1: float = 0.0
-    dropout: float = 0.0
-    optimiser: str = "adam"
     do: ClassVar[str] = "tune"
 
     def __post_init__(self):
@@ -273,29 +272,31 @@ class Tune(Step):
             raise BadInput("targets and ignore are not for tune, which trains the whole network")
         whole("epochs", self.epochs, 1, 10**6)
         whole("batch", self.batch, 1, 10**9)
-        for key in ("learning_rate", "l1", "l2", "activation_l1", "gamma_l1", "dropout"):
+        for key in sorted(self._keys() - {"batch", "optimiser"}):
             number(key, getattr(self, key))
         one_of("optimiser", self.optimiser, train.OPTIMISERS)
         self._training(0)
 
     def apply(self, state: State) -> State:
-        state.check_free(state.made.matrices)
-        if not isinstance(state.made, Modules):
+        state.check_free(state.current.matrices)
+        if not isinstance(state.current, Modules):
             raise BadInput("tune takes modules in a row, an encoder is not trained here")
         if state.labels is None:
             raise BadInput("tune takes labels to learn from, the calibration has none")
         shared = [
             share(layer, state.bits[layer.name])
-            for layer in state.made.workloads(state.inputs, 1)
+            for layer in state.current.workloads(state.inputs, 1)
             if layer.name in state.bits
         ]
-        made = train.fit(state.made.network, state.inputs, state.labels, self._training(state.seed), shared)
-        return replace(state, made=Modules(made))
+        network = train.fit(state.current.network, state.inputs, state.labels, self._training(state.seed), shared)
+        return replace(state, current=Modules(network))
 
     def _training(self, seed: int) -> train.Recipe:
-        own = {entry.name for entry in fields(Step)} | {"epochs"}
-        keys = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in own}
-        return train.Recipe(n_epochs=self.epochs, seed=seed, **keys)
+        return train.Recipe(n_epochs=self.epochs, seed=seed, **{key: getattr(self, key) for key in self._keys()})
+
+    @staticmethod
+    def _keys() -> set[str]:
+        return {entry.name for entry in fields(train.Training)}
 
 
 STEPS: Mapping[str, type[Step]] = {step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune)}

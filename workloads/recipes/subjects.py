@@ -43,14 +43,14 @@ class Modules:
     @property
     def before(self) -> dict[str, str]:
         """{name: the matrix whose outputs reach it, each on its own and treated like all others}."""
-        found, last = {}, ""
+        before, last = {}, ""
         for name, module in fold(self.network).modules.items():
             if isinstance(module, Weighted):
-                found |= {name: last} if last else {}
+                before |= {name: last} if last else {}
                 last = name
             elif isinstance(module, BatchNorm):  # which folds nowhere, and scales each output in its own way
                 last = ""
-        return found
+        return before
 
     @property
     def gammas(self) -> dict[str, np.ndarray]:
