@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -86,6 +86,13 @@ def check_writable(path: Path, option: str) -> None:
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise BadInput(f"{option} must name a file that can be written, {str(path)!r} cannot")
     _spare(path, option)
+
+
+def check_apart(path: str | Path, option: str, inputs: Iterable[str | Path | None]) -> None:
+    """Raise BadInput where the file that an option names is one that is read: it would be replaced."""
+    for name in filter(None, inputs):
+        if Path(name).exists() and Path(path).resolve() == Path(name).resolve():
+            raise BadInput(f"{option} must name another file than one that is read, got {str(path)!r}")
 
 
 def announce(seconds: float, n_bytes: float) -> None:

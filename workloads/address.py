@@ -33,9 +33,17 @@ def split(address: str | Path) -> tuple[Path, str]:
     The colon is the first one behind a suffix that a reader knows, unless a file of the whole name exists.
     """
     match = _ADDRESS.fullmatch(str(address))
-    if match is None or Path(address).is_file():
+    if match is None or _is_file(address):
         return Path(address), "*"
     return Path(match[1]), match[2]
+
+
+def _is_file(address: str | Path) -> bool:
+    """Tell whether there is a file of that name; one too long for a file system is none."""
+    try:
+        return Path(address).is_file()
+    except OSError:
+        return False
 
 
 def layers(address: str | Path) -> dict[str, Layer]:
@@ -148,7 +156,11 @@ def half_normal(n: int, density: float, seed: int) -> np.ndarray:
 
 
 def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str, Layer]:
-    matrices = {name.removesuffix(".weight"): name for name, array in arrays.items() if array.ndim >= 2}
+    names = [name for name, array in arrays.items() if array.ndim >= 2]
+    matrices = {name.removesuffix(".weight"): name for name in names}
+    if len(matrices) < len(names):
+        twice = next(name for name in names if matrices[name.removesuffix(".weight")] != name)
+        raise BadInput(f"workload file {str(path)!r} has two arrays for layer {twice!r}: {twice} and {matrices[twice]}")
     chosen = _chosen(str(path), matrices, pattern)
     layers = {}
     for name in chosen:

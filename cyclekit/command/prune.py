@@ -11,7 +11,8 @@ from cyclekit.command.arguments import add_network
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import layers_of, task_of
 from cyclekit.comparison import report
-from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
+from cyclekit.terminal import Output, announce, check_apart, check_writable, progress, write_asked
+from workloads.address import split
 from workloads.errors import BadInput
 from workloads.networks import saved
 from workloads.pruning.prune import compacted
@@ -36,6 +37,9 @@ def run(options: Namespace) -> int:
     if path.suffix != ".npz":
         raise BadInput(f"--out must name an .npz file, got {options.out!r}")
     check_writable(path, "--out")
+    read = (split(options.network)[0], options.recipe, options.calibration)
+    for option, name in (("--out", path), ("--json", options.json)):
+        check_apart(name or "-", option, read)
     recipe = Recipe.read(options.recipe)
     task = task_of(options)
     fitted = recipe.fit(task.network, task.inputs, task.labels)
@@ -50,7 +54,7 @@ def run(options: Namespace) -> int:
             rows = report.costs(chosen, pruned, check=options.check, progress=step)
             times = report.dense_times(chosen, dense, step)
         for layer, row, dense_us in zip(layers, rows, times, strict=True):
-            row["speed_up"] = None if dense_us is None else dense_us / row["time_us"]
+            row["speed_up"] = dense_us / row["time_us"] if dense_us and row["time_us"] else None
             layer.setdefault("machines", {})[chosen.name] = row
         totals[chosen.name] = report.total(rows, times)
     result = {
@@ -58,7 +62,7 @@ def run(options: Namespace) -> int:
         "measure": task.measure,
         "quality_before": task.quality(task.network),
         "quality_after": task.quality(fitted.apply()),
-        "batch": options.batch,
+        "batch": max(layer.batch for layer in pruned),  # that there were, of those that --batch asks for
         "compact": options.compact,
         "steps": list(fitted.steps),
         "layers": layers,
@@ -101,8 +105,10 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         rows.append(_cost_cells("all", whole, ""))
         heads = ["layer", "bytes", "padding [%]", "cycles", "time [us]", "over dense [x]", "stored as"]
         out.table(f"{name}, {result['batch']} inputs to a layer", heads, rows)
-        checked = [row["checked"] for _, row in rows_of]
-        if None not in checked:
+        for reason in whole["reasons"]:
+            out.line(f"  {name} cannot: {reason}")
+        checked = [row["checked"] for _, row in rows_of if row["checked"] is not None]
+        if checked:
             out.line(f"  values: {sum(checked)} of {len(checked)} layers agree with the references")
         notes = list(dict.fromkeys(note for _, row in rows_of for note in row["notes"]))
         for note in notes[:N_NOTES]:
@@ -115,6 +121,8 @@ def _show(out: Output, result: dict[str, Any]) -> None:
 
 
 def _cost_cells(layer: str, row: dict[str, Any], stored_as: str) -> list[str]:
+    if row["cycles"] is None:
+        return [layer, *["-"] * 5, stored_as]
     padding = 100 * row["padding_bytes"] / row["bytes"] if row["bytes"] else 0.0
     return [
         layer,

@@ -13,7 +13,8 @@ from cyclekit.command.arguments import add_design, add_engine, at_least
 from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
-from cyclekit.terminal import Output, announce, progress
+from cyclekit.terminal import Output, announce, check_apart, progress
+from workloads.address import split
 from workloads.errors import BadInput
 
 
@@ -28,6 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run a workload through a machine; 1 where a check failed."""
+    check_apart(options.json or "-", "--json", [split(options.workload)[0]])
     out = Output(options.json)
     chosen = machine.load(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))

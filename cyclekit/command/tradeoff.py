@@ -47,9 +47,10 @@ def run(options: Namespace) -> int:
     patterns = ladder(task.network, options.density, options.patterns)
     names, left = targets(task.network, patterns)
     dense_us: dict[str, list[float | None]] = {}
-    rows = []
+    rows, n_inputs = [], 0
     for pattern in patterns:
         row, pruned, dense = _one_pattern(task, pattern, names, options, n_epochs)
+        n_inputs = max(n_inputs, *(layer.batch for layer in pruned))  # that there were, of those that --batch asks for
         row["flexibility"] = flexibility(task.network, pattern, options.density, names)
         row["machines"] = {}
         for chosen in machine.all_installed():
@@ -67,7 +68,7 @@ def run(options: Namespace) -> int:
         "quality_dense": task.quality(task.network),
         "density": options.density,
         "epochs": n_epochs,
-        "batch": options.batch,
+        "batch": n_inputs,
         "left_dense": left,
         "rows": rows,
     }
@@ -111,12 +112,17 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         cells += [or_dash(row[key], ".4f") for key in ("quality_pruned", "quality_tuned")]
         for name in names:
             cost = row["machines"][name]
-            cells += [f"{cost['bytes']:,.0f}", f"{cost['cycles']:,}", or_dash(cost["speed_up"], ".2f")]
+            cells += [or_dash(cost["bytes"], ",.0f"), or_dash(cost["cycles"], ","), or_dash(cost["speed_up"], ".2f")]
         rows.append(cells)
     title = f"{result['network']}: {result['density']:g} of the weights kept, tuned for {result['epochs']} epochs"
     out.table(title, heads, rows)
     if result["measure"]:
         out.line(f"  {result['measure']} of the dense network: {result['quality_dense']:.4f}")
     out.line(f"  without the rows and columns that are empty: {', '.join(WHOLE)}")
+    reasons = {
+        (name, reason) for row in result["rows"] for name in names for reason in row["machines"][name]["reasons"]
+    }
+    for name, reason in sorted(reasons):
+        out.line(f"  {name} cannot: {reason}")
     if result["left_dense"]:
         out.line(f"  left dense, as not every pattern fits: {', '.join(result['left_dense'])}")

@@ -15,6 +15,7 @@ from workloads.records import Shape, Workload
 
 N_AT_ONCE = 1 << 22  # weights brought to f64 at a time, so that the largest layer needs little more memory
 ENGINE = "schedule"  # where a machine has it: the cycles are those of its other engines, and sooner here
+SUMMED = ("bytes", "padding_bytes", "cycles", "time_us")  # over the layers of a network
 
 
 def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
@@ -58,27 +59,34 @@ def costs(
 ) -> list[dict[str, Any]]:
     """Return what each layer costs on a machine's default design, on its own and for all of its activations.
 
-    cycles and time_us are sums over the inputs, or of the one run of a batched machine. Raises BadInput where the
-    machine cannot take a layer.
+    cycles and time_us are sums over the inputs, or of the one run of a batched machine. Where the machine cannot take a
+    layer, its costs are None and `reason` says why; elsewhere `reason` is None.
     """
-    return [_cost(chosen, layer, check, progress) for layer in layers]
+    rows = []
+    for layer in layers:
+        try:
+            rows.append(_cost(chosen, layer, check, progress))
+        except BadInput as error:
+            rows.append(
+                {"spec": {}, "parts": {}, **dict.fromkeys(SUMMED), "checked": None, "notes": [], "reason": str(error)}
+            )
+    return rows
 
 
 def dense_times(chosen: Machine, layers: Sequence[Workload], progress: Progress = quiet) -> list[float | None]:
     """Return the time of each layer in us, None for one that the machine cannot take dense."""
-    times: list[float | None] = []
-    for layer in layers:
-        try:
-            times.append(_cost(chosen, layer, False, progress)["time_us"])
-        except BadInput:
-            times.append(None)
-    return times
+    return [row["time_us"] for row in costs(chosen, layers, progress=progress)]
 
 
 def total(rows: Sequence[dict[str, Any]], dense_us: Sequence[float | None]) -> dict[str, Any]:
-    """Return the sums of a machine's rows, with the speed-up over the dense layers where all have a time."""
-    sums = {key: sum(row[key] for row in rows) for key in ("bytes", "padding_bytes", "cycles", "time_us")}
-    return sums | {"speed_up": None if None in dense_us else sum(dense_us) / sums["time_us"]}
+    """Return the sums of a machine's rows, with the speed-up over the dense layers where all have a time.
+
+    None where the machine cannot take all layers; reasons: why not, each once.
+    """
+    reasons = list(dict.fromkeys(row["reason"] for row in rows if row["reason"]))
+    sums = {key: None if reasons else sum(row[key] for row in rows) for key in SUMMED}
+    known = not reasons and None not in dense_us
+    return sums | {"speed_up": sum(dense_us) / sums["time_us"] if known else None, "reasons": reasons}
 
 
 def expected(machines: Sequence[Machine], layers: Sequence[Workload], check: bool) -> tuple[float, int]:
@@ -105,6 +113,7 @@ def _cost(chosen: Machine, layer: Workload, check: bool, progress: Progress) -> 
         "time_us": sum(run.time_us for run in runs),
         "checked": all(run.check["passed"] for run in runs) if check else None,
         "notes": list(dict.fromkeys(note for run in runs for note in run.notes)),
+        "reason": None,
     }
 
 

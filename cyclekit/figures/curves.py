@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def tradeoff(result: Mapping, path: Path) -> None:
         for panel, name in zip(panels[0], names, strict=True):
             for row, colour in zip(result["rows"], plt.get_cmap("tab10").colors * 3, strict=False):
                 x = row["machines"][name]["time_us"]
+                x = math.nan if x is None else x  # the machine cannot take it: named in the legend, drawn nowhere
                 before = row["quality_pruned"] if measure else row["flexibility"]
                 after = row["quality_tuned"]
                 panel.scatter(x, before, s=30, facecolors="none", edgecolors=[colour], label=row["pattern"])

@@ -47,6 +47,8 @@ class Constraint:
             bound = nan
         if not isfinite(bound):
             raise BadInput(f"--where must bound {name} by a number, got {text!r}")
+        if name == "load_balance" and not 0 <= bound <= 1:
+            raise BadInput(f"--where must bound load_balance by a share from 0 to 1, got {text!r}")
         return cls(name, sign, bound)
 
     def __str__(self) -> str:

@@ -141,6 +141,8 @@ def changes_of(settings: Sequence[str]) -> dict[str, str]:
         field, equals, value = setting.partition("=")
         if not equals or not field.strip() or not value.strip():
             raise BadInput(f"--set must look like field=value, got {setting!r}")
+        if field.strip() in pairs:
+            raise BadInput(f"--set names {field.strip()} twice: say it once")
         pairs[field.strip()] = value.strip()
     return pairs
 
@@ -161,8 +163,7 @@ def vary_of(texts: Sequence[str]) -> dict[str, str]:
 def read_file(path: str | Path) -> dict[str, Any]:
     """Return what a sweep's TOML file asks for; raises BadInput on what is no TOML, and on an unknown key."""
     try:
-        with open(path, "rb") as stream:
-            settings = tomllib.load(stream)
+        settings = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"sweep file {str(path)!r} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

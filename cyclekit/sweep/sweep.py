@@ -18,7 +18,7 @@ from cyclekit.sweep.store import Row, Store, check
 from cyclekit.sweep.tasks import Batch, Runner, Work
 from cyclekit.sweep.workers import in_processes, in_this_process, n_cores
 from workloads.errors import BadInput
-from workloads.records import Network, Shape, Workload
+from workloads.records import Layers, Network, Shape, Workload
 
 MOST_TASKS = 256  # of a batch: what the parent holds at a time does not grow with the sweep
 N_SAMPLED = 16  # groups of a workload that the estimate looks at
@@ -175,9 +175,9 @@ def prepare(
 ) -> Sweep:
     """Return a sweep whose every value has been checked and whose workloads are loaded; nothing has run.
 
-    workloads: names of the catalogue, files, or what was loaded; vary: as points.points takes it; changes of
-    the preset that all points share; n_inputs: only so many of a batch; n_workers: processes, at most one a task
-    (None: one a core); maps: store what each unit did over time, too.
+    workloads: names of the catalogue, files, or what was loaded (a file of several layers is a workload a layer);
+    vary: as points.points takes it; changes of the preset that all points share; n_inputs: only so many of a batch;
+    n_workers: processes, at most one a task (None: one a core); maps: store what each unit did over time, too.
     """
     from workloads.catalogue import load  # late: the names of the arguments are the user's
 
@@ -190,10 +190,9 @@ def prepare(
     for name, value in {"n_inputs": n_inputs, "n_workers": n_workers}.items():
         if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
-    works = [
-        Work.of(chosen, load(work) if isinstance(work, str | Path) else work, n_inputs)
-        for work in dict.fromkeys(workloads)
-    ]
+    loaded = [load(work) if isinstance(work, str | Path) else work for work in dict.fromkeys(workloads)]
+    apart = [part for work in loaded for part in (work.layers if isinstance(work, Layers) else [work])]
+    works = [Work.of(chosen, part, n_inputs) for part in apart]
     names = [work.name for work in works]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise BadInput(f"two workloads are called {twice!r}, and rows tell them apart by name: rename one of the files")

@@ -65,6 +65,14 @@ class Recipe(Training):
             raise BadInput(f"unknown optimiser {self.optimiser!r}{did_you_mean(self.optimiser, OPTIMISERS)}")
 
 
+def checked_labels(labels: np.ndarray, n_inputs: int) -> np.ndarray:
+    """Return labels int[n_inputs]. Raises BadInput."""
+    labels = np.asarray(labels)
+    if labels.shape != (n_inputs,) or labels.dtype.kind not in "iu":
+        raise BadInput(f"labels must be int[{n_inputs}], one for each input, got {labels.dtype}{list(labels.shape)}")
+    return labels
+
+
 @np.errstate(over="ignore", invalid="ignore")  # a loss that diverges is refused in one line
 def fit(
     network: Sequential, inputs: np.ndarray, labels: np.ndarray, recipe: Recipe, shared: Iterable[Workload] = ()
@@ -75,10 +83,8 @@ def fit(
     their names take their values (see `restore`): those of one code then stay equal, those of code 0 zero, and the
     gradient of a centroid is the sum of its members' (Deep Compression, part 3). Raises BadInput.
     """
-    labels, shared = np.asarray(labels), {workload.name: workload for workload in shared}
+    labels, shared = checked_labels(labels, len(inputs)), {workload.name: workload for workload in shared}
     checked_array("inputs", inputs, (np.ndim(inputs),))
-    if labels.shape != (len(inputs),) or labels.dtype.kind not in "iu":
-        raise BadInput(f"labels must be int[{len(inputs)}], one for each input, got {labels.dtype}{list(labels.shape)}")
     for name, workload in shared.items():
         if workload.codes is None:
             raise BadInput(f"layer {name!r} must be shared before its centroids are tuned, got no codes")

@@ -123,6 +123,8 @@ def inverse_factor(hessian: np.ndarray, damping: float = DAMPING) -> np.ndarray:
     hessian: f64[in, in]. Raises BadInput where the damped Hessian is not positive definite.
     """
     mean = float(np.diag(hessian).mean())
+    if mean == 0:
+        raise BadInput("nothing reaches the matrix, its inputs are all zero: there is no error to keep small")
     if isinstance(damping, bool) or not isinstance(damping, Real) or not damping >= 0 or not mean > 0:
         raise BadInput(
             f"damping must be at least 0 and the hessian's mean diagonal above 0, got {damping!r} and {mean!r}"

@@ -16,7 +16,8 @@ from workloads.records import checked_array
 def magnitude(weights: np.ndarray, p: float = 1.0) -> np.ndarray:
     """Return |w|**p, f32[out, in]: its sum over a group ranks as the group's Lp norm. weights: f32[out, in]; p > 0.
 
-    Raises BadInput. Source: Han et al. 2015 (elements), Li et al. 2017 (filters).
+    Raises BadInput, also where a weight that is not zero would score zero in f32. Source: Han et al. 2015
+    (elements), Li et al. 2017 (filters).
     """
     if isinstance(p, bool) or not isinstance(p, Real) or not 0 < p < math.inf:
         raise BadInput(f"p must be a finite number above 0, got {p!r}")
@@ -24,7 +25,12 @@ def magnitude(weights: np.ndarray, p: float = 1.0) -> np.ndarray:
     if p == 1:
         return magnitudes
     with np.errstate(over="ignore", under="ignore"):  # what overflows is refused as a score
-        return magnitudes * magnitudes if p == 2 else magnitudes ** np.float32(p)
+        scores = magnitudes * magnitudes if p == 2 else magnitudes ** np.float32(p)
+    if np.any((scores == 0) & (magnitudes != 0)):
+        raise BadInput(
+            f"p must leave every weight that is not zero a score, |w|**{p:g} is 0 for some: take a smaller p"
+        )
+    return scores
 
 
 def scaling_factors(weights: np.ndarray, gamma: np.ndarray) -> np.ndarray:

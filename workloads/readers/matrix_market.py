@@ -1,5 +1,6 @@
 """Matrix Market files: one matrix of numbers or a pattern, as text."""
 
+import codecs
 import io
 import re
 from pathlib import Path
@@ -18,7 +19,7 @@ NUMBER_BYTES = b"0123456789+-.eE \t\r\n"
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """Return {file's name: f64 or i64[rows, columns]}, a pattern as ones. Raises BadInput and what scipy.io does."""
-    content = path.read_bytes()
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     banner, at = _line(content, 0)
     form = BANNER.fullmatch(banner.strip().lower())
     if form is None:
@@ -35,7 +36,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
     banner = b"%%MatrixMarket matrix " + b" ".join(form.groups())  # it reads this in one case only
     matrix = mmread(io.BytesIO(b"\n".join((banner, b" ".join(sizes.split()), body))))  # and only what was checked
-    dense = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+    if isinstance(matrix, np.ndarray):
+        dense = matrix
+    else:
+        if len(np.unique(matrix.row.astype(np.int64) * shape[1] + matrix.col)) < matrix.nnz:
+            raise BadInput("is damaged: it names a place twice")
+        dense = matrix.toarray()
     if dense.shape != shape:
         raise BadInput(f"is damaged: it promises {shape} and gives {dense.shape}")
     return {path.stem: dense}

@@ -55,14 +55,15 @@ class Calibration(Evidence):
     def fisher(self) -> dict[str, np.ndarray]:
         if not isinstance(self.subject, Modules) or self.labels is None:
             raise BadInput("criterion 'obd' takes the gradients of modules in a row and labels, which are not here")
+        labels = train.checked_labels(self.labels, len(self.inputs))
         # Folded: the normalisation of a batch of one would be by that one sample.
         net = self.subject.folded().network
         recipe = train.Recipe(n_epochs=1, learning_rate=0.0)
         names = list(self.matrices)
 
         def gradients():
-            for i in range(len(self.labels)):
-                one = train.loss_and_gradients(net, self.inputs[i : i + 1], self.labels[i : i + 1], recipe)[1]
+            for i in range(len(labels)):
+                one = train.loss_and_gradients(net, self.inputs[i : i + 1], labels[i : i + 1], recipe)[1]
                 yield np.concatenate([one[name]["weights"].ravel() for name in names])[None]
 
         ends = np.cumsum([self.matrices[name].size for name in names])[:-1]

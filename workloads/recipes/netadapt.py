@@ -1,5 +1,6 @@
 """NetAdapt: narrow a network layer by layer until it meets a budget of whatever is measured, such as cycles."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,8 @@ def netadapt(
     for name, share in (("first_step", first_step), ("decay", decay)):
         if not 0 < share <= 1:
             raise BadInput(f"{name} must be above 0 and at most 1, got {share!r}")
+    if not math.isfinite(budget):
+        raise BadInput(f"budget must be a finite number, got {budget!r}")
     if multiple < 1:
         raise BadInput(f"multiple must be at least 1, got {multiple!r}")
     rounds, now = [], Round(layer="", widths=dict(widths), network=network, cost=cost(widths), value=evaluate(network))
@@ -52,7 +55,7 @@ def netadapt(
             for narrower in range((width - 1) // multiple * multiple, 0, -multiple):
                 narrowed_widths = {**now.widths, name: narrower}
                 price = cost(narrowed_widths)
-                if price <= now.cost - saving:
+                if price < now.cost and price <= now.cost - saving:
                     narrowed = narrow(now.network, name, narrower)
                     proposals.append(
                         Round(

@@ -34,7 +34,7 @@ class Recipe:
     def read(cls, path: str | Path) -> Recipe:
         """Return the recipe in a TOML file. Raises BadInput."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8-sig")
         except OSError as error:
             raise BadInput(f"recipe {str(path)!r} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError:

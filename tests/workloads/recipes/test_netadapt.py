@@ -48,3 +48,18 @@ def test_what_cannot_be_is_named(options, message):
     with pytest.raises(BadInput) as error:
         netadapt(START, START, **options, **TOY)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("cost", "budget", "complaint"),
+    [
+        # A launch takes as long however narrow the layer: no step saves anything once it is the floor.
+        (lambda widths: float(max(1000, 500 * widths["a"])), 500, "^budget must be within reach, got 500"),
+        (lambda widths: 0.0, -1, "^budget must be within reach, got -1"),
+        (TOY["cost"], float("nan"), "^budget must be a finite number, got nan$"),
+    ],
+    ids=["a floor", "no cost", "nan"],
+)
+def test_a_budget_that_nothing_reaches_is_refused(cost, budget, complaint):
+    with pytest.raises(BadInput, match=complaint):
+        netadapt(START, START, **TOY | {"cost": cost}, budget=budget)
