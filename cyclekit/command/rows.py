@@ -1,20 +1,13 @@
-"""The verb `rows`: what a store holds, written out; and the bar that the verbs show which fill one."""
+"""The verb `rows`: what a store holds, written out."""
 
 from __future__ import annotations
 
-import sys
-import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cache
-from typing import Any
 
-from cyclekit.machine import Progress
+from cyclekit.command.show import export_rows
 from cyclekit.sweep.export import check as check_export
-from cyclekit.sweep.export import export
 from cyclekit.sweep.store import Store
-from cyclekit.terminal import Output, progress
+from cyclekit.terminal import Output
 from workloads.errors import BadInput
 
 
@@ -44,31 +37,3 @@ def run(options: Namespace) -> int:
     names = ("machine", "workload", "rows", "infeasible")
     out.result([dict(zip(names, count, strict=True)) for count in counts])
     return 0
-
-
-def export_rows(out: Output, store_path: str, path: str, prices: str | None = None) -> None:
-    """Write a store's rows to a file and say so."""
-    since = time.monotonic()
-    with Store(store_path, write=False) as store:
-        n_rows = export(store, path, prices)
-    out.line(f"  wrote {n_rows:,} rows to {path} in {time.monotonic() - since:,.1f} s")
-
-
-@contextmanager
-def progress_of_rows(what: str) -> Iterator[Progress]:
-    """Show a bar from the first rows on, and say on Ctrl-C what becomes of them."""
-    with ExitStack() as bar:
-
-        @cache
-        def shown() -> Any:  # not before the first rows: a bar is a thread, and no process must be forked beside one
-            return bar.enter_context(progress(what))
-
-        def step(text: str, done: float, total: float) -> None:
-            shown()(text, done, total)
-
-        try:
-            yield step
-        except KeyboardInterrupt:
-            bar.close()
-            print("zeroskip: what is stored is whole; the same command goes on from there", file=sys.stderr)
-            raise

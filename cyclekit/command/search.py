@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from cyclekit.command.arguments import WORKLOAD, add_space, at_least
-from cyclekit.command.rows import progress_of_rows
+from cyclekit.command.show import progress_of_rows
 from cyclekit.sweep.objectives import OBJECTIVES
 from cyclekit.sweep.points import changes_of, vary_of
 from cyclekit.sweep.search import Design, Found, Search, prepare

@@ -1,9 +1,18 @@
-"""What several verbs print: an explanation's tables, a validation, a number or a dash."""
+"""What several verbs print: an explanation's tables, a validation, rows as they come and are written, a dash."""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Any
+
 from cyclekit import machine
-from cyclekit.terminal import Output
+from cyclekit.sweep.export import export
+from cyclekit.sweep.store import Store
+from cyclekit.terminal import Output, progress
 from cyclekit.validation import Validation, mean_error, worst
 
 
@@ -66,3 +75,31 @@ def show_validation(out: Output, validation: Validation) -> None:
     for number, note in enumerate(validation.footnotes, 1):
         out.line(f"  [{number}] {note}")
     out.line()
+
+
+def export_rows(out: Output, store_path: str, path: str, prices: str | None = None) -> None:
+    """Write a store's rows to a file and say so."""
+    since = time.monotonic()
+    with Store(store_path, write=False) as store:
+        n_rows = export(store, path, prices)
+    out.line(f"  wrote {n_rows:,} rows to {path} in {time.monotonic() - since:,.1f} s")
+
+
+@contextmanager
+def progress_of_rows(what: str) -> Iterator[machine.Progress]:
+    """Show a bar from the first rows on, and say on Ctrl-C what becomes of them."""
+    with ExitStack() as bar:
+
+        @cache
+        def shown() -> Any:  # not before the first rows: a bar is a thread, and no process must be forked beside one
+            return bar.enter_context(progress(what))
+
+        def step(text: str, done: float, total: float) -> None:
+            shown()(text, done, total)
+
+        try:
+            yield step
+        except KeyboardInterrupt:
+            bar.close()
+            print("zeroskip: what is stored is whole; the same command goes on from there", file=sys.stderr)
+            raise

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from cyclekit.command.arguments import WORKLOAD, add_space
-from cyclekit.command.rows import export_rows, progress_of_rows
+from cyclekit.command.show import export_rows, progress_of_rows
 from cyclekit.sweep.export import check as check_export
 from cyclekit.sweep.points import changes_of, read_file, vary_of
 from cyclekit.sweep.store import check
