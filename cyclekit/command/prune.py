@@ -38,8 +38,8 @@ def run(options: Namespace) -> int:
         raise BadInput(f"--out must name an .npz file, got {options.out!r}")
     check_writable(path, "--out")
     read = (split(options.network)[0], options.recipe, options.calibration)
-    for option, name in (("--out", path), ("--json", options.json)):
-        check_apart(name or "-", option, read)
+    check_apart(path, "--out", read)
+    check_apart(options.json, "--json", read)
     recipe = Recipe.read(options.recipe)
     task = task_of(options)
     fitted = recipe.fit(task.network, task.inputs, task.labels)

@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run a workload through a machine; 1 where a check failed."""
-    check_apart(options.json or "-", "--json", [split(options.workload)[0]])
+    check_apart(options.json, "--json", [split(options.workload)[0]])
     out = Output(options.json)
     chosen = machine.load(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))

@@ -118,7 +118,7 @@ def fit(
 def loss_and_gradients(
     network: Sequential, inputs: np.ndarray, labels: np.ndarray, recipe: Recipe, rng: np.random.Generator | None = None
 ) -> tuple[float, Gradients]:
-    """Return the loss of a batch (see Recipe) and its gradient by every parameter.
+    """Return the loss of a batch (see Training) and its gradient by every parameter.
 
     inputs: float[batch, ...]; labels: int[batch]; rng: draws what is dropped out.
     """
