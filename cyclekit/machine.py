@@ -218,7 +218,7 @@ def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> 
     n_inputs: take only so many of the batch. A layer's own activations are those of the real network.
     """
     if isinstance(work, Workload):
-        work = replace(work, activations=work.activations[:n_inputs])
+        work = work.first(n_inputs)
         return [work], work.activations
     network = with_activations(work.first(n_inputs))
     return [replace(layer, name=f"{work.name}/{layer.name}") for layer in network.layers], network.inputs

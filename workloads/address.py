@@ -16,7 +16,7 @@ import numpy as np
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import saved
 from workloads.readers import READERS, read
-from workloads.records import Layer, Layers, Workload
+from workloads.records import Layer, Model, Workload
 
 # The share of inputs that are not zero where a file holds no activations: what reaches AlexNet's first two fully
 # connected layers behind a ReLU (EIE, Table III: Act% of Alex-6 and Alex-7).
@@ -81,17 +81,17 @@ def workload(
     return candidates[0]
 
 
-def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: int = 0, n_inputs: int = 1) -> Layers:
+def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: int = 0, n_inputs: int = 1) -> Model:
     """Return every layer that FILE or FILE:PATTERN stands for, each as `workload` gives it. Raises BadInput.
 
     n_inputs: how many are drawn for a layer without activations, by the seeds from `seed` on.
     """
     path, pattern = split(address)
     candidates = _workloads(path, pattern, read(path), None, act_density, seed, n_inputs)
-    return Layers(name=readable(path.stem), layers=tuple(candidates), provenance=candidates[0].provenance)
+    return Model(name=readable(path.stem), operators=tuple(candidates), provenance=candidates[0].provenance)
 
 
-def load(address: str | Path) -> Workload | Layers:
+def load(address: str | Path) -> Workload | Model:
     """Return the one workload that an address stands for, or all of a file that workloads.networks.saved wrote."""
     path, _ = split(address)
     if path.suffix.lower() == ".npz" and saved.holds(read(path)):

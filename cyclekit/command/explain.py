@@ -29,7 +29,7 @@ def run(options: Namespace) -> int:
     work = workloads.load(options.workload)
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
-    layers = work.layers if isinstance(work, workloads.Layers) else machine.layers_and_inputs(work, 1)[0]
+    layers = work.layers if isinstance(work, workloads.Model) else machine.layers_and_inputs(work, 1)[0]
     explanation = chosen.explain(machine.layer_of(layers, options.layer), spec, options.row, options.column)
     show_tables(out, explanation)
     for line in explanation.remarks:

@@ -36,7 +36,7 @@ def run(options: Namespace) -> int:
     engine = chosen.engine(options.engine)
     work = workloads.load(options.workload)
     # What runs apart from each other is encoded apart, too.
-    works = work.layers if isinstance(work, workloads.Layers) else [work]
+    works = work.layers if isinstance(work, workloads.Model) else [work]
     parts = [chosen.layers_and_inputs(part, options.inputs) for part in works]
     mode = {"engine": engine, "check": options.check}
     estimates = [chosen.estimate(layers, spec, **mode) for layers, _ in parts]

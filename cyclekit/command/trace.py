@@ -15,7 +15,7 @@ from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads.errors import BadInput
-from workloads.records import Layers
+from workloads.records import Model
 
 ROWS = 16  # units of a kind in the diagram, where --units does not say
 
@@ -98,7 +98,7 @@ def _run_layer(
     chosen: machine.Machine, work: Any, spec: Any, engine: str, layer: str | None, index: int
 ) -> tuple[Run, Any]:
     """Return the run of one layer on one input, and the layer's image; the layers before it run to feed it."""
-    if isinstance(work, Layers):  # they run apart from each other
+    if isinstance(work, Model):  # they run apart from each other
         work = machine.layer_of(work.layers, layer)
     layers, inputs = chosen.layers_and_inputs(work, None if chosen.batched else index + 1)
     place = next(i for i, candidate in enumerate(layers) if candidate is machine.layer_of(layers, layer))

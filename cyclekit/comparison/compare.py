@@ -18,7 +18,7 @@ from cyclekit.run import Run
 from workloads.errors import BadInput, did_you_mean
 from workloads.pruning import patterns
 from workloads.pruning.prune import masked
-from workloads.records import Layers, Network, Shape, Workload
+from workloads.records import Model, Network, Shape, Workload
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,14 +108,14 @@ def entrants(names: str | None = None, prices: str | None = None) -> list[Entran
     return list(designs.values())
 
 
-def layers_of(work: Workload | Network | Layers | Shape) -> list[Workload]:
+def layers_of(work: Workload | Network | Model | Shape) -> list[Workload]:
     """Return the layers of a workload, each with what reaches it in the network as it is. Raises BadInput."""
     if isinstance(work, Shape):
         raise BadInput(
             f"workload {work.name!r} is a shape without values: what can be skipped or pruned hangs on them, name a "
             "layer or a file"
         )
-    return list(work.layers) if isinstance(work, Layers) else machines.layers_and_inputs(work)[0]
+    return list(work.layers) if isinstance(work, Model) else machines.layers_and_inputs(work)[0]
 
 
 def beyond(layer: Workload, pattern: str | None) -> tuple[np.ndarray, np.ndarray]:
