@@ -10,6 +10,7 @@ from statistics import fmean
 import workloads
 from cyclekit import machine
 from cyclekit.command.arguments import add_design, add_engine, at_least
+from cyclekit.command.subject import load
 from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
@@ -34,7 +35,7 @@ def run(options: Namespace) -> int:
     chosen = machine.load(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))
     engine = chosen.engine(options.engine)
-    work = workloads.load(options.workload)
+    work = load(options.workload)
     # What runs apart from each other is encoded apart, too.
     works = work.layers if isinstance(work, workloads.Layers) else [work]
     parts = [chosen.layers_and_inputs(part, options.inputs) for part in works]

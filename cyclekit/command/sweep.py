@@ -9,6 +9,7 @@ from typing import Any
 
 from cyclekit.command.arguments import WORKLOAD, add_space
 from cyclekit.command.show import export_rows, progress_of_rows
+from cyclekit.command.subject import announce_reading
 from cyclekit.sweep.export import check as check_export
 from cyclekit.sweep.points import changes_of, read_file, vary_of
 from cyclekit.sweep.store import check
@@ -41,6 +42,7 @@ def run(options: Namespace) -> int:
     with _cluster(address) as cluster:
         if cluster is not None:
             arguments.setdefault("n_workers", cluster.n_threads)
+        announce_reading(*arguments["workloads"])
         sweep = prepare(**arguments)
         summary = _compute(sweep, into, cluster)
     _say(out, summary, into)

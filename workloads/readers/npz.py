@@ -23,6 +23,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return {name: arrays[name] for name in arrays.files}
 
 
+def n_numbers(path: Path) -> int:
+    """Return how many f32 would take the bytes that the archive unpacks to. Raises what zipfile does."""
+    with zipfile.ZipFile(path) as archive:
+        return sum(member.file_size for member in archive.infolist()) // 4
+
+
 def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
     """Refuse an array whose header promises more than the archive holds, before NumPy sets memory aside for it."""
     if member.file_size > MOST_DEFLATED * (member.compress_size + 1):
