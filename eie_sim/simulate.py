@@ -19,7 +19,7 @@ from eie_sim.image import Image
 from eie_sim.reuse import reuse
 from eie_sim.spec import Spec
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Network, Workload, checked_array
+from workloads.records import Network, Workload, checked_array, plain_array
 
 NAME = "eie"
 ENGINES = {"events": events.timeline, "schedule": schedule.timeline}
@@ -64,6 +64,8 @@ def simulate(
     """
     if engine not in ENGINES:
         raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
+    if not isinstance(activations, Run):
+        activations = plain_array("activations", activations)
     if not isinstance(image, Image):
         inputs = checked_array("activations", activations, (1, 2))
         return list(run_through(simulate, image, np.atleast_2d(inputs), spec, engine=engine, check=check))
@@ -114,7 +116,7 @@ def simulate(
 def _bytes_of(activations: np.ndarray | Run) -> tuple[Any, ...]:
     """Return what tells activations apart: a former Run's 16-bit values stand for other reals than an array's."""
     is_run = isinstance(activations, Run)
-    array = activations.outputs if is_run else np.asarray(activations)
+    array = activations.outputs if is_run else activations
     return is_run, array.dtype.str, array.shape, array.tobytes()
 
 

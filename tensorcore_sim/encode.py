@@ -127,7 +127,8 @@ def _int4_groups(weights: np.ndarray, group: int) -> np.ndarray:
     rounded = np.empty_like(weights)
     for start in range(0, weights.shape[1], group):
         block = weights[:, start : start + group].astype(np.float64)
-        scales = (np.abs(block).max(axis=1, keepdims=True) / INT4_MAX).astype(np.float16).astype(np.float64)
+        with np.errstate(over="ignore"):  # refused in the next line
+            scales = (np.abs(block).max(axis=1, keepdims=True) / INT4_MAX).astype(np.float16).astype(np.float64)
         if not np.isfinite(scales).all():
             raise BadInput(f"weights must be at most {INT4_MAX * 65504} in size for int4_weights, got a larger one")
         scales[scales == 0] = 1.0

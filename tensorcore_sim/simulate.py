@@ -85,7 +85,7 @@ def simulate(
         output_sha256="" if outputs is None else hashlib.sha256(outputs.astype("<f4").tobytes()).hexdigest(),
         check=checked,
         measures=measures,
-        notes=image.notes,
+        notes=image.notes + _overflow_notes(outputs),
         outputs=outputs,
         timeline=timeline,
         ledger=books,
@@ -203,10 +203,16 @@ def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: 
         sums[rows] = gemm(image.bits[rows], columns, start[rows], **options)
     _, rule = look_up(card, spec.in_dtype, out, name)
     checked = reference.check(image.bits, columns, sums, spec.in_dtype, rule) if check else None
-    outputs = (sums.T * np.float64(image.scale * scale)).astype(np.float32)
-    if image.layer.bias is not None:
-        outputs += image.layer.bias
+    with np.errstate(over="ignore"):  # to infinity, as the card's own f32
+        outputs = (sums.T * np.float64(image.scale * scale)).astype(np.float32)
+        if image.layer.bias is not None:
+            outputs += image.layer.bias
     return np.maximum(outputs, 0) if image.layer.relu else outputs, checked
+
+
+def _overflow_notes(outputs: np.ndarray | None) -> tuple[str, ...]:
+    n_lost = 0 if outputs is None else int(np.count_nonzero(~np.isfinite(outputs)))
+    return (f"{n_lost} of {outputs.size} outputs are beyond f32: scale weights or activations down",) if n_lost else ()
 
 
 def _instruction(spec: Spec) -> str:

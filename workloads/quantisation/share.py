@@ -7,7 +7,7 @@ import kmeans1d
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Workload
+from workloads.records import Workload, plain_array
 
 
 def cluster(values: np.ndarray, n_centroids: int, method: str = "exact") -> np.ndarray:
@@ -23,7 +23,7 @@ def cluster(values: np.ndarray, n_centroids: int, method: str = "exact") -> np.n
     find = _method(method)
     if n_centroids < 1:
         raise BadInput(f"n_centroids must be at least 1, got {n_centroids}")
-    values = np.asarray(values)
+    values = plain_array("values", values)
     ordered = np.sort(values[values != 0]).astype(np.float64)
     is_new = np.diff(ordered, prepend=-np.inf) > 0
     if np.count_nonzero(is_new) <= n_centroids:
