@@ -182,9 +182,9 @@ def decode(image: Image) -> tuple[np.ndarray, np.ndarray]:
 
 def _sharing_note(workload: Workload, values: np.ndarray, shared: np.ndarray, is_bias: np.ndarray) -> str:
     """Say what sharing did to the non-zero values [nnz], those of the bias among them."""
-    limit = N_CODES - 1
     text = (
-        f"{workload.name} has more than {limit} distinct non-zero values: shared by exact k-means in {limit}, "
+        f"{workload.name} has more than {N_CODES - 1} distinct non-zero values: shared by exact k-means in "
+        f"{len(np.unique(shared))}, "
         f"rms error {_rms(values[~is_bias], shared[~is_bias]):.3g} a weight"
     )
     if workload.bias is not None:

@@ -24,6 +24,7 @@ from workloads.records import Network, Workload, checked_array, plain_array
 NAME = "eie"
 ENGINES = {"events": events.timeline, "schedule": schedule.timeline}
 N_SAMPLED = 1 << 12  # non-zero weights by which an estimate judges how many values there are
+LONGEST = 2**31 - 1  # cycles of a run: a Timeline's numbers have 32 bits
 MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
 
 
@@ -123,7 +124,7 @@ def _bytes_of(activations: np.ndarray | Run) -> tuple[Any, ...]:
 def _books(image: Image, non_zero: np.ndarray, spec: Spec, engine: str, progress: Callable[[float], None]):
     """Return the timeline, the ledger, its totals, and notes on what does not fit."""
     pauses = capacity.pauses(image, spec)
-    _check_length(image, pauses, spec)
+    _check_length(image, np.count_nonzero(non_zero) + image.n_columns - len(non_zero), pauses, spec)
     timeline = ENGINES[engine](image, non_zero, pauses, spec, progress)
     ledger = account(timeline, image, pauses, spec)
     return timeline, ledger, ledger.totals(), image.notes + capacity.check([image], spec)
@@ -202,10 +203,15 @@ def _quantisation_notes(name: str, reals: np.ndarray, values: np.ndarray, field:
     return notes
 
 
-def _check_length(image: Image, pauses: Pauses, spec: Spec) -> None:
-    """Raise BadInput where a run could be longer than a Timeline's 32-bit cycle numbers."""
-    a_broadcast = 4 + spec.broadcast_latency_cycles
+def _check_length(image: Image, n_broadcasts: int, pauses: Pauses, spec: Spec) -> None:
+    """Raise BadInput where a run could be longer than a Timeline's 32-bit cycle numbers.
+
+    A broadcast waits for the latency of another only where that frees its place in the queues, queue_depth - 1 sends
+    before, or where a pause lets the PEs finish.
+    """
+    n_waits = ceil(n_broadcasts / (spec.queue_depth - 1)) + np.count_nonzero(pauses.cycles)
     n_rows = ceil(image.n_columns / image.n_pes)
-    longest = image.n_entries + n_rows + int(pauses.cycles.sum(dtype=np.int64)) + image.n_columns * a_broadcast
-    if longest >= 2**31 - 1:
+    longest = image.n_entries + n_rows + int(pauses.cycles.sum(dtype=np.int64)) + 4 * n_broadcasts
+    longest += n_waits * spec.broadcast_latency_cycles
+    if longest >= LONGEST:
         raise BadInput(f"{image.layer.name} could take {longest:,} cycles on this design, the model ends at 2**31")

@@ -89,13 +89,14 @@ def _show(out: Output, result: dict[str, Any]) -> None:
             f"{layer['column_imbalance']:.2f}",
             f"{layer['activation_density']:.3f}",
             or_dash(layer["error"], ".4f"),
+            "-" if layer["centroids"] is None else "{} of {}".format(*layer["centroids"]),
             f"{layer['bytes_f32']:,}",
             f"{layer['bytes_f16']:,}",
             or_dash(layer["bytes_huffman"], ","),
         ]
         for layer in result["layers"]
     ]
-    heads = ["layer", "out x in", "density", "row imb.", "column imb.", "act. density", "error"]
+    heads = ["layer", "out x in", "density", "row imb.", "column imb.", "act. density", "error", "centroids"]
     heads += ["f32 [B]", "f16 [B]", "Huffman [B]"]
     out.table(f"{result['network']}: its layers", heads, rows)
     out.line()

@@ -21,7 +21,7 @@ SUMMED = ("bytes", "padding_bytes", "cycles", "time_us")  # over the layers of a
 def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
     """Return a layer's figures that no machine is needed for; docs/pruning.md defines them.
 
-    bytes_huffman: None without shared codes.
+    centroids: [those in the codebook, places for them]. It and bytes_huffman: None without shared codes.
     """
     mask = compressed.weights != 0
     return {
@@ -33,6 +33,7 @@ def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
         "column_imbalance": imbalance(mask.sum(axis=0)),
         "activation_density": float(np.count_nonzero(compressed.activations) / compressed.activations.size),
         "error": error(dense, compressed),
+        "centroids": _centroids(compressed.codebook),
         "bytes_f32": 4 * compressed.weights.size,
         "bytes_f16": 2 * compressed.weights.size,
         "bytes_huffman": None if compressed.codes is None else huffman_bytes(compressed),
@@ -131,6 +132,10 @@ def played(
 def engine_of(chosen: Machine) -> str:
     """Return the engine that gives a machine's cycles soonest."""
     return ENGINE if ENGINE in chosen.engines else chosen.engine(None)
+
+
+def _centroids(codebook: np.ndarray | None) -> list[int] | None:
+    return None if codebook is None else [int(np.count_nonzero(codebook)), len(codebook) - 1]
 
 
 def _outputs(layer: Workload, inputs: np.ndarray) -> np.ndarray:
