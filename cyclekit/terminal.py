@@ -89,13 +89,11 @@ def check_writable(path: Path, option: str) -> None:
     _spare(path, option)
 
 
-def check_apart(path: str | Path | None, option: str, inputs: Iterable[str | Path | None]) -> None:
-    """Raise BadInput where the file that an option names, if any, is one that is read: it would be replaced."""
-    if path in (None, "-"):
-        return
-    for name in filter(None, inputs):
-        if Path(name).exists() and Path(path).resolve() == Path(name).resolve():
-            raise BadInput(f"{option} must name another file than one that is read, got {str(path)!r}")
+def check_apart(path: str, option: str, inputs: Iterable[str | Path]) -> None:
+    """Raise BadInput where the file that an option names is one that is read: it would be replaced."""
+    for name in inputs:
+        if Path(path).resolve() == Path(name).resolve():
+            raise BadInput(f"{option} must name another file than one that is read, got {path!r}")
 
 
 def announce(seconds: float, n_bytes: float, purpose: str = "") -> None:

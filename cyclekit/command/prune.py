@@ -11,8 +11,7 @@ from cyclekit.command.arguments import add_network
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import layers_of, task_of
 from cyclekit.comparison import report
-from cyclekit.terminal import Output, announce, check_apart, check_writable, progress, write_asked
-from workloads.address import split
+from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads.errors import BadInput
 from workloads.networks import saved
 from workloads.pruning.prune import compacted
@@ -37,9 +36,6 @@ def run(options: Namespace) -> int:
     if path.suffix != ".npz":
         raise BadInput(f"--out must name an .npz file, got {options.out!r}")
     check_writable(path, "--out")
-    read = (split(options.network)[0], options.recipe, options.calibration)
-    check_apart(path, "--out", read)
-    check_apart(options.json, "--json", read)
     recipe = Recipe.read(options.recipe)
     task = task_of(options)
     fitted = recipe.fit(task.network, task.inputs, task.labels)

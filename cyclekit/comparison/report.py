@@ -93,11 +93,19 @@ def total(rows: Sequence[dict[str, Any]], dense_us: Sequence[float | None]) -> d
 def expected(machines: Sequence[Machine], layers: Sequence[Workload], check: bool) -> tuple[float, int]:
     """Return about how many seconds and bytes `costs` takes on all the machines."""
     estimates = [
-        chosen.estimate([layer], chosen.design(None, {}), engine=engine_of(chosen), check=check)
-        for chosen in machines
-        for layer in layers
+        estimated(chosen, [layer], chosen.design(None, {}), check=check) for chosen in machines for layer in layers
     ]
     return sum(seconds for seconds, _ in estimates), max(n_bytes for _, n_bytes in estimates)
+
+
+def estimated(
+    chosen: Machine, layers: Sequence[Workload | Shape], spec: Any, *, check: bool = False
+) -> tuple[float, int]:
+    """Return about how many seconds and bytes `played` takes; none where the machine refuses the layers."""
+    try:
+        return chosen.estimate(layers, spec, engine=engine_of(chosen), check=check)
+    except BadInput:
+        return 0.0, 0
 
 
 def _cost(chosen: Machine, layer: Workload, check: bool, progress: Progress) -> dict[str, Any]:

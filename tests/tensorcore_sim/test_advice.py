@@ -43,8 +43,8 @@ def test_a_convolution_pruned_along_its_input_channels_is_told_the_order_of_a_ro
     channels_first = weights.transpose(0, 3, 1, 2).reshape(n_out, -1)
     said = refusal(channels_first, Spec(sparsity="2:4"))
     assert said.endswith(
-        ": prune to 2:4 first, or run with sparsity=dense; groups lie along a row: if this is a convolution with kernels "
-        f"of {height * width} places, 2:4 along its input channels, store it as [out, kh, kw, in]"
+        ": prune to 2:4 first, or run with sparsity=dense; groups lie along a row: if this is a convolution with "
+        f"kernels of {height * width} places, 2:4 along its input channels, store it as [out, kh, kw, in]"
     )
     np.savez(tmp_path / "conv.npz", **{"conv.weight": weights})  # as the advice has it
     assert encode(load(tmp_path / "conv.npz"), Spec(sparsity="2:4")).notes == ()
