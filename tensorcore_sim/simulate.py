@@ -34,6 +34,8 @@ __all__ = ["ENGINES", "NAME", "encode", "estimate", "simulate", "time_gemm"]
 NAME = "tensorcore"
 ENGINES = {"schedule": card_schedule.timeline, "events": card_events.timeline}
 MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
+N_AT_ONCE = 1 << 24  # weights taken apart at a time: each takes GEMM_BYTES, and rows do not hang on each other
+DENSE_BYTES, SPARSE_BYTES, GEMM_BYTES, WEIGHT_S = 12, 20, 45, 1.2e-7  # of a weight: to encode it; in its product; time
 CARD = {"ampere": "a100", "hopper": "h100"}  # whose arithmetic an architecture has
 
 
@@ -83,7 +85,7 @@ def simulate(
         output_sha256="" if outputs is None else hashlib.sha256(outputs.astype("<f4").tobytes()).hexdigest(),
         check=checked,
         measures=measures,
-        notes=image.notes,
+        notes=image.notes + _overflow_notes(outputs),
         outputs=outputs,
         timeline=timeline,
         ledger=books,
@@ -140,8 +142,10 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
         seconds += n_steps * (6e-5 if engine == "events" else 4e-7) * n_runs
         values = 0 if isinstance(layer, Shape) else problem.m * problem.n * problem.k * float(kept_share(spec))
         seconds += values * 1e-8
-        stored_values = 0 if isinstance(layer, Shape) else 12 * problem.m * problem.k
-        most = max(most, 110 * n_steps + stored_values)
+        n_weights = 0 if isinstance(layer, Shape) else problem.m * problem.k
+        seconds += WEIGHT_S * n_weights
+        encode_bytes = (SPARSE_BYTES if spec.sparse else DENSE_BYTES) * n_weights
+        most = max(most, 110 * n_steps + encode_bytes + GEMM_BYTES * min(n_weights, N_AT_ONCE))
     return seconds, int(200e6 + most)
 
 
@@ -192,13 +196,23 @@ def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: 
     start = np.zeros((len(image.bits), len(operand)), np.int32 if integer else np.float32)
     pattern = None if spec.sparsity in ("dense", "2:4") else n_of_m(spec)
     options = {"card": card, "in_dtype": spec.in_dtype, "out_dtype": out, "instruction": name, "pattern": pattern}
-    sums = gemm(image.bits, columns, start, **options)
+    sums = np.empty_like(start)
+    n_rows = max(1, N_AT_ONCE // image.bits.shape[1])
+    for first in range(0, len(start), n_rows):
+        rows = slice(first, first + n_rows)
+        sums[rows] = gemm(image.bits[rows], columns, start[rows], **options)
     _, rule = look_up(card, spec.in_dtype, out, name)
     checked = reference.check(image.bits, columns, sums, spec.in_dtype, rule) if check else None
-    outputs = (sums.T * np.float64(image.scale * scale)).astype(np.float32)
-    if image.layer.bias is not None:
-        outputs += image.layer.bias
+    with np.errstate(over="ignore"):  # to infinity, as the card's own f32
+        outputs = (sums.T * np.float64(image.scale * scale)).astype(np.float32)
+        if image.layer.bias is not None:
+            outputs += image.layer.bias
     return np.maximum(outputs, 0) if image.layer.relu else outputs, checked
+
+
+def _overflow_notes(outputs: np.ndarray | None) -> tuple[str, ...]:
+    n_lost = 0 if outputs is None else int(np.count_nonzero(~np.isfinite(outputs)))
+    return (f"{n_lost} of {outputs.size} outputs are beyond f32: scale weights or activations down",) if n_lost else ()
 
 
 def _instruction(spec: Spec) -> str:

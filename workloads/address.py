@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workloads import readers
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import saved
 from workloads.readers import READERS, read
@@ -44,6 +45,12 @@ def _is_file(address: str | Path) -> bool:
         return Path(address).is_file()
     except OSError:
         return False
+
+
+def expected(address: str | Path) -> tuple[float, float]:
+    """Return about how many seconds and bytes reading the file of an address takes; (0, 0) where there is none."""
+    path, _ = split(address)
+    return readers.expected(path) if _is_file(path) else (0.0, 0.0)
 
 
 def layers(address: str | Path) -> dict[str, Layer]:

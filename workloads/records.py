@@ -14,12 +14,22 @@ REAL, RANDOM, DRAWN, DENSE = REACHED = ("real", "random", "drawn", "dense")
 SAMPLE_SEED = 0  # of the positions that a sample takes
 
 
+def plain_array(name: str, value) -> np.ndarray:
+    """Return `value` as a plain array, a SciPy sparse matrix as the dense one. Raises BadInput where it is masked.
+
+    A masked array's numbers under its mask are not meant, and np.asarray would bring them back.
+    """
+    if np.ma.is_masked(value):
+        raise BadInput(f"{name} must have no masked elements, got {np.ma.count_masked(value)}: give .filled(0)")
+    return np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+
+
 def checked_array(name: str, value, ndim: tuple[int, ...]) -> np.ndarray:
     """Return `value` as contiguous f32 with one of the allowed dimensions; every element finite, none missing.
 
     Raises BadInput naming the array, what was found and what would do.
     """
-    array = given = np.asarray(value)
+    array = given = plain_array(name, value)
     if array.dtype.kind not in "fiub":
         raise BadInput(f"{name} must be real numbers (f32), got dtype {array.dtype}")
     if array.ndim not in ndim:
@@ -69,10 +79,11 @@ class Layer:
         return self.weights.shape[1]
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the layer's outputs, f32[batch, out], for inputs f32[batch, in]."""
-        outputs = inputs @ self.weights.T
-        if self.bias is not None:
-            outputs += self.bias
+        """Return the layer's outputs, f32[batch, out], for inputs f32[batch, in]; infinite what f32 cannot hold."""
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever takes them refuses them
+            outputs = inputs @ self.weights.T
+            if self.bias is not None:
+                outputs += self.bias
         return np.maximum(outputs, 0, out=outputs) if self.relu else outputs
 
 
@@ -245,7 +256,7 @@ class Network:
         """Return the share of the network's own inputs that it classifies as labelled, 0 to 1."""
         if self.labels is None:
             raise BadInput(f"network {self.name!r} has no labels to be right or wrong about")
-        return float((self.forward()[-1].argmax(axis=1) == self.labels).mean())
+        return float((checked_array("outputs", self.forward()[-1], (2,)).argmax(axis=1) == self.labels).mean())
 
 
 @dataclass(frozen=True, kw_only=True)

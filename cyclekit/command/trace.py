@@ -7,10 +7,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-import workloads
 from cyclekit import machine
 from cyclekit import trace as formats
 from cyclekit.command.arguments import add_design, add_engine, add_layer, at_least
+from cyclekit.command.subject import load
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
@@ -49,7 +49,7 @@ def run(options: Namespace) -> int:
         raise BadInput(f"--chrome and --vcd must name two files, got {options.vcd!r} for both")
     if "--vcd" in files:
         formats.check_vcd()
-    ran, image = _run_layer(chosen, workloads.load(options.workload), spec, engine, options.layer, options.input)
+    ran, image = _run_layer(chosen, load(options.workload), spec, engine, options.layer, options.input)
     if not ran.cycles:
         raise BadInput(f"{ran.workload} takes no cycle: there is nothing to trace")
     first, last = window or (1, ran.cycles)

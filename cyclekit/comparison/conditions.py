@@ -263,7 +263,7 @@ def _estimates(
     chosen = entrant.machine
 
     def estimate(works: Sequence[Workload | Shape], checked: bool = False) -> tuple[float, int]:
-        return chosen.estimate(works, entrant.spec, engine=report.engine_of(chosen), check=checked)
+        return report.estimated(chosen, works, entrant.spec, check=checked)
 
     if entrant.only_shape:
         yield estimate(

@@ -24,10 +24,12 @@ def test_a_place_that_a_pattern_names_twice_is_refused(tmp_path):
 
 
 def test_a_byte_order_mark_is_no_content(tmp_path):
-    matrix, recipe = tmp_path / "m.mtx", tmp_path / "r.toml"
+    matrix, recipe, pattern = tmp_path / "m.mtx", tmp_path / "r.toml", tmp_path / "p.smtx"
     matrix.write_bytes(BOM + PATTERN.format(n=2, more="").encode())
     recipe.write_bytes(BOM + OBD.encode())
+    pattern.write_bytes(BOM + b"2, 3, 2\n0 1 2\n0 2\n")
     assert read(matrix)["m"].sum() == 2
+    assert read(pattern)["p"].tolist() == [[True, False, False], [False, False, True]]
     assert len(Recipe.read(recipe).steps) == 1
 
 

@@ -68,5 +68,12 @@ def test_patterns_that_cannot_be_compared(asked, density, complaint):
 def test_a_matrix_is_left_out_where_one_pattern_does_not_fit():
     both = Model(name="two", operators=(layer(4, 8, "a"), layer(3, 8, "b")))
     assert targets(both, ["element", "block 4x4"]) == (["a"], ["b"])
-    with pytest.raises(BadInput, match="patterns must all fit one of the matrices"):
-        targets(both, ["block 5x5"])
+
+
+def test_where_no_matrix_takes_all_patterns_each_says_why():
+    many = Layers(name="m", layers=tuple(layer(20, 30, name) for name in "abcde"))
+    with pytest.raises(BadInput) as error:
+        targets(many, ["element", "vector 1x4", "block 4x4"])
+    why = "shape must be a multiple of 1 x 4 for pattern 'vector 1x4', got (20, 30)"
+    each = "; ".join(f"'{name}': {why}" for name in "abc")
+    assert str(error.value) == f"patterns must all fit one of the matrices; {each}; and 2 more: name others"
