@@ -40,6 +40,11 @@ def inputs_of(layer: Workload) -> Sequence[np.ndarray | Positions]:
     return [Positions(rows, layer.positions) for rows in blocks]
 
 
+def first_row(signal: Any) -> Any:
+    """Return the first position of what one input brings, or the whole where there is one."""
+    return signal.rows[0] if isinstance(signal, Positions) else signal
+
+
 def digest(signal: np.ndarray | Positions | None) -> str:
     """Return the hash of what one input brings; "" where only sizes are known."""
     if isinstance(signal, Positions):
@@ -98,7 +103,7 @@ def summed(runs: Sequence[Run], times: Sequence[int]) -> Run:
         actions=_sums([run.actions for run in runs], times),
         states={kind: _sums([run.states[kind] for run in runs], times) for kind in runs[0].states},
         output_sha256=hashlib.sha256("".join(run.output_sha256 for run in runs).encode()).hexdigest(),
-        check=_checks([run.check for run in runs]),
+        check=None if runs[0].check is None else worst_of([run.check for run in runs]),
         measures=measures,
         notes=notes,
         outputs=None,
@@ -118,10 +123,8 @@ def _standard_error(cycles: Sequence[int], n_all: int) -> float:
     return n_all * stdev(cycles) / sqrt(n) * sqrt(1 - n / n_all) if n > 1 else 0.0
 
 
-def _checks(checks: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """Return the worst of what was compared."""
-    if checks[0] is None:
-        return None
+def worst_of(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what several comparisons with the references come to: all must pass, and the largest error counts."""
     return {
         name: all(check[name] for check in checks) if isinstance(value, bool) else max(check[name] for check in checks)
         for name, value in checks[0].items()

@@ -150,7 +150,8 @@ def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool
     for layer in layers:
         n_weights, n_active = layer.weights.size, np.count_nonzero(layer.activations, axis=1) + 1
         pairs = n_active * spec.n_pes
-        seconds += 4e-9 * n_weights + 1e-3 * len(layer.activations) + float(pairs.sum()) * (12e-6 if engine == "events" else 1e-7)
+        seconds += 4e-9 * n_weights + 1e-3 * len(layer.activations)
+        seconds += float(pairs.sum()) * (12e-6 if engine == "events" else 1e-7)
         seconds += check * float(n_active.sum()) * layer.n_out * 2e-8
         n_non_zeros, n_shared = _n_non_zeros_and_shared(layer)
         seconds += 7e-6 * n_shared

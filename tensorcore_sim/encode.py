@@ -26,8 +26,8 @@ STORED_FIELDS = ("in_dtype", "sparsity", "int4_weights", "scale_group")  # of th
 class Image:
     """One layer's A operand.
 
-    bits: its values as patterns [out, in] of the format, None for a Shape; scale: what they are to be multiplied with.
-    stored: the fields of the Spec that it was encoded for. digest: of all this.
+    bits: its values as patterns [out, in / groups] of the format, None for a Shape; scale: what they are to be multiplied
+    with. stored: the fields of the Spec that it was encoded for. digest: of all this.
     """
 
     layer: Layer | Shape
@@ -59,7 +59,7 @@ def stored_fields(spec: Spec) -> dict[str, object]:
 
 def stored(image: Image, spec: Spec) -> dict[str, float]:
     """Return the bytes of one layer in memory; padding fills the last group of each row."""
-    n_out, n_in = image.layer.n_out, image.layer.n_in
+    n_out, n_in = image.layer.n_out, image.layer.n_in // image.layer.groups
     share, value, metadata = kept_share(spec), value_bits(spec), metadata_bits(spec)
     n_filled = n_out * (-n_in % n_of_m(spec)[1])
     n_scales = n_out * -(-n_in // spec.scale_group) if spec.int4_weights else 0
@@ -85,16 +85,18 @@ def suited(layer: Workload | Shape, spec: Spec) -> Spec:
 
 def _encode(layer: Workload | Shape, spec: Spec) -> Image:
     notes = () if spec.sparsity in ("dense", "2:4") else (f"{spec.sparsity} is a what-if: no card has it",)
+    if layer.groups > 1:
+        notes += (f"the {layer.groups:,} groups run side by side along n, and the weights of one are counted as read",)
     if isinstance(layer, Shape):
         return Image(
             layer=layer,
             bits=None,
             scale=1.0,
             stored=stored_fields(spec),
-            digest=identity([layer.n_out, layer.n_in], stored_fields(spec)),
+            digest=identity([layer.n_out, layer.n_in, layer.positions, layer.groups], stored_fields(spec)),
             notes=notes,
         )
-    weights = _int4_groups(layer.weights, spec.scale_group) if spec.int4_weights else layer.weights
+    weights = _int4_groups(layer.blocks, spec.scale_group) if spec.int4_weights else layer.blocks
     try:
         bits, scale = to_format(weights, spec.in_dtype)
         _check_pattern(bits, spec)

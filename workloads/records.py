@@ -165,6 +165,15 @@ class Workload(Layer):
         return self.weights != 0
 
     @property
+    def blocks(self) -> np.ndarray:
+        """f32[out, in / groups]: the weights without the zeros beside the groups' blocks."""
+        if self.groups == 1:
+            return self.weights
+        n_out, n_in = self.n_out // self.groups, self.n_in // self.groups
+        parts = self.weights.reshape(self.groups, n_out, self.groups, n_in)
+        return np.ascontiguousarray(parts[range(self.groups), :, range(self.groups)].reshape(self.n_out, n_in))
+
+    @property
     def rows_of_input(self) -> int:
         """How many rows of the activations belong to one input."""
         return self.positions if self.sampled is None else self.sampled

@@ -8,7 +8,7 @@ import workloads
 from cyclekit.terminal import announce
 from workloads import address, tasks
 from workloads.recipes.recipe import Fitted
-from workloads.records import Layers, Network, Shape, Workload
+from workloads.records import Model, Network, Shape, Workload
 from workloads.tasks import Task
 
 
@@ -18,7 +18,7 @@ def announce_reading(*names: str) -> None:
         announce(*address.expected(name), f"to read {address.split(name)[0].name}")
 
 
-def load(name: str) -> Workload | Network | Layers | Shape:
+def load(name: str) -> Workload | Network | Model | Shape:
     """Return the named workload; reading a large file is announced."""
     announce_reading(name)
     return workloads.load(name)

@@ -11,6 +11,7 @@ from cyclekit import machine
 from cyclekit import trace as formats
 from cyclekit.command.arguments import add_design, add_engine, add_layer, at_least
 from cyclekit.command.subject import load
+from cyclekit.positions import first_row
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
@@ -114,5 +115,7 @@ def _run_layer(
             def within(share: float, done: int = done) -> None:
                 step(f"layer {done + 1}", done + share, place + 1)
 
-            signal = chosen.simulate(image, signal, spec, engine=engine, check=False, index=index, progress=within)
+            signal = chosen.simulate(
+                image, first_row(signal), spec, engine=engine, check=False, index=index, progress=within
+            )
     return signal, images[place]

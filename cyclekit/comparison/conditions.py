@@ -267,12 +267,7 @@ def _estimates(
 
     if entrant.only_shape:
         yield estimate(
-            [
-                Shape(name=layer.name, n_out=layer.n_out, n_in=layer.n_in, batch=n)
-                for layers, batch in comparisons
-                for layer in layers
-                for n in {*BATCHES, batch}
-            ]
+            [Shape.of(layer, n) for layers, batch in comparisons for layer in layers for n in {*BATCHES, batch}]
         )
     for layers, batch in comparisons:
         for layer in layers:

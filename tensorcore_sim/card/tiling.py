@@ -37,8 +37,9 @@ class Problem:
 
     @classmethod
     def of(cls, layer: Workload | Shape, batch: int) -> Problem:
-        """Return the product of a layer's batch, all positions of an input together."""
-        return cls(m=layer.n_out, n=batch * layer.positions, k=layer.n_in)
+        """Return the product of a layer's batch: an input's positions side by side along n, and so a layer's groups."""
+        groups = layer.groups
+        return cls(m=layer.n_out // groups, n=batch * layer.positions * groups, k=layer.n_in // groups)
 
     def __post_init__(self):
         for name in ("m", "n", "k"):

@@ -65,7 +65,7 @@ def test_a_layer_inside_a_network_is_fed_by_those_before_it(zeroskip, tmp_path):
 def test_of_layers_that_run_apart_only_the_one_asked_for_runs(zeroskip, monkeypatch):
     apart = Model(
         name="two",
-        layers=tuple(
+        operators=tuple(
             Workload(name=f"two/{name}", weights=np.ones((n, 2), np.float32), activations=np.ones((3, 2), np.float32))
             for name, n in (("a", 8), ("b", 16))
         ),

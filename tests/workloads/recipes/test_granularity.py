@@ -71,7 +71,7 @@ def test_a_matrix_is_left_out_where_one_pattern_does_not_fit():
 
 
 def test_where_no_matrix_takes_all_patterns_each_says_why():
-    many = Layers(name="m", layers=tuple(layer(20, 30, name) for name in "abcde"))
+    many = Model(name="m", operators=tuple(layer(20, 30, name) for name in "abcde"))
     with pytest.raises(BadInput) as error:
         targets(many, ["element", "vector 1x4", "block 4x4"])
     why = "shape must be a multiple of 1 x 4 for pattern 'vector 1x4', got (20, 30)"
