@@ -18,7 +18,7 @@ NUMBER_BYTES = b"0123456789+-.eE \t\r\n"
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Return {file's name: f64 or i64[rows, columns]}, a pattern as ones. Raises BadInput and what scipy.io does."""
+    """Return {file's name: f64 or i64[rows, columns]}, bool of a pattern. Raises BadInput and what scipy.io does."""
     content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     banner, at = _line(content, 0)
     form = BANNER.fullmatch(banner.strip().lower())
@@ -44,7 +44,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         dense = matrix.toarray()
     if dense.shape != shape:
         raise BadInput(f"is damaged: it promises {shape} and gives {dense.shape}")
-    return {path.stem: dense}
+    return {path.stem: dense != 0 if form[2] == b"pattern" else dense}
 
 
 def _line(content: bytes, at: int) -> tuple[bytes, int]:
