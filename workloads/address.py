@@ -55,10 +55,9 @@ def _is(kind: Callable[[Path], bool], address: str | Path) -> bool:
 def layers(address: str | Path) -> dict[str, Layer]:
     """Return the layers of FILE or FILE:PATTERN by name, in the file's order.
 
-    A layer is an array of two dimensions or more, f32[out, in]: a convolution's [out, in, kh, kw] becomes
-    [out, in * kh * kw]. Its name is the array's without ".weight", and either is understood; its bias is the array with
-    "bias" for "weight" in its name, if that is f32[out]. relu is False: a file of weights does not say it.
-    Raises BadInput.
+    A layer is f32[out, in]: a convolution's [out, in, kh, kw] becomes [out, in * kh * kw]. Its name is the array's
+    without ".weight", and either is understood; workloads.readers.state_dict says which arrays are layers. relu is
+    False: a file of weights does not say it. Raises BadInput.
     """
     path, pattern = split(address)
     return {name: layer for name, (layer, _) in _layers(path, pattern, read(path)).items()}
