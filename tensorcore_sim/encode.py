@@ -26,8 +26,8 @@ STORED_FIELDS = ("in_dtype", "sparsity", "int4_weights", "scale_group")  # of th
 class Image:
     """One layer's A operand.
 
-    bits: its values as patterns [out, in / groups] of the format, None for a Shape; scale: what they are to be multiplied
-    with. stored: the fields of the Spec that it was encoded for. digest: of all this.
+    bits: its values as patterns [out, in / groups] of the format, None for a Shape; scale: what they are to be
+    multiplied with. stored: the fields of the Spec that it was encoded for. digest: of all this.
     """
 
     layer: Layer | Shape

@@ -19,6 +19,12 @@ def npz_file() -> bytes:
     return stream.getvalue()
 
 
+def npy_file() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, ROWS)
+    return stream.getvalue()
+
+
 def safetensors_file(header: dict | bytes | None = None, data: bytes | None = None, length: int | None = None) -> bytes:
     """Return a file of two arrays, or of another header, other bytes after it and another length in front of it."""
     if header is None:
@@ -61,3 +67,59 @@ def torch_file(pickled: bytes) -> bytes:
         archive.writestr("archive/byteorder", b"little")
         archive.writestr("archive/version", b"3\n")
     return stream.getvalue()
+
+
+KINDS = {
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float8_e4m3fn": "F8_E4M3",
+    "int64": "I64",
+    "int32": "I32",
+    "int8": "I8",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
+
+
+def safetensors_of(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return a file of some arrays, back to back in their order."""
+    header, data = {}, b""
+    for name, array in arrays.items():
+        end = len(data) + array.nbytes
+        header[name] = {"dtype": KINDS[array.dtype.name], "shape": array.shape, "data_offsets": [len(data), end]}
+        data += array.tobytes()
+    return safetensors_file(header, data)
+
+
+def words(codes: np.ndarray, bits: int, order: tuple[int, ...] | None = None) -> np.ndarray:
+    """Return i32[rows, columns / n]: each n codes of a row in a word, code order[k] of them at bit k * bits."""
+    n = 32 // bits
+    order = order or tuple(range(n))
+    rows = [
+        [sum(int(row[start + place]) << bits * k for k, place in enumerate(order)) for start in range(0, len(row), n)]
+        for row in np.pad(codes, ((0, 0), (0, -codes.shape[1] % n)))
+    ]
+    return np.array(rows, np.uint32).view(np.int32)
+
+
+def gptq(codes: np.ndarray, zeros: np.ndarray, scales: np.ndarray, bits: int, less: int) -> dict[str, np.ndarray]:
+    """Return what GPTQ stores of codes [in, out] with zeros and scales [groups, out]; less: 1 in its version 1."""
+    return {
+        "a.qweight": np.ascontiguousarray(words(codes.T, bits).T),
+        "a.qzeros": words(zeros - less, bits),
+        "a.scales": scales,
+    }
+
+
+def gptq_file() -> bytes:
+    """Return a file of 4-bit codes of 16 inputs and 8 outputs in two groups, out of order."""
+    codes, groups = np.arange(128).reshape(16, 8) % 16, np.arange(16, dtype=np.int32) % 2
+    stored = gptq(codes, np.full((2, 8), 8), np.ones((2, 8), np.float16), 4, 1)
+    return safetensors_of(stored | {"a.g_idx": groups})
+
+
+def awq(codes: np.ndarray, zeros: np.ndarray, scales: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what AWQ stores of codes [in, out] with zeros and scales [groups, out]."""
+    order = (0, 2, 4, 6, 1, 3, 5, 7)
+    return {"a.qweight": words(codes, 4, order), "a.qzeros": words(zeros, 4, order), "a.scales": scales}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
+from collections.abc import Callable
 from numbers import Real
 from pathlib import Path
 
@@ -16,13 +17,14 @@ import numpy as np
 from workloads import readers
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import saved
-from workloads.readers import READERS, read
+from workloads.readers import READERS, read, state_dict
+from workloads.readers.state_dict import Candidate, few
+from workloads.readers.stored import numbers
 from workloads.records import Layer, Model, Workload
 
 # The share of inputs that are not zero where a file holds no activations: what reaches AlexNet's first two fully
 # connected layers behind a ReLU (EIE, Table III: Act% of Alex-6 and Alex-7).
 ACT_DENSITY = 0.35
-N_NAMED = 3  # how many names an error lists
 _ADDRESS = re.compile(rf"(.*?(?:{'|'.join(map(re.escape, READERS))})):(.+)", re.IGNORECASE | re.DOTALL)
 COMPLETE = (".npz", ".safetensors")  # what can hold a workload of its own
 _MEANT = frozenset({"weights", "activations"})  # either of them says that this is one
@@ -31,18 +33,22 @@ _MEANT = frozenset({"weights", "activations"})  # either of them says that this 
 def split(address: str | Path) -> tuple[Path, str]:
     """Return the file and the layer's name or pattern, "*" where the address has none.
 
-    The colon is the first one behind a suffix that a reader knows, unless a file of the whole name exists.
+    The colon is the first one behind a suffix that a reader knows or behind a folder, unless a file of the whole name
+    exists.
     """
+    folder, _, name = str(address).partition(":")
+    if name and _is(Path.is_dir, folder):
+        return Path(folder), name
     match = _ADDRESS.fullmatch(str(address))
-    if match is None or _is_file(address):
+    if match is None or _is(Path.is_file, address):
         return Path(address), "*"
     return Path(match[1]), match[2]
 
 
-def _is_file(address: str | Path) -> bool:
-    """Tell whether there is a file of that name; one too long for a file system is none."""
+def _is(kind: Callable[[Path], bool], address: str | Path) -> bool:
+    """Tell whether there is a file or a folder of that name; one too long for a file system is none."""
     try:
-        return Path(address).is_file()
+        return kind(Path(address))
     except OSError:
         return False
 
@@ -50,19 +56,18 @@ def _is_file(address: str | Path) -> bool:
 def expected(address: str | Path) -> tuple[float, float]:
     """Return about how many seconds and bytes reading the file of an address takes; (0, 0) where there is none."""
     path, _ = split(address)
-    return readers.expected(path) if _is_file(path) else (0.0, 0.0)
+    return readers.expected(path) if _is(Path.is_file, path) else (0.0, 0.0)
 
 
 def layers(address: str | Path) -> dict[str, Layer]:
     """Return the layers of FILE or FILE:PATTERN by name, in the file's order.
 
-    A layer is an array of two dimensions or more, f32[out, in]: a convolution's [out, in, kh, kw] becomes
-    [out, in * kh * kw]. Its name is the array's without ".weight", and either is understood; its bias is the array with
-    "bias" for "weight" in its name, if that is f32[out]. relu is False: a file of weights does not say it.
-    Raises BadInput.
+    A layer is f32[out, in]: a convolution's [out, in, kh, kw] becomes [out, in * kh * kw]. Its name is the array's
+    without ".weight", and either is understood; workloads.readers.state_dict says which arrays are layers. relu is
+    False: a file of weights does not say it. Raises BadInput.
     """
     path, pattern = split(address)
-    return _layers(path, pattern, read(path))
+    return {name: layer for name, (layer, _) in _layers(path, pattern, read(path)).items()}
 
 
 def workload(
@@ -84,7 +89,9 @@ def workload(
     if len(candidates) > 1:
         names = {layer.name: layer for layer in candidates}
         example = f"{path.name}:{candidates[0].name}"
-        raise BadInput(f"{str(address)!r} means {len(candidates)} layers, {_few(names)}: name one, as in {example}")
+        raise BadInput(
+            f"{str(address)!r} means {len(candidates)} layers, {few(list(names))}: name one, as in {example}"
+        )
     return candidates[0]
 
 
@@ -95,7 +102,11 @@ def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: in
     """
     path, pattern = split(address)
     candidates = _workloads(path, pattern, read(path), None, act_density, seed, n_inputs)
-    return Model(name=readable(path.stem), operators=tuple(candidates), provenance=candidates[0].provenance)
+    said = candidates[0].provenance
+    if len(candidates) > 1:  # what is said of any of them
+        parts = [part for layer in candidates for part in layer.provenance.split("; ")[1:]]
+        said = "; ".join([f"file {path.name}", *dict.fromkeys(parts)])
+    return Model(name=readable(path.stem), operators=tuple(candidates), provenance=said)
 
 
 def load(address: str | Path) -> Workload | Model:
@@ -121,14 +132,14 @@ def _workloads(
             stored = saved.from_arrays(arrays, path.name)
         except BadInput as error:
             raise BadInput(f"workload file {str(path)!r} {error}") from None
-        return [stored[name] for name in _chosen(str(path), dict.fromkeys(stored, ""), pattern)]
+        return [stored[name] for name in _matching(str(path), dict.fromkeys(stored, ""), pattern)]
     is_own = activations is None and path.suffix.lower() in COMPLETE and not _MEANT.isdisjoint(arrays)
     if is_own and (pattern == "*" or (pattern == "weights" and "activations" in arrays)):
         return [_complete(path, arrays)]
     given = activations
     drawn: dict[int, np.ndarray] = {}  # by width: many layers of a file have the same
     chosen = []
-    for layer in _layers(path, pattern, arrays).values():
+    for layer, note in _layers(path, pattern, arrays).values():
         said = "activations given"
         if given is None:
             if layer.n_in not in drawn:
@@ -143,7 +154,7 @@ def _workloads(
                 bias=layer.bias,
                 relu=layer.relu,
                 activations=activations,
-                provenance=f"file {path.name}, layer {layer.name}; {said}",
+                provenance="; ".join(filter(None, (f"file {path.name}, layer {layer.name}", note, said))),
             )
         )
     return chosen
@@ -162,25 +173,20 @@ def half_normal(n: int, density: float, seed: int) -> np.ndarray:
     return drawn
 
 
-def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str, Layer]:
-    names = [name for name, array in arrays.items() if array.ndim >= 2]
-    matrices = {name.removesuffix(".weight"): name for name in names}
-    if len(matrices) < len(names):
-        twice = next(name for name in names if matrices[name.removesuffix(".weight")] != name)
-        raise BadInput(f"workload file {str(path)!r} has two arrays for layer {twice!r}: {twice} and {matrices[twice]}")
-    chosen = _chosen(str(path), matrices, pattern)
+def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str, tuple[Layer, str]]:
+    """Return {name: (layer, what a result says of it)} of those that a pattern means."""
+    known = state_dict.candidates(arrays)
+    chosen, passed_over = _chosen(str(path), known, pattern)
     layers = {}
     for name in chosen:
-        weights, bias = arrays[matrices[name]], arrays.get(_bias_name(matrices[name]))
+        candidate = known[name]
         try:
-            layers[name] = Layer(
-                name=name,
-                weights=_numbers(weights).reshape(len(weights), math.prod(weights.shape[1:])),
-                bias=None if bias is None or bias.shape != weights.shape[:1] else _numbers(bias),
-                relu=False,
-            )
+            weights, bias = candidate.read()
+            weights = weights.reshape(len(weights), math.prod(weights.shape[1:]))
+            layer = Layer(name=name, weights=weights, bias=bias, relu=False)
         except BadInput as error:
             raise BadInput(f"workload file {str(path)!r}, layer {name!r}: {error}") from None
+        layers[name] = layer, "; ".join(filter(None, (candidate.note, passed_over)))
     return layers
 
 
@@ -194,7 +200,7 @@ def _complete(path: Path, arrays: dict[str, np.ndarray]) -> Workload:
         if name not in arrays:
             raise BadInput(f"workload file {str(path)!r} has no array {name!r}; it holds {', '.join(arrays)}")
     return Workload(
-        name=readable(path.stem), provenance=f"file {path.name}", **{n: _numbers(a) for n, a in arrays.items()}
+        name=readable(path.stem), provenance=f"file {path.name}", **{n: numbers(a) for n, a in arrays.items()}
     )
 
 
@@ -203,37 +209,34 @@ def readable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _chosen(path: str, matrices: dict[str, str], pattern: str) -> list[str]:
-    """Return the names that a pattern means: an exact one alone, else all that match."""
-    if not matrices:
-        raise BadInput(f"workload file {path!r} holds no matrix")
-    exact = pattern.removesuffix(".weight")
-    if exact in matrices:
-        return [exact]
+def _matching(path: str, names: dict[str, str], pattern: str) -> list[str]:
+    """Return the names of {name: its array} that a pattern means: an exact one alone, else all that match."""
+    exact = [name for name, array in names.items() if pattern in (name, array)]
+    if exact:
+        return [pattern] if pattern in names else exact[:1]
     fitting = [
         name
-        for name, full in matrices.items()
-        if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(full, pattern)
+        for name, array in names.items()
+        if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(array, pattern)
     ]
     if not fitting:
-        near = did_you_mean(exact, matrices)
-        near = near if near.startswith(",") else f": it has {_few(matrices)}"
+        near = did_you_mean(pattern.removesuffix(".weight"), names)
+        near = near if near.startswith(",") else f": it has {few(list(names))}"
         raise BadInput(f"workload file {path!r} has no layer {pattern!r}{near}")
     return fitting
 
 
-def _few(names: dict) -> str:
-    """Return the first names in words, and how many more there are."""
-    listed = ", ".join(list(names)[:N_NAMED])
-    return listed if len(names) <= N_NAMED else f"{listed} and {len(names) - N_NAMED} more"
-
-
-def _bias_name(name: str) -> str:
-    """Return the name with "bias" for its last "weight", "" where it has none."""
-    before, word, after = name.rpartition("weight")
-    return f"{before}bias{after.removeprefix('s')}" if word else ""
-
-
-def _numbers(array: np.ndarray) -> np.ndarray:
-    """Return f32 of a number type that NumPy does not know as one (BF16, F8), and any other array as it is."""
-    return array.astype(np.float32) if array.dtype.isbuiltin == 2 else array  # 2: registered by another package
+def _chosen(path: str, known: dict[str, Candidate], pattern: str) -> tuple[list[str], str]:
+    """Return the names of the layers that a pattern means, and which arrays it would mean that are none."""
+    if not known:
+        raise BadInput(f"workload file {path!r} holds no matrix")
+    fitting = _matching(path, {name: candidate.array for name, candidate in known.items()}, pattern)
+    if pattern in (fitting[0], known[fitting[0]].array):  # by its name: whatever it is, if it can be had
+        if not known[fitting[0]].is_readable:
+            raise BadInput(f"workload file {path!r}, array {known[fitting[0]].array!r}: {known[fitting[0]].aside}")
+        return fitting, ""
+    layers = [name for name in fitting if not known[name].aside]
+    said = state_dict.passed_over([known[name] for name in fitting], known.values())
+    if not layers:
+        raise BadInput(f"workload file {path!r} holds no layer{'' if pattern == '*' else f' {pattern!r}'}: {said}")
+    return layers, said

@@ -7,11 +7,26 @@ from pathlib import Path
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
-from workloads.readers import deep_compression, dlmc, matrix_market, npz, onnx, safetensors, torch
+from workloads.readers import (
+    deep_compression,
+    dlmc,
+    gguf,
+    keras,
+    matrix_market,
+    npy,
+    npz,
+    onnx,
+    safetensors,
+    shards,
+    torch,
+)
+from workloads.readers.stored import Stored
 
 READERS = {
     ".npz": npz,
+    ".npy": npy,
     ".safetensors": safetensors,
+    shards.INDEX: shards,
     ".onnx": onnx,
     ".pt": torch,
     ".pth": torch,
@@ -19,23 +34,27 @@ READERS = {
     ".mtx": matrix_market,
     ".smtx": dlmc,
     ".net": deep_compression,
+    ".gguf": gguf,
+    ".keras": keras,
+    ".h5": keras,
 }
 MOST_LETTERS = 300  # of a complaint, which may quote what a file holds
 # Of reading, as measured on two shared cores: a byte of the file, a number that it stands for; Python with NumPy.
 BYTE_S, NUMBER_S, NUMBER_BYTES, BASE_BYTES = 5e-8, 1.2e-8, 4, 100e6
 
 
-def read(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a file by name, in the file's order and element type; matrices are [out, in, ...].
+def read(path: str | Path) -> dict[str, np.ndarray | Stored]:
+    """Return the arrays of a file by name, in the file's order and element type; of a folder, its .safetensors files'.
 
-    A layer's bias bears the name of its weights with "bias" for "weight". A file that holds one matrix without a name
-    (.mtx, .smtx) gives it the file's own. Nothing in a file is run, and no memory is set aside for more than it holds.
-    Raises BadInput where it is missing, damaged, of an unknown suffix or holds something else.
+    workloads.readers.state_dict says which of them are layers. A file that holds one matrix without a name
+    (.npy, .mtx, .smtx) gives it the file's own. Nothing in a file is run, and no memory is set aside for more than it
+    holds. Raises BadInput where it is missing, damaged, of an unknown suffix or holds something else.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.is_file() and not path.is_dir():
         raise BadInput(f"workload file {str(path)!r} {'is not a file' if path.exists() else 'does not exist'}")
-    reader = READERS.get(path.suffix.lower())
+    suffixes = [suffix for suffix in READERS if path.name.lower().endswith(suffix)]
+    reader = shards if path.is_dir() else READERS[suffixes[0]] if suffixes else None
     if reader is None:
         raise BadInput(f"workload file {str(path)!r} has an unknown suffix{did_you_mean(path.suffix, READERS)}")
     try:

@@ -18,7 +18,7 @@ KIND = ".smtx pattern"
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Return {file's name: bool[rows, columns]}, True where a weight is left: as numbers, all ones. Raises BadInput."""
+    """Return {file's name: bool[rows, columns]}, True where a weight is left. Raises BadInput."""
     content = read_text_bytes(path)
     lines = [*content.split(b"\n"), b"", b""]
     if any(line.strip() for line in lines[3:]):

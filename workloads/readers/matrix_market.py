@@ -18,7 +18,7 @@ NUMBER_BYTES = b"0123456789+-.eE \t\r\n"
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Return {file's name: f32[rows, columns]}, a pattern as ones. Raises BadInput and what scipy.io does."""
+    """Return {file's name: f32[rows, columns]}, bool of a pattern. Raises BadInput and what scipy.io does."""
     content = read_text_bytes(path)
     banner, at = _line(content, 0)
     form = BANNER.fullmatch(banner.strip().lower())
@@ -42,8 +42,9 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return {path.stem: _single(matrix)}
     if len(np.unique(matrix.row.astype(np.int64) * shape[1] + matrix.col)) < matrix.nnz:
         raise BadInput("is damaged: it names a place twice")
-    dense = np.zeros(shape, np.float32)
-    dense[matrix.row, matrix.col] = _single(matrix.data)
+    is_pattern = form[2] == b"pattern"
+    dense = np.zeros(shape, bool if is_pattern else np.float32)
+    dense[matrix.row, matrix.col] = True if is_pattern else _single(matrix.data)
     return {path.stem: dense}
 
 

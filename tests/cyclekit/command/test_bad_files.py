@@ -61,7 +61,10 @@ def test_a_missing_file(refused, tmp_path, name):
 
 
 def test_a_folder_instead_of_a_file(refused, tmp_path):
-    assert refused("run", "eie", tmp_path) == f"workload file {str(tmp_path)!r} is not a file"
+    assert (
+        refused("run", "eie", tmp_path)
+        == f"workload file {str(tmp_path)!r} is a folder without arrays in .safetensors files"
+    )
 
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.1, 0.5, 0.9, 0.99])

@@ -150,6 +150,16 @@ def test_a_file_of_layers_is_pruned_too(zeroskip, recipe, tmp_path):
     assert zeroskip(*again).code == 0
 
 
+def test_what_is_passed_over_is_said(zeroskip, recipe, tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, **{"fc.weight": np.ones((4, 8)), "wte.weight": np.ones((24, 4))})  # 32 numbers and 96
+    said = "passed over 96 numbers, 75.0% of those in matrices: wte.weight (an embedding is looked up, not multiplied)"
+    assert f"  workload: file a.npz, layer fc; {said}; activations drawn" in zeroskip("run", "eie", path).out
+    ended = zeroskip("prune", path, "--recipe", recipe(TWO_OF_FOUR), "--out", tmp_path / "w.npz")
+    assert f"file a.npz, layer fc; {said}; activations drawn" in ended.out
+    assert str(np.load(tmp_path / "w.npz")["provenance"]).startswith(f"file a.npz, layer fc; {said}; ")
+
+
 def test_the_calibration_is_a_files_or_the_first_inputs(zeroskip, recipe, tiny, tmp_path):
     text = '[[step]]\ndo = "prune"\ncriterion = "wanda"\ndensity = 0.5'
     np.savez(tmp_path / "c.npz", inputs=tiny.inputs[:5], labels=tiny.labels[:5])

@@ -4,6 +4,8 @@ import pickle
 import re
 import sys
 import tracemalloc
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from hypothesis import strategies as st
 from tests.reader_samples import (
     NET_SHAPES,
     ROWS,
+    gptq_file,
     mtx_file,
     net_file,
+    npy_file,
     npz_file,
     safetensors_file,
     smtx_file,
@@ -43,14 +47,29 @@ def torch_saved() -> bytes:
     return stream.getvalue()
 
 
+def gguf_file() -> bytes:
+    gguf = pytest.importorskip("gguf")
+    with TemporaryDirectory() as folder:
+        writer = gguf.GGUFWriter(f"{folder}/a", "llama")
+        writer.add_tensor("fc.weight", ROWS)
+        writer.add_tensor("q.weight", np.zeros((2, 34), np.uint8), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        for write in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file):
+            write()
+        writer.close()
+        return Path(f"{folder}/a").read_bytes()
+
+
 SAMPLES = {
     "a.npz": npz_file,
+    "a.npy": npy_file,
     "a.safetensors": safetensors_file,
+    "gptq.safetensors": gptq_file,
     "a.mtx": mtx_file,
     "a.smtx": smtx_file,
     "a.net": net_file,
     "a.onnx": onnx_file,
     "a.pt": torch_saved,
+    "a.gguf": gguf_file,
 }
 
 
