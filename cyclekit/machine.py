@@ -97,21 +97,25 @@ class Machine:
     off_chip_bytes: Callable[[Run], float] | None = None
 
     def layers_and_inputs(
-        self, work: Workload | Network | Shape, n_inputs: int | None = None
+        self, work: Workload | Network | Shape, n_inputs: int | None = None, batch: int | None = None
     ) -> tuple[list[Workload | Shape], Sequence[Any]]:
         """Return the layers of a workload, and what enters the first of them, one after the other.
 
-        n_inputs: take only so many of the batch. A layer's own activations are those of the real network.
+        n_inputs: take only so many of the batch. batch: how many enter together (None: all, where they can). A layer's
+        own activations are those of the real network.
         """
+        if batch is not None and batch > 1 and not self.batched:
+            raise BadInput(f"--batch must be 1 for {self.name}, which takes one input at a time, got {batch}")
         if isinstance(work, Shape):
             if self.needs_values:
                 raise BadInput(
                     f"workload {work.name!r} is a shape without values, which {self.name} needs: name a layer"
                 )
-            return [replace(work, batch=min(work.batch, n_inputs or work.batch))], [None]
+            return [replace(work, batch=batch or min(work.batch, n_inputs or work.batch))], [None]
         layers, inputs = layers_and_inputs(work, n_inputs)
         if self.batched:
-            return layers, [inputs]
+            rows = (batch or len(inputs)) * (layers[0].rows_of_input if isinstance(work, Workload) else 1)
+            return layers, [inputs[start : start + rows] for start in range(0, len(inputs), rows)]
         return layers, inputs_of(layers[0]) if isinstance(work, Workload) else inputs
 
     def design(self, preset: str | None, changes: Mapping[str, Any]) -> Any:

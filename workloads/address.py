@@ -8,7 +8,9 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 
@@ -16,16 +18,17 @@ import numpy as np
 
 from workloads import readers
 from workloads.errors import BadInput, did_you_mean
+from workloads.feed import ACT_DENSITY, Feed
+from workloads.graphs import graph
 from workloads.networks import saved
 from workloads.readers import READERS, read, state_dict
 from workloads.readers.state_dict import Candidate, few
 from workloads.readers.stored import numbers
-from workloads.records import Layer, Model, Workload
+from workloads.records import DENSE, DRAWN, REAL, Layer, Model, Workload
 
-# The share of inputs that are not zero where a file holds no activations: what reaches AlexNet's first two fully
-# connected layers behind a ReLU (EIE, Table III: Act% of Alex-6 and Alex-7).
-ACT_DENSITY = 0.35
-_ADDRESS = re.compile(rf"(.*?(?:{'|'.join(map(re.escape, READERS))})):(.+)", re.IGNORECASE | re.DOTALL)
+GRAPH = ".onnx"
+SUFFIXES = (*READERS, GRAPH)  # of all files that an address may name
+_ADDRESS = re.compile(rf"(.*?(?:{'|'.join(map(re.escape, SUFFIXES))})):(.+)", re.IGNORECASE | re.DOTALL)
 COMPLETE = (".npz", ".safetensors")  # what can hold a workload of its own
 _MEANT = frozenset({"weights", "activations"})  # either of them says that this is one
 
@@ -67,6 +70,10 @@ def layers(address: str | Path) -> dict[str, Layer]:
     False: a file of weights does not say it. Raises BadInput.
     """
     path, pattern = split(address)
+    if is_graph(path):
+        with _naming(path):
+            stored = graph.stored_layers(_there(path))
+        return {name: stored[name] for name in _matching(str(path), dict.fromkeys(stored, ""), pattern)}
     return {name: layer for name, (layer, _) in _layers(path, pattern, read(path)).items()}
 
 
@@ -85,7 +92,13 @@ def workload(
     the address means several layers.
     """
     path, pattern = split(address)
-    candidates = _workloads(path, pattern, read(path), activations, act_density, seed)
+    feed = Feed(seed=seed, densities={"*": act_density})
+    if is_graph(path):
+        candidates = list(model(path, pattern, feed).layers)
+        if activations is not None:
+            candidates = [replace(layer, activations=activations, positions=1) for layer in candidates]
+    else:
+        candidates = _workloads(path, pattern, read(path), activations, feed)
     if len(candidates) > 1:
         names = {layer.name: layer for layer in candidates}
         example = f"{path.name}:{candidates[0].name}"
@@ -95,13 +108,37 @@ def workload(
     return candidates[0]
 
 
-def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: int = 0, n_inputs: int = 1) -> Model:
-    """Return every layer that FILE or FILE:PATTERN stands for, each as `workload` gives it. Raises BadInput.
+def load(address: str | Path, feed: Feed | None = None) -> Workload | Model:
+    """Return the one workload that an address stands for, or a Model of all the layers that it means. Raises BadInput.
 
-    n_inputs: how many are drawn for a layer without activations, by the seeds from `seed` on.
+    An ONNX graph runs on what the feed says, and every product gets what reaches it there. A file without a graph gives
+    layers apart: what reaches one is the feed's array of its name, else drawn, or what the file itself brings.
     """
+    feed = Feed() if feed is None else feed
     path, pattern = split(address)
-    candidates = _workloads(path, pattern, read(path), None, act_density, seed, n_inputs)
+    loaded = model(path, pattern, feed) if is_graph(path) else _apart(path, pattern, feed)
+    return loaded if len(loaded.layers) > 1 else loaded.layers[0]
+
+
+def is_graph(path: Path) -> bool:
+    """Tell whether a file holds a graph, which can be run."""
+    return path.suffix.lower() == GRAPH
+
+
+def model(path: Path, pattern: str, feed: Feed) -> Model:
+    """Return the model in an ONNX file, run on what the feed says; of its products those that the pattern means."""
+    with _naming(path):
+        read_graph = graph.read(_there(path), feed)
+    names = dict.fromkeys((product.name for product in read_graph.products), "")
+    if not names:
+        raise BadInput(f"workload file {str(path)!r} holds no product with stored weights")
+    chosen = set(_matching(str(path), names, pattern))
+    with _naming(path):
+        return graph.as_model(read_graph, feed, chosen.__contains__)
+
+
+def _apart(path: Path, pattern: str, feed: Feed) -> Model:
+    candidates = [layer.sample(feed.positions) for layer in _workloads(path, pattern, read(path), None, feed)]
     said = candidates[0].provenance
     if len(candidates) > 1:  # what is said of any of them
         parts = [part for layer in candidates for part in layer.provenance.split("; ")[1:]]
@@ -109,55 +146,94 @@ def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: in
     return Model(name=readable(path.stem), operators=tuple(candidates), provenance=said)
 
 
-def load(address: str | Path) -> Workload | Model:
-    """Return the one workload that an address stands for, or all of a file that workloads.networks.saved wrote."""
-    path, _ = split(address)
-    if path.suffix.lower() == ".npz" and saved.holds(read(path)):
-        candidates = workloads(address)
-        return candidates if len(candidates.layers) > 1 else candidates.layers[0]
-    return workload(address)
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise BadInput("is not a file" if path.exists() else "does not exist")
+    return path
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name before what is said about its graph; what a parser fails with becomes one line, too."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"workload file {str(path)!r} {error}") from error.__cause__
+    except MemoryError:
+        raise BadInput(f"workload file {str(path)!r} does not fit this machine's memory") from None
+    except Exception as error:  # protobuf's own, and of graphs that no checker has seen
+        reason = " ".join(str(error).split())[: readers.MOST_LETTERS] or type(error).__name__
+        raise BadInput(f"workload file {str(path)!r} is no readable ONNX model: {reason}") from error
 
 
 def _workloads(
-    path: Path,
-    pattern: str,
-    arrays: dict[str, np.ndarray],
-    activations: np.ndarray | None,
-    act_density: float,
-    seed: int,
-    n_inputs: int = 1,
+    path: Path, pattern: str, arrays: dict[str, np.ndarray], activations: np.ndarray | None, feed: Feed
 ) -> list[Workload]:
     if activations is None and saved.holds(arrays):
         try:
             stored = saved.from_arrays(arrays, path.name)
         except BadInput as error:
             raise BadInput(f"workload file {str(path)!r} {error}") from None
-        return [stored[name] for name in _matching(str(path), dict.fromkeys(stored, ""), pattern)]
+        return [fed(stored[name], feed) for name in _matching(str(path), dict.fromkeys(stored, ""), pattern)]
     is_own = activations is None and path.suffix.lower() in COMPLETE and not _MEANT.isdisjoint(arrays)
     if is_own and (pattern == "*" or (pattern == "weights" and "activations" in arrays)):
-        return [_complete(path, arrays)]
-    given = activations
-    drawn: dict[int, np.ndarray] = {}  # by width: many layers of a file have the same
+        return [fed(_complete(path, arrays), feed)]
+    layers = _layers(path, pattern, arrays)
+    given = _given(feed, layers) if activations is None else dict.fromkeys(layers, activations)
+    drawn: dict[tuple[int, float], np.ndarray] = {}  # by width: many layers of a file have the same
     chosen = []
-    for layer, note in _layers(path, pattern, arrays).values():
-        said = "activations given"
-        if given is None:
-            if layer.n_in not in drawn:
-                rows = [half_normal(layer.n_in, act_density, seed + i) for i in range(n_inputs)]
-                drawn[layer.n_in] = np.stack(rows)
-            activations = drawn[layer.n_in]
-            said = f"activations drawn: half-normal, {100 * act_density:g}% of them not zero, seed {seed}"
+    for name, (layer, note) in layers.items():
+        rows, said, reached = given.get(name), "activations given", REAL
+        if rows is None:
+            density = feed.density(name) or ACT_DENSITY
+            if (layer.n_in, density) not in drawn:
+                drawn[layer.n_in, density] = draw(layer.n_in, density, feed)
+            rows, said, reached = drawn[layer.n_in, density], saying(density, feed), DENSE if density == 1 else DRAWN
         chosen.append(
             Workload(
                 name=readable(layer.name),
                 weights=layer.weights,
                 bias=layer.bias,
                 relu=layer.relu,
-                activations=activations,
+                activations=rows,
+                reached=reached,
                 provenance="; ".join(filter(None, (f"file {path.name}, layer {layer.name}", note, said))),
             )
         )
     return chosen
+
+
+def _given(feed: Feed, layers: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """Return the feed's arrays by layer. Raises BadInput for a name that is no layer."""
+    if feed.arrays is None:
+        return {}
+    arrays = read(feed.arrays) if isinstance(feed.arrays, Path) else feed.arrays
+    for name in arrays:
+        if name not in layers:
+            raise BadInput(f"inputs {name!r} must bear the name of a layer{did_you_mean(name, layers)}")
+    return {name: np.atleast_2d(array)[: feed.n] for name, array in arrays.items()}
+
+
+def fed(layer: Workload, feed: Feed) -> Workload:
+    """Return a workload that has activations of its own with what the feed says of them. Raises BadInput."""
+    if feed.arrays is not None:
+        raise BadInput(f"{layer.name} brings its activations: --inputs can only say how many of them")
+    density = feed.density(layer.name)
+    if density is None:
+        return layer.first(feed.n).sample(feed.positions)
+    rows = np.concatenate([draw(layer.n_in, density, feed)] * layer.rows_of_input)
+    reached, said = DENSE if density == 1 else DRAWN, f"{layer.provenance}; {saying(density, feed)}"
+    return replace(layer, activations=rows, reached=reached, provenance=said).sample(feed.positions)
+
+
+def draw(n_in: int, density: float, feed: Feed) -> np.ndarray:
+    """Return f32[n, in], as many inputs as the feed says or one, by the seeds from its own on."""
+    return np.stack([half_normal(n_in, density, feed.seed + i) for i in range(feed.n or 1)])
+
+
+def saying(density: float, feed: Feed) -> str:
+    """Return what a provenance says of drawn activations."""
+    return f"activations drawn: half-normal, {100 * density:g}% of them not zero, seed {feed.seed}"
 
 
 def half_normal(n: int, density: float, seed: int) -> np.ndarray:

@@ -17,8 +17,8 @@ import numpy as np
 
 from workloads import address
 from workloads.errors import BadInput, did_you_mean
+from workloads.feed import Feed
 from workloads.files import read_table
-from workloads.readers import READERS
 from workloads.records import Model, Network, Shape, Workload
 
 CALIBRATED = "-calibrated"
@@ -85,26 +85,28 @@ def benchmarks() -> Mapping[str, Benchmark]:
     return {benchmark.name: benchmark for benchmark in (*published, *calibrated)}
 
 
-def load(name: str | Path) -> Workload | Network | Model | Shape:
-    """Return a workload or network of the catalogue, what FILE or FILE:LAYER stands for, or the Shape MxNxK names.
+def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Model | Shape:
+    """Return a workload or network of the catalogue, what FILE or FILE:LAYERS stands for, or the Shape MxNxK names.
 
-    A file of several workloads, as `zeroskip prune` writes it, gives a Model.
+    feed: what is said of the activations (None: what there are, or those of workloads.feed's defaults).
 
     M outputs, N inputs of the batch, K inputs of the layer: a GEMM of [M, K] by [K, N]. Raises BadInput;
     workloads.address says what a file may hold and where its activations come from.
     """
-    name = str(name)
+    name, feed = str(name), Feed() if feed is None else feed
     if name in benchmarks():
-        return draw(benchmarks()[name])
+        return address.fed(draw(benchmarks()[name]), feed)
     if name in _networks():
-        return _networks()[name][0]()
+        feed.check_number_only(f"network {name!r}")
+        return _networks()[name][0]().first(feed.n)
     path, _ = address.split(name)
-    if path.suffix.lower() in READERS or path.exists():
-        return address.load(name)
+    if path.suffix.lower() in address.SUFFIXES or path.exists():
+        return address.load(name, feed)
     if re.fullmatch(r"\d+x\d+x\d+", name):
+        feed.check_number_only(f"{name!r}, sizes alone,")
         n_out, batch, n_in = map(int, name.split("x"))
-        return Shape(name=name, n_out=n_out, n_in=n_in, batch=batch)
-    known = ", ".join(suffix for suffix in READERS if suffix != ".npz")
+        return Shape(name=name, n_out=n_out, n_in=n_in, batch=min(batch, feed.n or batch))
+    known = ", ".join(suffix for suffix in address.SUFFIXES if suffix != ".npz")
     raise BadInput(
         f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK, "
         f"or FILE:LAYER of {known}"

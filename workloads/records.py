@@ -289,11 +289,13 @@ class Other:
 class Model:
     """Operators in the order in which they run: Workloads, each with what reaches it, and Others.
 
-    notes: what the reader of any result must know, such as what was passed over.
+    is_graph: whether they make one network, as whose sum theirs stands, or are layers apart. notes: what the reader of
+    any result must know, such as what was passed over.
     """
 
     name: str
     operators: tuple[Workload | Other, ...]
+    is_graph: bool = False
     provenance: str = ""
     notes: tuple[str, ...] = ()
 

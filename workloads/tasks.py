@@ -11,18 +11,20 @@ import numpy as np
 
 from workloads import address, data
 from workloads.errors import BadInput, did_you_mean
+from workloads.feed import Feed
 from workloads.networks import lenet, nets
 from workloads.networks.sentences import sentences
 from workloads.networks.sequential import Sequential
 from workloads.networks.transformer import Encoder
 from workloads.networks.wordpiece import tokenise, vocabulary
-from workloads.readers import READERS, read
+from workloads.readers import read
 from workloads.recipes.subjects import subject
-from workloads.records import Model, checked_array
+from workloads.records import Model, Workload, checked_array
 
 SEED = 0  # of training, of splits and of drawn sentences
 N_DIGITS_HELD_OUT = 360
 N_SENTENCES = 192, 128  # to calibrate, to judge by
+N_RANDOM = 16  # inputs of a graph that nobody gave any
 N_DRAWN = 256  # for a file's layers: after one input alone, what weighs inputs would drop all that were 0 in it
 
 
@@ -88,16 +90,22 @@ def describe() -> dict[str, str]:
     return {name: line for name, (_, line) in NAMED.items()}
 
 
-def load(name: str) -> Task:
+def load(name: str, feed: Feed | None = None) -> Task:
     """Return a network by its name, or the layers that FILE or FILE:PATTERN stands for. Raises BadInput.
 
-    What a file holds are layers apart, with the activations that workloads.address says.
+    feed: how many inputs to calibrate and tune on, or for a file those that `catalogue.load` takes.
     """
+    feed = Feed() if feed is None else feed
     if name in NAMED:
-        return NAMED[name][0]()
+        feed.check_number_only(f"network {name!r}")
+        return NAMED[name][0]().first(feed.n)
     path, _ = address.split(name)
-    if path.suffix.lower() in READERS or path.exists():
-        layers = address.workloads(name, n_inputs=N_DRAWN)
+    if path.suffix.lower() in address.SUFFIXES or path.exists():
+        if feed.n is None and feed.arrays is None:
+            feed = replace(feed, n=N_RANDOM if address.is_graph(path) else N_DRAWN)
+        layers = address.load(name, feed)
+        if isinstance(layers, Workload):
+            layers = Model(name=layers.name, operators=(layers,), provenance=layers.provenance)
         return Task(name=layers.name, network=layers, provenance=layers.provenance)
     raise BadInput(f"unknown network {name!r}{did_you_mean(name, NAMED)}; or name a file of weights")
 

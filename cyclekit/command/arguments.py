@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workloads.feed import Feed
 
 # What an option or argument of any verb reads, and what one writes. A store is safe, whatever is to be written over it.
 INPUTS = ("workload", "workloads", "network", "machine")  # names of files among other names
 ALWAYS_FILES = ("recipe", "calibration")
+DATA = "inputs"  # a file where it is no number
 OUTPUTS = ("json", "out", "into", "export", "chrome", "vcd")
-WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
-perhaps bias f32[out], or one that 'prune' wrote; FILE:LAYER of another file of weights; or, where no values are
-needed, sizes as MxNxK"""
+WORKLOAD = """a name of the catalogue; a file of weights, such as .onnx, .safetensors or .npz, or FILE:LAYER or
+FILE:GLOB of its layers; or, where no values are needed, sizes as MxNxK"""
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -41,6 +44,40 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", metavar="E", help="events (SimPy) or schedule (jitted): the same cycles")
 
 
+def add_feed(parser: argparse.ArgumentParser) -> None:
+    """Add what reaches the workload: inputs, densities to draw at, positions to run."""
+    parser.add_argument(
+        "--inputs",
+        metavar="N|FILE|random:SEED",
+        help="only the first N inputs, or N drawn ones; or an .npz of arrays by input name; or drawn by that seed",
+    )
+    parser.add_argument(
+        "--activation-density",
+        metavar="D|GLOB=D,...",
+        help="draw what reaches the layers, with that share of it not zero (0 to 1)",
+    )
+    parser.add_argument(
+        "--positions",
+        metavar="N",
+        type=at_least(1),
+        help="run N drawn positions of each layer and scale (default: all)",
+    )
+
+
+def add_batch(parser: argparse.ArgumentParser) -> None:
+    """Add how many inputs enter together."""
+    parser.add_argument(
+        "--batch", metavar="N", type=at_least(1), help="inputs that enter together (default: all, or one at a time)"
+    )
+
+
+def feed_of(options: argparse.Namespace) -> Feed:
+    """Return what the options of `add_feed` say. Raises BadInput."""
+    from workloads.feed import Feed  # late: `--help` must answer at once
+
+    return Feed.of(options.inputs, options.activation_density, options.positions)
+
+
 def add_layer(parser: argparse.ArgumentParser) -> None:
     """Add the choice of a layer."""
     parser.add_argument("--layer", metavar="L", help="the layer of a network (default: its first)")
@@ -49,9 +86,10 @@ def add_layer(parser: argparse.ArgumentParser) -> None:
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Add a network to compress, and what it is calibrated on."""
     parser.add_argument("network", metavar="NETWORK", help="see 'zeroskip list networks'; or FILE:LAYERS of weights")
-    amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("--inputs", metavar="N", type=at_least(1), help="calibrate on the first N inputs only")
-    amount.add_argument("--calibration", metavar="FILE", help="on those of an .npz file: inputs, and perhaps labels")
+    add_feed(parser)
+    parser.add_argument(
+        "--calibration", metavar="FILE", help="a named network's: an .npz file of inputs, and perhaps labels"
+    )
     parser.add_argument(
         "--batch", metavar="N", type=at_least(1), default=16, help="inputs of each matrix to time (default: 16)"
     )
@@ -71,7 +109,7 @@ def add_space(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of all points"
     )
     parser.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
-    parser.add_argument("--inputs", metavar="N", type=at_least(1), help="run only the first N inputs of a batch")
+    add_feed(parser)
     parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
 
 
@@ -81,12 +119,13 @@ def check_outputs(values: Mapping[str, Any]) -> None:
     if not outputs:
         return
     from cyclekit.terminal import check_apart  # late: `--help` must answer at once
-    from workloads.address import split
-    from workloads.readers import READERS
+    from workloads.address import SUFFIXES, split
 
     given = [values[name] for name in INPUTS if values.get(name) is not None]
     names = [name for value in given for name in ([value] if isinstance(value, str) else value)]
-    files = [path for name in names if (path := split(name)[0]).suffix.lower() in (*READERS, ".toml")]
+    files = [path for name in names if (path := split(name)[0]).suffix.lower() in (*SUFFIXES, ".toml")]
     files += [values[name] for name in ALWAYS_FILES if values.get(name) is not None]
+    if str(values.get(DATA)).endswith(".npz"):
+        files.append(values[DATA])
     for option, path in outputs.items():
         check_apart(path, f"--{option}", files)

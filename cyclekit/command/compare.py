@@ -9,7 +9,9 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from cyclekit.command.arguments import WORKLOAD, at_least
+import numpy as np
+
+from cyclekit.command.arguments import WORKLOAD, add_batch, add_feed, feed_of
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import load
 from cyclekit.comparison.compare import Cost, Entrant, entrants, layers_of
@@ -30,6 +32,7 @@ from workloads.address import readable
 from workloads.errors import BadInput
 
 MOST_LINES = 6  # that a figure has colours for
+MOST_TABLES = 4  # of single layers that are printed; more go into one
 N_NOTES = 4  # of a design that are printed
 BEST = {TIME: "fastest", ENERGY: "least energy"}
 
@@ -40,7 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--machines", metavar="M,M:PRESET", help="each with a preset or its first (default: all installed)"
     )
-    parser.add_argument("--batch", metavar="N", type=at_least(1), help="inputs at a time (default: the workload's)")
+    add_feed(parser)
+    add_batch(parser)
     parser.add_argument("--prices", metavar="T,T", help="tables of prices; each machine takes the first that it has")
     parser.add_argument("--check", action="store_true", help="compare the values with the references")
     parser.add_argument("--out", metavar="DIR", help="draw time and energy over the batch into this folder")
@@ -55,7 +59,8 @@ def run(options: Namespace) -> int:
             raise BadInput(f"--out can draw at most {MOST_LINES} designs, got {len(chosen)}: name fewer in --machines")
         make_folder(Path(options.out))
     names = dict.fromkeys(options.workloads)
-    layers_of_work = {readable(name): layers_of(load(name)) for name in names}
+    n_inputs = feed_of(options).n
+    layers_of_work = {readable(name): layers_of(load(name, options), n_inputs) for name in names}
     batches = {name: batch_of(name, layers, options.batch) for name, layers in layers_of_work.items()}
     announce(*expected([(layers, batches[name]) for name, layers in layers_of_work.items()], chosen, options.check))
     comparisons = []
@@ -135,7 +140,11 @@ def _show_designs(out: Output, chosen: Sequence[Entrant], designs: Sequence[Mapp
 def _show(out: Output, comparison: Comparison, designs: Sequence[Mapping[str, Any]]) -> None:
     """Print one workload: its layers, their sum, the ladders and what they say."""
     batch = comparison.batch
+    if len(comparison.layers) > MOST_TABLES:
+        _show_layers(out, comparison)
     for layer, costs in zip(comparison.layers, comparison.costs, strict=True):
+        if len(comparison.layers) > MOST_TABLES:
+            break
         share, active = layer.mask.mean(), (layer.activations != 0).mean()
         title = f"{layer.name}: {layer.n_out} x {layer.n_in}, {share:.1%} of the weights and {active:.1%} of the "
         out.table(f"{title}activations not zero, batch {batch:,}", *_cells(costs, designs))
@@ -252,6 +261,24 @@ def _show_winners(out: Output, comparisons: Sequence[Comparison]) -> None:
         rows.append(cells)
     heads = ["workload", "batch", "fastest", "over the batch", "least energy", "over the batch"]
     out.table("Who wins", heads, rows)
+
+
+def _show_layers(out: Output, comparison: Comparison) -> None:
+    """Print many layers in one table: what each is, and its time on every design."""
+    rows = []
+    for layer, costs in zip(comparison.layers, comparison.costs, strict=True):
+        run = f"{layer.rows_of_input:,} of " if layer.sampled else ""
+        about = [
+            layer.name,
+            f"{layer.n_out} x {layer.n_in}" + (f" / {layer.groups}" if layer.groups > 1 else ""),
+            f"{run}{layer.positions:,}",
+            f"{100 * np.count_nonzero(layer.blocks) / layer.blocks.size:.1f}",
+            f"{100 * (layer.activations != 0).mean():.1f}",
+            layer.reached,
+        ]
+        rows.append([*about, *(or_dash(cost.time_of_input_us, ",.2f") for cost in costs.values())])
+    heads = ["layer", "out x in", "positions", "weights [%]", "act. [%]", "reached"]
+    out.table(f"{comparison.workload}: time of an input [us]", [*heads, *comparison.total], rows)
 
 
 def _draw(comparisons: Sequence[Comparison], folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 import workloads
 from cyclekit import machine
-from cyclekit.command.arguments import add_design, add_layer, at_least
+from cyclekit.command.arguments import add_design, add_feed, add_layer, at_least
 from cyclekit.command.show import show_tables
 from cyclekit.command.subject import load
 from cyclekit.sweep.points import changes_of
@@ -17,6 +17,7 @@ from workloads.errors import BadInput
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_design(parser)
+    add_feed(parser)
     add_layer(parser)
     parser.add_argument("--row", metavar="R", type=at_least(0), default=0, help="of the weights (default: 0)")
     parser.add_argument("--column", metavar="C", type=at_least(0), default=0, help="of the weights (default: 0)")
@@ -27,7 +28,7 @@ def run(options: Namespace) -> int:
     out = Output(options.json)
     chosen = machine.load(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))
-    work = load(options.workload)
+    work = load(options.workload, options)
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
     layers = work.layers if isinstance(work, workloads.Model) else machine.layers_and_inputs(work, 1)[0]

@@ -7,22 +7,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-import workloads
 from cyclekit import machine
-from cyclekit.command.arguments import add_design, add_engine, at_least
-from cyclekit.command.subject import load
+from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, feed_of
+from cyclekit.command.model import show_model
+from cyclekit.command.subject import load, parts_of
 from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, progress
 from workloads.errors import BadInput
+from workloads.records import Model
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_design(parser)
     add_engine(parser)
-    parser.add_argument("--inputs", metavar="N", type=at_least(1), help="run only the first N inputs of the batch")
+    add_feed(parser)
+    add_batch(parser)
     parser.add_argument("--prices", metavar="T", help="the table of prices for energy (default: the machine's, if any)")
     parser.add_argument("--check", action="store_true", help="compare the values with the references")
 
@@ -33,10 +35,9 @@ def run(options: Namespace) -> int:
     chosen = machine.load(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))
     engine = chosen.engine(options.engine)
-    work = load(options.workload)
+    work, n_inputs = load(options.workload, options), feed_of(options).n
     # What runs apart from each other is encoded apart, too.
-    works = work.layers if isinstance(work, workloads.Model) else [work]
-    parts = [chosen.layers_and_inputs(part, options.inputs) for part in works]
+    parts = [chosen.layers_and_inputs(part, n_inputs, options.batch) for part in parts_of(work)]
     mode = {"engine": engine, "check": options.check}
     estimates = [chosen.estimate(layers, spec, **mode) for layers, _ in parts]
     announce(sum(seconds for seconds, _ in estimates), max(n_bytes for _, n_bytes in estimates))
@@ -49,14 +50,21 @@ def run(options: Namespace) -> int:
     runs, unpriced = _priced(chosen, runs, options.prices)
     preset = options.preset or next(iter(chosen.presets))
     out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
-    provenances = (layer.provenance for layers, _ in parts for layer in layers)
-    for provenance in dict.fromkeys(filter(None, provenances)):
-        out.line(f"  workload: {provenance}")
-    _show(out, runs, chosen.balance)
+    if isinstance(work, Model) and len(work.layers) > 1:
+        out.line(f"  workload: {work.provenance}")
+        summary = show_model(out, work, [layers[0] for layers, _ in parts], runs, chosen.balance)
+    else:
+        provenances = (layer.provenance for layers, _ in parts for layer in layers)
+        for provenance in dict.fromkeys(filter(None, provenances)):
+            out.line(f"  workload: {provenance}")
+        _show(out, runs, chosen.balance)
     if unpriced:
         out.line(f"  note: no energy: {unpriced}")
     results = [run.as_dict() for run in runs]
-    out.result(results[0] if len(results) == 1 else results)
+    if isinstance(work, Model) and work.is_graph:
+        out.result(summary | {"runs": results})
+    else:
+        out.result(results[0] if len(results) == 1 else results)
     return 0 if all(run.check is None or run.check["passed"] for run in runs) else 1
 
 

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from itertools import groupby
 
-from cyclekit.command.arguments import WORKLOAD, add_space, at_least
+from cyclekit.command.arguments import WORKLOAD, add_space, at_least, feed_of
 from cyclekit.command.show import progress_of_rows
 from cyclekit.command.subject import announce_reading
 from cyclekit.sweep.objectives import OBJECTIVES
@@ -69,7 +69,8 @@ def run(options: Namespace) -> int:
         preset=options.preset,
         changes=changes_of(options.set),
         engine=options.engine,
-        n_inputs=options.inputs,
+        n_inputs=(feed := feed_of(options)).n,
+        feed=feed,
         n_workers=options.workers,
     )
     outcome = _try(search, options.into)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 
 import workloads
+from cyclekit.command.arguments import feed_of
 from cyclekit.terminal import announce
 from workloads import address, tasks
+from workloads.errors import BadInput
 from workloads.recipes.recipe import Fitted
 from workloads.records import Model, Network, Shape, Workload
 from workloads.tasks import Task
@@ -18,17 +21,26 @@ def announce_reading(*names: str) -> None:
         announce(*address.expected(name), f"to read {address.split(name)[0].name}")
 
 
-def load(name: str) -> Workload | Network | Model | Shape:
-    """Return the named workload; reading a large file is announced."""
+def load(name: str, options: Namespace) -> Workload | Network | Model | Shape:
+    """Return the named workload, fed as the options say; reading a large file is announced."""
     announce_reading(name)
-    return workloads.load(name)
+    return workloads.load(name, feed_of(options))
+
+
+def parts_of(work: Workload | Network | Model | Shape) -> Sequence[Workload | Network | Shape]:
+    """Return what runs apart: a model's layers, or the whole."""
+    return work.layers if isinstance(work, Model) else [work]
 
 
 def task_of(options: Namespace) -> Task:
     """Return the network that the options name, with the inputs to calibrate on that they name."""
     announce_reading(options.network, *filter(None, [options.calibration]))
-    task = tasks.load(options.network)
-    return task.first(options.inputs) if options.calibration is None else task.calibrated(options.calibration)
+    feed = feed_of(options)
+    if options.calibration is not None:
+        if options.inputs is not None:
+            raise BadInput("--inputs and --calibration say the same: give one of them")
+        return tasks.load(options.network).calibrated(options.calibration)
+    return tasks.load(options.network, feed)
 
 
 def layers_of(task: Task, fitted: Fitted, batch: int) -> tuple[list, list]:

@@ -16,6 +16,7 @@ from cyclekit.sweep.store import check
 from cyclekit.sweep.sweep import Summary, Sweep, prepare
 from cyclekit.terminal import Output
 from workloads.errors import BadInput
+from workloads.feed import Feed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -70,7 +71,6 @@ def _arguments(options: Namespace) -> dict[str, Any]:
     given = {
         "preset": options.preset,
         "engine": options.engine,
-        "n_inputs": options.inputs,
         "n_workers": options.workers,
         "maps": options.maps or None,
         "into": options.into,
@@ -82,10 +82,13 @@ def _arguments(options: Namespace) -> dict[str, Any]:
         in_file = read_file(options.machine)
         if "machine" not in in_file:
             raise BadInput(f"sweep file {options.machine!r} must name a machine")
-        names = {"set": "changes", "inputs": "n_inputs", "workers": "n_workers"}
+        names = {"set": "changes", "workers": "n_workers"}
         arguments["workloads"] = []
         arguments |= {names.get(key, key): value for key, value in in_file.items()}
         arguments["workloads"] = [*arguments["workloads"], *options.workloads]
+    said = {name: arguments.pop(name, None) for name in ("inputs", "activation_density", "positions")}
+    feed = Feed.of(**{name: said[name] if (own := getattr(options, name)) is None else own for name in said})
+    arguments |= {"feed": feed, "n_inputs": feed.n}
     arguments |= {name: value for name, value in given.items() if value is not None}
     arguments["vary"] = {**arguments["vary"], **vary_of(options.vary)}
     arguments["changes"] = {**arguments["changes"], **changes}

@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclekit import machine
 from cyclekit import trace as formats
-from cyclekit.command.arguments import add_design, add_engine, add_layer, at_least
+from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, add_layer, at_least, feed_of
 from cyclekit.command.subject import load
 from cyclekit.positions import first_row
 from cyclekit.run import Run
@@ -25,6 +25,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_design(parser)
     add_engine(parser)
+    add_feed(parser)
+    add_batch(parser)
     add_layer(parser)
     parser.add_argument("--input", metavar="N", type=at_least(0), default=0, help="of the batch (default: 0)")
     parser.add_argument("--window", metavar="A:B", help="cycles A to B, which count from 1 (default: all of them)")
@@ -50,7 +52,9 @@ def run(options: Namespace) -> int:
         raise BadInput(f"--chrome and --vcd must name two files, got {options.vcd!r} for both")
     if "--vcd" in files:
         formats.check_vcd()
-    ran, image = _run_layer(chosen, load(options.workload), spec, engine, options.layer, options.input)
+    amounts = feed_of(options).n, options.batch
+    work = load(options.workload, options)
+    ran, image = _run_layer(chosen, work, spec, engine, options.layer, options.input, *amounts)
     if not ran.cycles:
         raise BadInput(f"{ran.workload} takes no cycle: there is nothing to trace")
     first, last = window or (1, ran.cycles)
@@ -96,12 +100,19 @@ def _window(text: str) -> tuple[int, int]:
 
 
 def _run_layer(
-    chosen: machine.Machine, work: Any, spec: Any, engine: str, layer: str | None, index: int
+    chosen: machine.Machine,
+    work: Any,
+    spec: Any,
+    engine: str,
+    layer: str | None,
+    index: int,
+    n_inputs: int | None,
+    batch: int | None,
 ) -> tuple[Run, Any]:
     """Return the run of one layer on one input, and the layer's image; the layers before it run to feed it."""
     if isinstance(work, Model):  # they run apart from each other
         work = machine.layer_of(work.layers, layer)
-    layers, inputs = chosen.layers_and_inputs(work, None if chosen.batched else index + 1)
+    layers, inputs = chosen.layers_and_inputs(work, n_inputs if chosen.batched else index + 1, batch)
     place = next(i for i, candidate in enumerate(layers) if candidate is machine.layer_of(layers, layer))
     if index >= len(inputs):
         taken = "takes the whole batch at a time" if chosen.batched else f"has {len(inputs)}"

@@ -20,6 +20,7 @@ BATCHES = tuple(2**i for i in range(11))
 KEPT = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # at most this share of each layer's weights
 SIZES = (1 / 4, 1 / 2, 1, 2, 4, 8, 16)  # times a design's own
 SHARE = "share of the weights kept"
+LADDER_POSITIONS = 16  # of a layer that run on the ladders over shares and sizes, drawn: all of them would take long
 TIME, ENERGY = "time_of_input_us", "energy_of_input_pj"
 PRUNE_S = 3e-8  # seconds a weight that pruning a layer to one density takes, measured on alex-7 and vgg-6
 
@@ -143,7 +144,8 @@ def compare(
     """Put a workload's layers on every design, each layer alone in it, at a batch (None: their own) and on ladders.
 
     Every design gets the same weights and inputs; where one takes an N:M pattern only, what is beyond it is dropped,
-    and the costs say so. A design that cannot take a layer has a reason there. Raises BadInput.
+    and the costs say so. A design that cannot take a layer has a reason there. On the ladders over shares and sizes, a
+    layer of many positions runs LADDER_POSITIONS of them. Raises BadInput.
     """
     batch = batch_of(name, layers, batch)
     batches = sorted({*BATCHES, batch})
@@ -173,8 +175,9 @@ def compare(
             at_batch[-1][entrant.label] = [cost if n == batch else trial.cost(n) for n in batches]
         done(f"{layer.name}: batches")
         at_share.append({label: [] for label in labels})
+        some = layer.sample(LADDER_POSITIONS)
         for place, share in enumerate(shares):
-            pruned = at_most(layer, share)
+            pruned = at_most(some, share)
             n_kept[place] += int(pruned.mask.sum())
             for entrant in entrants:
                 cost = base[-1][entrant.label] if pruned is layer else Trial(entrant, pruned).cost(batch)
@@ -183,7 +186,7 @@ def compare(
         at_size.append({})
         for entrant, sizes in sized:
             at_size[-1][entrant.label] = [
-                base[-1][entrant.label] if other is entrant else Trial(other, layer).cost(batch)
+                base[-1][entrant.label] if other is entrant and some is layer else Trial(other, some).cost(batch)
                 for other in sizes.values()
             ]
             done(f"{layer.name}: sizes")

@@ -26,6 +26,8 @@ FILE_KEYS = (
     "set",
     "engine",
     "inputs",
+    "activation_density",
+    "positions",
     "workers",
     "maps",
     "into",
@@ -175,11 +177,13 @@ def read_file(path: str | Path) -> dict[str, Any]:
             "workloads": (list, "a list of texts"),
             "vary": (dict, "a table"),
             "set": (dict, "a table"),
-            "inputs": (int, "a whole number"),
+            "inputs": ((int, str), "a whole number, a file or random:SEED"),
+            "activation_density": ((float, int, dict), "a number, or a table of globs and numbers"),
+            "positions": (int, "a whole number"),
             "workers": (int, "a whole number"),
             "maps": (bool, "true or false"),
         }.get(key, (str, "a text"))
-        fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
         if not fits or (kind is list and not all(isinstance(name, str) for name in value)):
             raise BadInput(f"{key} must be {want} in sweep file {str(path)!r}, got {value!r}")
     return settings

@@ -18,6 +18,7 @@ from cyclekit.sweep.store import Row, Store, check
 from cyclekit.sweep.tasks import Batch, Runner, Work
 from cyclekit.sweep.workers import in_processes, in_this_process, n_cores
 from workloads.errors import BadInput
+from workloads.feed import Feed
 from workloads.records import Model, Network, Shape, Workload
 
 MOST_TASKS = 256  # of a batch: what the parent holds at a time does not grow with the sweep
@@ -170,6 +171,7 @@ def prepare(
     changes: Mapping[str, Any] | None = None,
     engine: str | None = None,
     n_inputs: int | None = None,
+    feed: Feed | None = None,
     n_workers: int | None = None,
     maps: bool = False,
 ) -> Sweep:
@@ -177,7 +179,8 @@ def prepare(
 
     workloads: names of the catalogue, files, or what was loaded (a file of several layers is a workload a layer);
     vary: as points.points takes it; changes of the preset that all points share; n_inputs: only so many of a batch;
-    n_workers: processes, at most one a task (None: one a core); maps: store what each unit did over time, too.
+    feed: what else is said of what reaches those that are named; n_workers: processes, at most one a task (None: one a
+    core); maps: store what each unit did over time, too.
     """
     from workloads.catalogue import load  # late: the names of the arguments are the user's
 
@@ -190,7 +193,7 @@ def prepare(
     for name, value in {"n_inputs": n_inputs, "n_workers": n_workers}.items():
         if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
-    loaded = [load(work) if isinstance(work, str | Path) else work for work in dict.fromkeys(workloads)]
+    loaded = [load(work, feed) if isinstance(work, str | Path) else work for work in dict.fromkeys(workloads)]
     apart = [part for work in loaded for part in (work.layers if isinstance(work, Model) else [work])]
     works = [Work.of(chosen, part, n_inputs) for part in apart]
     names = [work.name for work in works]

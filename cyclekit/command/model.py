@@ -1,0 +1,144 @@
+"""What a whole model cost: a row a layer, their sum as one input takes it, and what did not run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import fsum
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from cyclekit.command.show import or_dash
+from cyclekit.run import Run
+from cyclekit.terminal import Output
+from workloads.records import Model, Workload
+
+N_NOTES = 6  # of all layers that are printed
+
+
+def layer_row(layer: Workload) -> dict[str, Any]:
+    """Return what a layer is, whatever runs it."""
+    return {
+        "layer": layer.name,
+        "kind": layer.kind,
+        "n_out": layer.n_out,
+        "n_in": layer.n_in,
+        "groups": layer.groups,
+        "positions": layer.positions,
+        "positions_run": layer.rows_of_input,
+        "inputs": layer.batch,
+        "density": float(np.count_nonzero(layer.blocks) / layer.blocks.size),
+        "activation_density": float(np.count_nonzero(layer.activations) / layer.activations.size),
+        "reached": layer.reached,
+        "weight_bits": layer.weight_bits,
+        "relu": layer.relu,
+    }
+
+
+def show_model(
+    out: Output, model: Model, layers: Sequence[Workload], runs: Sequence[Run], balance: str
+) -> dict[str, Any]:
+    """Print a model's layers, their sum and what did not run; return all of it for JSON."""
+    of_layer: dict[str, list[Run]] = {}
+    for run in runs:
+        of_layer.setdefault(run.workload, []).append(run)
+    rows = [layer_row(layer) | _costs(of_layer[layer.name]) for layer in layers]
+    total = _total(rows)
+    energy, unit, pj = _energy_unit(total)
+    heads = ["layer", "out x in", "positions", "weights [%]", "act. [%]", "reached", "cycles", "time [us]", "time [%]"]
+    heads += [f"{balance} [%]", *([f"energy [{unit}]"] if energy else [])]
+    cells = []
+    for row in [*rows, total | {"layer": "all"}]:
+        share = 100 * row["time_us"] / total["time_us"] if total["time_us"] else 0.0
+        is_all = "n_out" not in row
+        cells.append(
+            [
+                row["layer"],
+                "" if is_all else _sizes(row),
+                "" if is_all else _positions(row),
+                or_dash(None if is_all else 100 * row["density"], ".1f"),
+                or_dash(None if is_all else 100 * row["activation_density"], ".1f"),
+                row.get("reached", ""),
+                f"{row['cycles']:,.0f}",
+                f"{row['time_us']:,.3f}",
+                f"{share:.1f}",
+                f"{100 * row['load_balance']:.1f}",
+                *([or_dash(None if row["energy_pj"] is None else row["energy_pj"] / pj, ",.3f")] if energy else []),
+            ]
+        )
+    out.table(f"{model.name}: {_what(runs, layers)}", heads, cells)
+    checked = [run.check for run in runs if run.check is not None]
+    if checked:
+        passed = sum(check["passed"] for check in checked)
+        out.line(f"  values: {passed} of {len(checked)} runs agree with the references")
+    if model.others:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(other.kind for other in model.others).most_common(8))
+        out.line(f"  not run and in no sum: {len(model.others)} operators that are no product: {kinds}")
+    notes = list(dict.fromkeys([*model.notes, *(_named(run.workload, note) for run in runs for note in run.notes)]))
+    for note in notes[:N_NOTES]:
+        out.line(f"  note: {note}")
+    if len(notes) > N_NOTES:
+        out.line(f"  and {len(notes) - N_NOTES} notes more, which --json tells")
+    return {
+        "model": model.name,
+        "provenance": model.provenance,
+        "layers": rows,
+        "total": total,
+        "others": [vars(other) for other in model.others],
+        "notes": notes,
+    }
+
+
+def _named(layer: str, note: str) -> str:
+    return note if note.startswith(layer) else f"{layer}: {note}"
+
+
+def _costs(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the mean over a layer's runs."""
+    energies = [run.energy.total_pj for run in runs if run.energy is not None]
+    return {
+        "cycles": fmean(run.cycles for run in runs),
+        "time_us": fmean(run.time_us for run in runs),
+        "load_balance": fmean(run.load_balance for run in runs),
+        "energy_pj": fmean(energies) if len(energies) == len(runs) else None,
+        "runs": len(runs),
+    }
+
+
+def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the sum over the layers, run one after the other; the balance is their mean by cycles."""
+    cycles, energies = fsum(row["cycles"] for row in rows), [row["energy_pj"] for row in rows]
+    return {
+        "cycles": cycles,
+        "time_us": fsum(row["time_us"] for row in rows),
+        "load_balance": fsum(row["load_balance"] * row["cycles"] for row in rows) / cycles if cycles else 0.0,
+        "energy_pj": None if None in energies else fsum(energies),
+    }
+
+
+def _energy_unit(total: dict[str, Any]) -> tuple[bool, str, float]:
+    energy = total["energy_pj"]
+    unit, pj = ("uJ", 1e6) if (energy or 0) >= 1e8 else ("nJ", 1e3)
+    return energy is not None, unit, pj
+
+
+def _sizes(row: dict[str, Any]) -> str:
+    sizes = f"{row['n_out']} x {row['n_in']}"
+    return sizes if row["groups"] == 1 else f"{sizes} / {row['groups']}"
+
+
+def _positions(row: dict[str, Any]) -> str:
+    if row["positions_run"] < row["positions"]:
+        return f"{row['positions_run']:,} of {row['positions']:,}"
+    return f"{row['positions']:,}"
+
+
+def _what(runs: Sequence[Run], layers: Sequence[Workload]) -> str:
+    """Return what a row is the mean of."""
+    n_runs, batches = len(runs) // len(layers), sorted({layer.batch for layer in layers})
+    batch = batches[0] if len(batches) == 1 else f"{batches[0]} to {batches[-1]}"
+    if n_runs == 1:
+        return f"one run of {batch} input{'' if batch == 1 else 's'}"
+    return f"mean of the runs, of {batch} inputs"

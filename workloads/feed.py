@@ -1,0 +1,93 @@
+"""What a user says of what reaches a network: data or a number of inputs, densities to draw at, positions to run."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workloads.errors import BadInput
+
+# The share of inputs that are not zero where nothing says it: what reaches AlexNet's first two fully connected layers
+# behind a ReLU (EIE, Table III: Act% of Alex-6 and Alex-7).
+ACT_DENSITY = 0.35
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """arrays: by input name, or the .npz file with them; n: only so many inputs, or so many drawn ones.
+
+    seed: of what is drawn. densities: {glob over layers: share not zero} of what is drawn in the place of what an
+    execution gives; empty: none is. positions: of each input that run, drawn (None: all).
+    """
+
+    arrays: Mapping[str, np.ndarray] | Path | None = None
+    n: int | None = None
+    seed: int = 0
+    densities: Mapping[str, float] | None = None
+    positions: int | None = None
+
+    def __post_init__(self):
+        for name in ("n", "positions"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise BadInput(f"{name} must be a whole number of at least 1, got {value!r}")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise BadInput(f"seed must be a whole number from 0 on, got {self.seed!r}")
+        for glob, density in (self.densities or {}).items():
+            if isinstance(density, bool) or not isinstance(density, int | float) or not 0 < density <= 1:
+                raise BadInput(f"activation density of {glob!r} must be above 0 and at most 1, got {density!r}")
+
+    @classmethod
+    def of(
+        cls,
+        inputs: int | str | Path | Mapping[str, np.ndarray] | None = None,
+        activation_density: float | str | Mapping[str, float] | None = None,
+        positions: int | None = None,
+    ) -> Feed:
+        """Return what the values of --inputs, --activation-density and --positions mean. Raises BadInput."""
+        return cls(**_inputs(inputs), densities=_densities(activation_density), positions=positions)
+
+    def check_number_only(self, what: str) -> None:
+        """Raise BadInput where more is said than how many inputs: of what brings its own, and no positions."""
+        if self.arrays is not None or self.densities:
+            raise BadInput(f"{what} takes no inputs or densities from outside: --inputs can only be a number")
+
+    def density(self, layer: str) -> float | None:
+        """Return the density that is drawn for a layer, None where none is said."""
+        return next((share for glob, share in (self.densities or {}).items() if fnmatch.fnmatchcase(layer, glob)), None)
+
+
+def _inputs(value: int | str | Path | Mapping[str, np.ndarray] | None) -> dict:
+    if value is None or isinstance(value, Mapping):
+        return {"arrays": value}
+    if isinstance(value, int):
+        return {"n": value}
+    text = str(value)
+    if text.isdecimal():
+        return {"n": int(text)}
+    if text.startswith("random:"):
+        if not text.removeprefix("random:").isdecimal():
+            raise BadInput(f"--inputs random:SEED takes a whole number, got {text!r}")
+        return {"seed": int(text.removeprefix("random:"))}
+    if Path(text).suffix.lower() != ".npz":
+        raise BadInput(f"--inputs must be a number, an .npz file of arrays by input name, or random:SEED, got {text!r}")
+    return {"arrays": Path(text)}
+
+
+def _densities(value: float | str | Mapping[str, float] | None) -> Mapping[str, float] | None:
+    if value is None or isinstance(value, Mapping):
+        return value
+    densities = {}
+    for word in str(value).split(","):
+        glob, equals, number = word.rpartition("=")
+        try:
+            densities[glob.strip() if equals else "*"] = float(number)
+        except ValueError:
+            raise BadInput(
+                f"--activation-density must be a number, or GLOB=NUMBER,GLOB=NUMBER over layers, got {str(value)!r}"
+            ) from None
+    return densities

@@ -1,0 +1,298 @@
+"""An ONNX file as a Model: its products with what reaches them on given inputs, and all its other operators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workloads.errors import BadInput
+from workloads.feed import Feed
+from workloads.graphs import inputs as entering
+from workloads.graphs import model_file
+from workloads.graphs.branches import flattened
+from workloads.graphs.execute import run
+from workloads.graphs.nodes import Nodes
+from workloads.graphs.products import MAKERS, Product, of_node
+from workloads.readers import npz
+from workloads.records import DENSE, DRAWN, RANDOM, REAL, Layer, Model, Other, Workload
+
+DATA_LABELS = "labels"  # what an .npz file of inputs may hold besides
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """A flat graph whose products are known, and what enters it.
+
+    model: as the file has it; flat: with taken branches in the place of Ifs; originals: names that this changed;
+    parts: the arrays of each run, of n_inputs together; said: what they are; passed_over: {node: reason}.
+    """
+
+    path: Path
+    model: Any
+    flat: Any
+    originals: Mapping[str, str]
+    products: Sequence[Product]
+    nodes: Nodes
+    names: Mapping[int, str]
+    passed_over: Mapping[str, str]
+    parts: Sequence[Mapping[str, np.ndarray]]
+    n_inputs: int
+    reached: str
+    said: str
+    labels: np.ndarray | None = None
+
+
+def stored_layers(path: Path) -> dict[str, Layer]:
+    """Return the layers of a graph by name, without running it; an If is looked into where its condition is stored."""
+    model = model_file.read(path)
+    nodes = Nodes(flattened(model, None)[0], frozenset(MAKERS))
+    products, _, _ = _products(nodes)
+    return {
+        product.name: Layer(name=product.name, weights=product.matrix, bias=product.bias, relu=product.relu)
+        for product in products
+    }
+
+
+def read(path: Path, feed: Feed) -> Graph:
+    """Return a file's graph with the inputs of the feed: its arrays, or random ones. Raises BadInput."""
+    model = model_file.read(path)
+    wanted = entering.wanted(model.graph)
+    labels = None
+    if feed.arrays is None:
+        arrays, reached = entering.random(wanted, feed.seed, feed.n or 1), RANDOM
+        said = f"inputs random: standard normal, seed {feed.seed}"
+    else:
+        given, said = _given(feed)
+        labels = given.pop(DATA_LABELS, None) if DATA_LABELS not in {entry.name for entry in wanted} else None
+        arrays, reached = entering.given(wanted, given), REAL
+    parts, n_inputs = entering.runs(wanted, arrays)
+    if feed.n is not None and feed.arrays is not None and feed.n < n_inputs:
+        first = next(name for name, array in arrays.items() if array.ndim and len(array) == n_inputs)
+        short = {n: a[: feed.n] if a.ndim and len(a) == len(arrays[first]) else a for n, a in arrays.items()}
+        parts, n_inputs = entering.runs(wanted, short)
+        labels = None if labels is None else labels[: feed.n]
+    flat, originals = flattened(model, parts[0])
+    for node in flat.graph.node:  # the states of each step are needed, and need a name
+        if node.op_type in ("LSTM", "GRU", "RNN") and not (node.output and node.output[0]):
+            node.output[:] = [f"{node.name or node.output[-1]}.Y", *node.output[1:]]
+    nodes = Nodes(flat, frozenset(MAKERS))
+    products, names, passed_over = _products(nodes)
+    return Graph(
+        path=path,
+        model=model,
+        flat=flat,
+        originals=originals,
+        products=products,
+        nodes=nodes,
+        names=names,
+        passed_over=passed_over,
+        parts=parts,
+        n_inputs=n_inputs,
+        reached=reached,
+        said=said,
+        labels=labels,
+    )
+
+
+def as_model(graph: Graph, feed: Feed, chosen: Callable[[str], bool] = lambda name: True) -> Model:
+    """Return the graph's operators in the order in which they run, the products that are chosen with what reaches them.
+
+    Each is a Workload of all positions of all inputs, or of the sample that the feed wants. Raises BadInput.
+    """
+    products = [product for product in graph.products if chosen(product.name)]
+    reads = [name for product in products for name in product.reads if name]
+    blocks: dict[str, list[np.ndarray]] = {product.name: [] for product in products}
+    for part in graph.parts:
+        values = {
+            name: array.astype(np.float32) if array.dtype.kind == "f" else array
+            for name, array in run(graph.flat, part, reads).items()
+        }
+        for product in products:
+            blocks[product.name].append(np.asarray(product.rows(values), np.float32))
+    layers = {
+        product.name: _workload(product, np.concatenate(blocks.pop(product.name)), graph, feed) for product in products
+    }
+    own: dict[int, list[Workload]] = {}
+    for product in products:
+        own.setdefault(id(product.node), []).append(layers[product.name])
+    multiplied = {id(product.node) for product in graph.products}
+    shapes = _shapes(graph)
+    operators: list[Workload | Other] = []
+    for node in graph.nodes.computing:
+        if id(node) not in multiplied:
+            operators.append(_other(node, graph, shapes))
+        operators += own.get(id(node), [])
+    name = graph.path.stem
+    return Model(
+        name=name,
+        operators=tuple(operators),
+        is_graph=True,
+        provenance=f"file {graph.path.name}, executed by onnxruntime; {graph.said}",
+        notes=_notes(operators, graph, len(products)),
+    )
+
+
+def _given(feed: Feed) -> tuple[dict[str, np.ndarray], str]:
+    if isinstance(feed.arrays, Path):
+        try:
+            return npz.read(feed.arrays), f"inputs of {feed.arrays.name}"
+        except FileNotFoundError:
+            raise BadInput(f"is to run on {str(feed.arrays)!r}, which does not exist") from None
+        except BadInput as error:
+            raise BadInput(f"is to run on {str(feed.arrays)!r}, which {error}") from None
+        except Exception as error:  # the zip archive's own
+            raise BadInput(f"is to run on {str(feed.arrays)!r}, which is no .npz archive: {error}") from None
+    return dict(feed.arrays), "inputs given"
+
+
+def _products(nodes: Nodes) -> tuple[list[Product], dict[int, str], dict[str, str]]:
+    """Return the products in order, the name of every node by its id, and {name: reason} of those passed over."""
+    products, names, passed_over, used = [], {}, {}, set()
+    for node in nodes.computing:
+        name = _free(_label(node, nodes), used)
+        names[id(node)] = name
+        of_this = of_node(node, nodes, name)
+        if isinstance(of_this, str):
+            passed_over[name] = of_this
+        else:
+            products += of_this
+    return products, names, passed_over
+
+
+def _label(node: Any, nodes: Nodes) -> str:
+    """Return what a node is called: as its weights are, without ".weight", else by its own name or its output's.
+
+    A slash becomes a dot: before one, an address has a network's name.
+    """
+    stored = {tensor.name for tensor in nodes.model.graph.initializer}
+    if node.op_type in MAKERS:
+        for name in node.input:
+            if name in stored and name.endswith(".weight"):
+                return _dotted(name.removesuffix(".weight"))
+        named = [name for name in node.input if name in stored and "::" not in name and nodes.values[name].ndim >= 2]
+        if named and node.op_type not in ("LSTM", "GRU", "RNN"):
+            return _dotted(named[0])
+    return _dotted(node.name or node.output[0] or node.op_type)
+
+
+def _dotted(name: str) -> str:
+    return name.strip("/").replace("/", ".")
+
+
+def _free(name: str, used: set[str]) -> str:
+    own, n = name, 2
+    while own in used:
+        own, n = f"{name}#{n}", n + 1
+    used.add(own)
+    return own
+
+
+def _workload(product: Product, rows: np.ndarray, graph: Graph, feed: Feed) -> Workload:
+    n_rows, said, reached = len(rows), graph.said, graph.reached
+    positions = n_rows // graph.n_inputs if n_rows % graph.n_inputs == 0 else n_rows
+    density = feed.density(product.name)
+    if density is not None:
+        rng = np.random.default_rng(feed.seed)
+        drawn = np.abs(rng.standard_normal(rows.shape, np.float32))
+        rows = np.where(rng.random(rows.shape, np.float32) < density, drawn, np.float32(0))
+        reached = DENSE if density == 1 else DRAWN
+        said = f"activations drawn: half-normal, {100 * density:g}% of them not zero, seed {feed.seed}"
+    bits = f"{product.bits}-bit weights dequantised" if product.bits else ""
+    try:
+        return Workload(
+            name=product.name,
+            weights=product.matrix,
+            bias=product.bias,
+            relu=product.relu,
+            activations=rows,
+            positions=positions,
+            groups=product.groups,
+            kind=product.node.op_type,
+            reached=reached,
+            weight_bits=product.bits,
+            provenance="; ".join(filter(None, (f"file {graph.path.name}, layer {product.name}", bits, said))),
+        ).sample(feed.positions)
+    except BadInput as error:
+        raise BadInput(f"layer {product.name!r}: {error}") from None
+
+
+def _shapes(graph: Graph) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Return {value: (shape, bytes of an element)} of those that can be inferred for the first run's inputs."""
+    import onnx
+    from onnx import helper
+
+    model = onnx.ModelProto()
+    model.CopyFrom(graph.flat)
+    del model.graph.value_info[:]
+    for entry in model.graph.input:
+        if entry.name in graph.parts[0]:
+            shape = graph.parts[0][entry.name].shape
+            entry.CopyFrom(helper.make_tensor_value_info(entry.name, entry.type.tensor_type.elem_type, shape))
+    for entry in model.graph.output:
+        entry.type.tensor_type.ClearField("shape")
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception:  # of an operator that it knows wrongly: sizes are then not known
+        return {}
+    shapes = {}
+    for entry in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output):
+        tensor = entry.type.tensor_type
+        if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
+            try:
+                size = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).itemsize
+            except (KeyError, TypeError):
+                continue
+            shapes[entry.name] = tuple(d.dim_value for d in tensor.shape.dim), size
+    return shapes
+
+
+def _other(node: Any, graph: Graph, shapes: Mapping[str, tuple[tuple[int, ...], int]]) -> Other:
+    name = graph.names[id(node)]
+    known = [shapes[output] for output in node.output if output in shapes]
+    is_known = len(known) == len([output for output in node.output if output])
+    n_macs = 0
+    if node.op_type == "MatMul" and is_known and node.input[0] in shapes:
+        n_macs = math.prod(known[0][0]) * shapes[node.input[0]][0][-1]
+    sizes = {
+        tensor.name: math.prod(tensor.dims)
+        for tensor in graph.flat.graph.initializer
+        if sum(length > 1 for length in tensor.dims) >= 2
+    }
+    reason = graph.passed_over.get(name, "")
+    if n_macs and not reason:
+        reason = "a product of two computed values"
+    return Other(
+        name=name,
+        kind=node.op_type,
+        n_elements=sum(math.prod(shape) for shape, _ in known) if is_known else None,
+        n_bytes=sum(math.prod(shape) * size for shape, size in known) if is_known else None,
+        n_macs=n_macs,
+        n_weights=sum(sizes.get(value, 0) for value in node.input),
+        reason=reason,
+    )
+
+
+def _notes(operators: Iterable[Workload | Other], graph: Graph, n_chosen: int) -> tuple[str, ...]:
+    """Return what is said of weights that no product has, and of products of computed values."""
+    operators = list(operators)
+    own = sum(product.weights.size for product in graph.products)
+    aside = [other for other in operators if isinstance(other, Other) and other.n_weights]
+    notes = []
+    if aside and n_chosen == len(graph.products):
+        n_aside = sum(other.n_weights for other in aside)
+        listed = ", ".join(f"{o.name} ({o.kind}{': ' + o.reason if o.reason else ''})" for o in aside[:3])
+        more = f" and {len(aside) - 3} more" if len(aside) > 3 else ""
+        share = 100 * n_aside / (n_aside + own)
+        notes.append(f"passed over, with {share:.1f}% of the weights: {listed}{more}")
+    computed = [other for other in operators if isinstance(other, Other) and other.n_macs]
+    if computed:
+        n_macs = sum(other.n_macs for other in computed)
+        notes.append(
+            f"not run: {len(computed)} products of two computed values, {n_macs:,} MACs for one run of the graph"
+        )
+    return tuple(notes)

@@ -1,0 +1,122 @@
+"""What enters a graph: the user's arrays, checked against what it wants and cut into runs, or random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workloads.errors import BadInput, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """An input of a graph. shape: a number where the axis has a length, else its name or ""."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int | str, ...] | None
+
+    def __str__(self) -> str:
+        axes = "..." if self.shape is None else ", ".join(str(length) or "?" for length in self.shape)
+        return f"{self.name!r} {self.dtype}[{axes}]"
+
+
+def wanted(graph: Any) -> list[Wanted]:
+    """Return the inputs of a graph that have no stored value. Raises BadInput for one that is no array of numbers."""
+    from onnx import helper
+
+    stored = {tensor.name for tensor in graph.initializer}
+    entries = []
+    for entry in graph.input:
+        if entry.name in stored:
+            continue
+        if not entry.type.HasField("tensor_type"):
+            raise BadInput(f"wants for {entry.name!r} a sequence or a map, which cannot be given")
+        tensor = entry.type.tensor_type
+        axes = [d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else d.dim_param for d in tensor.shape.dim]
+        shape = tuple(axes) if tensor.HasField("shape") else None
+        try:
+            dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        except KeyError:
+            raise BadInput(f"wants for {entry.name!r} an unknown type, number {tensor.elem_type}") from None
+        entries.append(Wanted(name=entry.name, dtype=dtype, shape=shape))
+    return entries
+
+
+def random(entries: Sequence[Wanted], seed: int, n_inputs: int) -> dict[str, np.ndarray]:
+    """Return standard normal numbers for each input. Raises BadInput where a length or the range is not known.
+
+    The first axis is n_inputs long where its length is open, and so is one of the same name elsewhere.
+    """
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    open_first = {entry.shape[0] for entry in entries if entry.shape and isinstance(entry.shape[0], str)}
+    for entry in entries:
+        if entry.dtype.kind != "f" or entry.shape is None:
+            raise BadInput(f"wants {entry}, whose values cannot be drawn: give --inputs FILE.npz with it")
+        lengths = []
+        for axis, length in enumerate(entry.shape):
+            if isinstance(length, str) and axis and (not length or length not in open_first):
+                raise BadInput(f"wants {entry}, of which axis {axis} has no length: give --inputs FILE.npz with it")
+            lengths.append(n_inputs if isinstance(length, str) else length)
+        arrays[entry.name] = rng.standard_normal(lengths, np.float32).astype(entry.dtype)
+    return arrays
+
+
+def given(entries: Sequence[Wanted], arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays as the graph wants them. Raises BadInput naming what it wants."""
+    known = {entry.name: entry for entry in entries}
+    listed = ", ".join(map(str, entries))
+    for name in arrays:
+        if name not in known:
+            raise BadInput(f"has no input {name!r}{did_you_mean(name, known)}: it wants {listed}")
+    for name in known:
+        if name not in arrays:
+            raise BadInput(f"wants an input {name!r} that is not among {', '.join(arrays)}: it wants {listed}")
+    return {name: _checked(known[name], np.asarray(array)) for name, array in arrays.items()}
+
+
+def _checked(entry: Wanted, array: np.ndarray) -> np.ndarray:
+    said = f"{array.dtype}[{', '.join(map(str, array.shape))}]"
+    kinds = {"f": "f", "i": "iu", "u": "iu", "b": "b"}.get(entry.dtype.kind, entry.dtype.kind)
+    if array.dtype.kind not in kinds and not (entry.dtype.kind == "f" and array.dtype.kind in "iu"):
+        raise BadInput(f"wants {entry}, got {said}")
+    if entry.shape is not None:
+        fits = len(entry.shape) == array.ndim and all(
+            isinstance(length, str) or length == own or (axis == 0 and own % length == 0)
+            for axis, (length, own) in enumerate(zip(entry.shape, array.shape, strict=False))
+        )
+        if not fits or 0 in array.shape:
+            raise BadInput(f"wants {entry}, got {said}")
+    converted = array.astype(entry.dtype)
+    if array.dtype.kind == "f" and not np.isfinite(converted).all():
+        raise BadInput(f"wants {entry}, finite, and got a value that is not")
+    if array.dtype.kind in "iu" and entry.dtype.kind in "iu" and not np.array_equal(converted, array):
+        raise BadInput(f"wants {entry}, got numbers beyond that")
+    return converted
+
+
+def runs(entries: Sequence[Wanted], arrays: Mapping[str, np.ndarray]) -> tuple[list[dict[str, np.ndarray]], int]:
+    """Return the arrays of each run of the graph, and how many inputs all runs have together.
+
+    A graph whose first input has a first axis of fixed length runs so often as that goes into the array; arrays as
+    long as that one are cut with it, others enter every run.
+    """
+    first = next((entry for entry in entries if arrays[entry.name].ndim), None)
+    if first is None:
+        return [dict(arrays)], 1
+    n_inputs = len(arrays[first.name])
+    length = first.shape[0] if first.shape and isinstance(first.shape[0], int) else n_inputs
+    parts = []
+    for start in range(0, n_inputs, length):
+        part = {}
+        for entry in entries:
+            array = arrays[entry.name]
+            own = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else None
+            is_cut = n_inputs > length and array.ndim and len(array) == n_inputs and own != n_inputs
+            part[entry.name] = array[start : start + length] if is_cut else array
+        parts.append(part)
+    return parts, n_inputs

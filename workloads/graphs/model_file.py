@@ -1,0 +1,126 @@
+"""An ONNX file as a graph that stands in memory whole: every tensor checked, functions inlined, nothing run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workloads.errors import BadInput
+from workloads.readers.limits import check_dense
+
+KIND = "ONNX model"
+MOST_BYTES = 2**31 - 1  # of a protobuf message, and so of what onnxruntime is handed
+MOST_DEPTH = 32  # of graphs in graphs
+EXTRA = "and to read it takes: pip install 'zeroskip[onnx]'"
+
+
+def read(path: Path) -> Any:
+    """Return the onnx.ModelProto of a file, with the weights that lie in files beside it. Raises BadInput."""
+    try:
+        import onnx
+        from onnx import inliner
+    except ImportError:
+        raise BadInput(f"is an ONNX model, {EXTRA}") from None
+    if path.stat().st_size > MOST_BYTES:
+        raise BadInput("is larger than 2 GiB in one file: save it with its weights as external data, in parts")
+    model = onnx.load_model_from_string(path.read_bytes())
+    known = onnx.defs.onnx_opset_version()
+    for entry in model.opset_import:
+        if entry.domain in ("", "ai.onnx") and not 1 <= entry.version <= known:
+            raise BadInput(f"is of opset {entry.version}, known are 1 to {known}: export it with one of these")
+    if not model.graph.node:
+        raise BadInput("holds no operator")
+    for graph in graphs(model.graph):
+        for tensor in _tensors(graph):
+            _check(tensor, path)
+        for sparse in graph.sparse_initializer:
+            _check(sparse.values, path)
+            _check(sparse.indices, path)
+            check_dense(tuple(sparse.dims), path.stat().st_size)
+    if model.ByteSize() > MOST_BYTES:
+        raise BadInput("takes more than 2 GiB with its weights, which onnxruntime is not handed in one piece")
+    return inliner.inline_local_functions(model) if model.functions else model
+
+
+def graphs(graph: Any, depth: int = 0) -> Iterator[Any]:
+    """Yield a graph and all graphs in its nodes. Raises BadInput where they lie too deep in each other."""
+    if depth > MOST_DEPTH:
+        raise BadInput(f"is damaged: it holds graphs in graphs, more than {MOST_DEPTH} deep")
+    yield graph
+    for node in graph.node:
+        for inner in subgraphs(node).values():
+            yield from graphs(inner, depth + 1)
+
+
+def subgraphs(node: Any) -> dict[str, Any]:
+    """Return the graphs that a node holds, by attribute."""
+    return {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")}
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+
+
+def _check(tensor: Any, path: Path) -> None:
+    """Refuse a tensor that promises other bytes than there are; bring in what lies in a file beside the model."""
+    if any(length < 0 for length in tensor.dims):
+        raise BadInput(f"is damaged: {tensor.name!r} has the shape {list(tensor.dims)}")
+    if tensor.data_location == tensor.EXTERNAL:
+        _bring_in(tensor, path)
+    elif tensor.HasField("raw_data"):
+        n_bytes = _n_bytes(tensor)
+        if n_bytes is not None and n_bytes != len(tensor.raw_data):
+            raise BadInput(
+                f"is damaged: {tensor.name!r} promises {n_bytes:,} bytes ({list(tensor.dims)}), "
+                f"has {len(tensor.raw_data):,}"
+            )
+
+
+def _n_bytes(tensor: Any) -> int | None:
+    """Return the bytes that a tensor's shape and type come to, None for text and for types that NumPy has not."""
+    from onnx import TensorProto, helper
+
+    if tensor.data_type == TensorProto.STRING:
+        return None
+    halves = {getattr(TensorProto, name, -1) for name in ("INT4", "UINT4", "FLOAT4E2M1")}
+    quarters = {getattr(TensorProto, name, -1) for name in ("INT2", "UINT2")}
+    n = math.prod(tensor.dims)
+    if tensor.data_type in halves | quarters:
+        return -(-n // (2 if tensor.data_type in halves else 4))
+    try:
+        return n * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except KeyError:
+        raise BadInput(f"has {tensor.name!r} of an unknown type, number {tensor.data_type}") from None
+
+
+def _bring_in(tensor: Any, path: Path) -> None:
+    """Read a tensor's values from the file that it names, if that lies in the model's folder."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location, folder = entries.get("location", ""), path.parent.resolve()
+    file = (folder / location).resolve()
+    if not location or folder not in file.parents:
+        raise BadInput(f"wants {tensor.name!r} from {location!r}, which is not in the model's own folder")
+    if not file.is_file():
+        raise BadInput(f"keeps {tensor.name!r} in {location!r}, which is not beside it")
+    try:
+        offset = int(entries.get("offset", 0))
+        n_bytes = int(entries.get("length", file.stat().st_size - offset))
+    except ValueError:
+        raise BadInput(f"is damaged: the place of {tensor.name!r} in {location!r} is no number") from None
+    promised = _n_bytes(tensor)
+    if offset < 0 or n_bytes != promised or offset + n_bytes > file.stat().st_size:
+        raise BadInput(
+            f"is damaged: {tensor.name!r} wants {promised} bytes of {location!r} from {offset:,} on, which has "
+            f"{file.stat().st_size:,}"
+        )
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        tensor.raw_data = stream.read(n_bytes)
+    tensor.data_location = tensor.DEFAULT
+    del tensor.external_data[:]
