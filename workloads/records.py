@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from workloads.blas import one_thread
 from workloads.errors import BadInput
 
 
@@ -223,6 +224,7 @@ class Layers:
             raise BadInput(f"layers must be at least one, each with a name of its own, got {names}")
 
 
+@one_thread()
 def with_activations(network: Network) -> Network:
     """Return the network with every layer a Workload that holds the activations reaching it, f32[batch, in]."""
     layers, signal = [], network.inputs
