@@ -36,7 +36,8 @@ def run(options: Namespace) -> int:
     """Run one layer on one input and tell what every unit did, cycle by cycle."""
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, changes_of(options.set))
+    changes = changes_of(options.set)
+    spec = chosen.design(options.preset, changes)
     engine = chosen.engine(options.engine)
     if chosen.spans is None:
         raise BadInput(f"{chosen.name} has no traces: its Machine says nothing of spans")
@@ -74,6 +75,8 @@ def run(options: Namespace) -> int:
         out.line(line)
     if options.units is None and max(sum(spent.values()) for spent in ran.states.values()) > ROWS * ran.cycles:
         out.line(f"  the first {ROWS} units of a kind: --units N shows others")
+    if note := chosen.idle_note(changes, [spec]):
+        out.line(f"  note: {note}")
     if files:
         whole = spans(options.units)
         write = {"--chrome": formats.chrome, "--vcd": formats.vcd}
