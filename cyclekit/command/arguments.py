@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-# What an option or argument of any verb reads, and what one writes. A store is safe, whatever is to be written over it.
+# What an option or argument of any verb reads, and what one writes. Whoever opens a store checks it.
 INPUTS = ("workload", "workloads", "network", "machine")  # names of files among other names
 ALWAYS_FILES = ("recipe", "calibration")
-OUTPUTS = ("json", "out", "into", "export", "chrome", "vcd")
+OUTPUTS = ("json", "out", "export", "chrome", "vcd")
 WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
 perhaps bias f32[out], or one that 'prune' wrote; FILE:LAYER of another file of weights; or, where no values are
 needed, sizes as MxNxK"""
@@ -76,17 +77,23 @@ def add_space(parser: argparse.ArgumentParser) -> None:
 
 
 def check_outputs(values: Mapping[str, Any]) -> None:
-    """Raise BadInput where a file that would be written is one that is read, of a verb's options and arguments."""
+    """Raise BadInput where a file that would be written is read, or written twice, by a verb with these options."""
     outputs = {name: str(values[name]) for name in OUTPUTS if values.get(name) not in (None, "-")}
     if not outputs:
         return
     from cyclekit.terminal import check_apart  # late: `--help` must answer at once
     from workloads.address import split
+    from workloads.errors import BadInput
     from workloads.readers import READERS
 
     given = [values[name] for name in INPUTS if values.get(name) is not None]
     names = [name for value in given for name in ([value] if isinstance(value, str) else value)]
     files = [path for name in names if (path := split(name)[0]).suffix.lower() in (*READERS, ".toml")]
     files += [values[name] for name in ALWAYS_FILES if values.get(name) is not None]
+    options: dict[Path, str] = {}
     for option, path in outputs.items():
         check_apart(path, f"--{option}", files)
+        place = Path(path).resolve()
+        if place in options and (place.is_file() or not place.exists()):  # no device or pipe
+            raise BadInput(f"--{options[place]} and --{option} must name two files, got {path!r} for both")
+        options[place] = option

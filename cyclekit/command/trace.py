@@ -46,8 +46,6 @@ def run(options: Namespace) -> int:
     files = {option: Path(name) for option, name in files.items() if name is not None}
     for option, path in files.items():
         check_writable(path, option)
-    if len({path.resolve() for path in files.values()}) < len(files):
-        raise BadInput(f"--chrome and --vcd must name two files, got {options.vcd!r} for both")
     if "--vcd" in files:
         formats.check_vcd()
     ran, image = _run_layer(chosen, load(options.workload), spec, engine, options.layer, options.input)

@@ -24,7 +24,7 @@ DESIGNS = {
     "eie": (
         "eie",
         "isca2016",
-        ({}, {"refills": True, "spmat_bytes": 64}, {"batches": True, "register_file_entries": 4}),
+        ({"spmat_bytes": 64}, {"refills": True, "spmat_bytes": 64}, {"batches": True, "register_file_entries": 4}),
     ),
 }
 
