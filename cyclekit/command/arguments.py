@@ -81,7 +81,7 @@ def check_outputs(values: Mapping[str, Any]) -> None:
     outputs = {name: str(values[name]) for name in OUTPUTS if values.get(name) not in (None, "-")}
     if not outputs:
         return
-    from cyclekit.terminal import check_apart  # late: `--help` must answer at once
+    from cyclekit.terminal import check_apart, check_writable  # late: `--help` must answer at once
     from workloads.address import split
     from workloads.errors import BadInput
     from workloads.readers import READERS
@@ -95,5 +95,6 @@ def check_outputs(values: Mapping[str, Any]) -> None:
         check_apart(path, f"--{option}", files)
         place = Path(path).resolve()
         if place in options and (place.is_file() or not place.exists()):  # no device or pipe
+            check_writable(Path(path), f"--{option}")  # a store is refused as that
             raise BadInput(f"--{options[place]} and --{option} must name two files, got {path!r} for both")
         options[place] = option
