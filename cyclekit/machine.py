@@ -58,6 +58,7 @@ class Machine:
     size_field: the field of the Spec that says how many of its units a design has, such as its PEs. None: none does.
     chip(spec) -> Chip: what a design is made in. None: not known.
     off_chip_bytes(run) -> bytes that a run moves to and from memory off the chip. None: not known.
+    idle(spec) -> {field: why} of the fields that change nothing of any run on a design: neither time, nor energy.
     estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
     """
 
@@ -95,6 +96,7 @@ class Machine:
     pattern: Callable[[Any], str | None] = lambda spec: None
     chip: Callable[[Any], Chip] | None = None
     off_chip_bytes: Callable[[Run], float] | None = None
+    idle: Callable[[Any], Mapping[str, str]] = lambda spec: {}
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None, batch: int | None = None
@@ -124,6 +126,12 @@ class Machine:
         if preset not in self.presets:
             raise BadInput(f"unknown preset {preset!r} of {self.name}{did_you_mean(preset, self.presets)}")
         return self.presets[preset].replace(**changes)
+
+    def idle_note(self, fields: Iterable[str], designs: Iterable[Any]) -> str:
+        """Return which of the named fields change nothing on any of the designs, and why; "" where all do."""
+        idle = [self.idle(spec) for spec in designs]
+        said = [name for name in dict.fromkeys(fields) if idle and all(name in of_design for of_design in idle)]
+        return "; ".join(f"{name} changes nothing here: {idle[0][name]}" for name in said)
 
     def price(self, run: Run, table: str | None = None) -> Energy:
         """Return what a run costs by the table of prices of that name (None: the default one).

@@ -10,7 +10,7 @@ from eie_sim.image import decode
 from eie_sim.prices import NOTES, energy
 from eie_sim.published import validate
 from eie_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, estimate_point, simulate
-from eie_sim.spec import PRESET_NOTES, PRESETS, Spec
+from eie_sim.spec import PRESET_NOTES, PRESETS, Spec, idle
 
 __all__ = ["MACHINE", "PRESETS", "Spec", "decode", "encode", "energy", "explain", "simulate", "validate"]
 
@@ -73,5 +73,6 @@ MACHINE = Machine(
     ),
     size_field="n_pes",
     chip=_chip,
+    idle=idle,
     off_chip_bytes=lambda run: run.actions[Action.DMA_BITS] / 8,
 )

@@ -18,6 +18,7 @@ from eie_sim.capacity import Pauses
 from eie_sim.image import Image
 from eie_sim.reuse import reuse
 from eie_sim.spec import Spec
+from eie_sim.timeline import Timeline
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Network, Workload, checked_array, plain_array
 
@@ -122,12 +123,20 @@ def _bytes_of(activations: np.ndarray | Run) -> tuple[Any, ...]:
 
 
 def _books(image: Image, non_zero: np.ndarray, spec: Spec, engine: str, progress: Callable[[float], None]):
-    """Return the timeline, the ledger, its totals, and notes on what does not fit."""
+    """Return the timeline, the ledger, its totals, and notes on what does not fit or takes no time."""
     pauses = capacity.pauses(image, spec)
     _check_length(image, np.count_nonzero(non_zero) + image.n_columns - len(non_zero), pauses, spec)
     timeline = ENGINES[engine](image, non_zero, pauses, spec, progress)
     ledger = account(timeline, image, pauses, spec)
-    return timeline, ledger, ledger.totals(), image.notes + capacity.check([image], spec)
+    return timeline, ledger, ledger.totals(), image.notes + capacity.check([image], spec) + _late_notes(timeline)
+
+
+def _late_notes(timeline: Timeline) -> tuple[str, ...]:
+    n_late, n = int(np.count_nonzero(timeline.sent > timeline.cycles)), len(timeline.sent)
+    said = (
+        f"{n_late} of {n} broadcasts come after the last entry, when the paper's clock has stopped: they cost energy "
+    )
+    return (f"{said}and take no time, so the power is none that the chip draws (docs/eie.md, D13)",) if n_late else ()
 
 
 def _product(image: Image, column: np.ndarray, values: np.ndarray, spec: Spec) -> tuple[arithmetic.Product, str]:

@@ -104,3 +104,13 @@ PRESET_NOTES = {
     "silicon": "the same chip with its limits: capacities enforced, batches and refills charged",
     "isca2016-28nm": "the paper's projection: 256 PEs, 1,200 MHz",
 }
+
+
+def idle(spec: Spec) -> dict[str, str]:
+    """Return {field: why} of those that change nothing of any run on a design."""
+    fields = {}
+    if not (spec.refills or spec.load_phase):
+        fields["dma_width_bits"] = "of refills and the load phase, which are off"
+    if not spec.batches:
+        fields["act_sram_width_bits"] = "of batches, which are off"
+    return fields

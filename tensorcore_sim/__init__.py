@@ -13,7 +13,7 @@ from tensorcore_sim.prices import NOTES, dense_over_sparse, energy
 from tensorcore_sim.published import validate
 from tensorcore_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, simulate, spans, time_gemm
 from tensorcore_sim.sm.microbenchmark import Throughput, latency, throughput
-from tensorcore_sim.spec import PRESET_NOTES, PRESETS, TICKS, Spec
+from tensorcore_sim.spec import PRESET_NOTES, PRESETS, TICKS, Spec, idle
 
 __all__ = [
     "MACHINE",
@@ -118,5 +118,6 @@ MACHINE = Machine(
     entrants={"dense": {"sparsity": "dense"}, "2:4": {"sparsity": "2:4"}},
     pattern=lambda spec: pattern(spec) and pattern(spec).split()[0],  # "4:8 in pairs" is an N:M and more
     chip=_chip,
+    idle=idle,
     off_chip_bytes=lambda run: float(sum(run.actions[action] for action in _MOVED)),
 )

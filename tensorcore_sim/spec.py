@@ -18,6 +18,7 @@ SMALL = "fitted by this project on three rows of torchao PR 4730, docs/tensorcor
 CHOICE = "the user's"
 
 IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4")
+FAMILIES = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8"}  # formats of one rate
 SPARSITIES = ("dense", "2:4", "1:2", "1:4", "2:8", "4:8", "1:8", "2:16", "4:16", "8:16")
 LONGEST = 10_000.0  # cycles of an instruction: what one holds is played tick by tick
 TICKS = 10  # a cycle in units of the timeline: published times have tenths
@@ -160,8 +161,7 @@ class Spec(BaseSpec):
 
     def fma_per_cycle(self, in_dtype: str) -> int:
         """Return the dense rate of an input format; 0 where the card lacks it."""
-        family = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8"}.get(in_dtype, in_dtype)
-        return getattr(self, f"{family}_fma_per_cycle")
+        return getattr(self, f"{FAMILIES.get(in_dtype, in_dtype)}_fma_per_cycle")
 
 
 _HOPPER = Spec(
@@ -197,3 +197,31 @@ PRESET_NOTES = {
     "h100-sxm": "the H800's cycles, 132 SMs with HBM3, at the 1,830 MHz that the quoted peaks imply",
     "h200-sxm": "the H100's, with 141 GB of HBM3e",
 }
+
+_OF_MMA = (
+    "n_subcores",
+    "pass_cycles",
+    "first_pass_latency_cycles",
+    "further_pass_latency_cycles",
+    "load_latency_cycles",
+    "load_latency_per_pass_cycles",
+    "sparse_floor_cycles",
+)
+_OF_LOOPS = ("loop_overhead_one_warp_cycles", "loop_overhead_more_warps_cycles")
+
+
+def idle(spec: Spec) -> dict[str, str]:
+    """Return {field: why} of those that change nothing of any GEMM on a design."""
+    own = FAMILIES.get(spec.in_dtype, spec.in_dtype)
+    others = [name for name in spec.as_dict() if name.endswith("_fma_per_cycle") and name != f"{own}_fma_per_cycle"]
+    fields = dict.fromkeys(others, f"in_dtype={spec.in_dtype} has another rate")
+    fields |= dict.fromkeys(_OF_LOOPS, "of the microbenchmarks' loops, which a GEMM has not")
+    if spec.architecture == "hopper":
+        fields |= dict.fromkeys(_OF_MMA, "of mma and its loads, and architecture=hopper runs wgmma")
+    elif not spec.sparse:
+        fields["sparse_floor_cycles"] = "of mma.sp, and sparsity=dense runs none"
+    if spec.architecture != "hopper" or not spec.int4_weights:
+        fields["wgmma_rs_floor_cycles"] = "of a wgmma with A from registers, which hopper with int4_weights runs"
+    if not spec.int4_weights:
+        fields["scale_group"] = "of int4_weights, which is off"
+    return fields

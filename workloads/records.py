@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from workloads.blas import one_thread
 from workloads.errors import BadInput
 
 # What reaches a layer: the values of the user's own inputs, those of random inputs, drawn ones, or all that are not 0.
@@ -320,6 +321,7 @@ class Model:
         return replace(self, operators=put)
 
 
+@one_thread()
 def with_activations(network: Network) -> Network:
     """Return the network with every layer a Workload that holds the activations reaching it, f32[batch, in]."""
     layers, signal = [], network.inputs

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from workloads import address, data
+from workloads.blas import one_thread
 from workloads.errors import BadInput, did_you_mean
 from workloads.feed import Feed
 from workloads.networks import lenet, nets
@@ -90,6 +91,7 @@ def describe() -> dict[str, str]:
     return {name: line for name, (_, line) in NAMED.items()}
 
 
+@one_thread()
 def load(name: str, feed: Feed | None = None) -> Task:
     """Return a network by its name, or the layers that FILE or FILE:PATTERN stands for. Raises BadInput.
 

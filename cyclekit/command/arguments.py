@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workloads.feed import Feed
 
-# What an option or argument of any verb reads, and what one writes. A store is safe, whatever is to be written over it.
+# What an option or argument of any verb reads, and what one writes. Whoever opens a store checks it.
 INPUTS = ("workload", "workloads", "network", "machine")  # names of files among other names
 ALWAYS_FILES = ("recipe", "calibration")
 DATA = "inputs"  # a file where it is no number
-OUTPUTS = ("json", "out", "into", "export", "chrome", "vcd")
+OUTPUTS = ("json", "out", "export", "chrome", "vcd")
 WORKLOAD = """a name of the catalogue; a file of weights, such as .onnx, .safetensors or .npz, or FILE:LAYER or
 FILE:GLOB of its layers; or, where no values are needed, sizes as MxNxK"""
 
@@ -114,12 +115,13 @@ def add_space(parser: argparse.ArgumentParser) -> None:
 
 
 def check_outputs(values: Mapping[str, Any]) -> None:
-    """Raise BadInput where a file that would be written is one that is read, of a verb's options and arguments."""
+    """Raise BadInput where a file that would be written is read, or written twice, by a verb with these options."""
     outputs = {name: str(values[name]) for name in OUTPUTS if values.get(name) not in (None, "-")}
     if not outputs:
         return
-    from cyclekit.terminal import check_apart  # late: `--help` must answer at once
+    from cyclekit.terminal import check_apart, check_writable  # late: `--help` must answer at once
     from workloads.address import SUFFIXES, split
+    from workloads.errors import BadInput
 
     given = [values[name] for name in INPUTS if values.get(name) is not None]
     names = [name for value in given for name in ([value] if isinstance(value, str) else value)]
@@ -127,5 +129,11 @@ def check_outputs(values: Mapping[str, Any]) -> None:
     files += [values[name] for name in ALWAYS_FILES if values.get(name) is not None]
     if str(values.get(DATA)).endswith(".npz"):
         files.append(values[DATA])
+    options: dict[Path, str] = {}
     for option, path in outputs.items():
         check_apart(path, f"--{option}", files)
+        place = Path(path).resolve()
+        if place in options and (place.is_file() or not place.exists()):  # no device or pipe
+            check_writable(Path(path), f"--{option}")  # a store is refused as that
+            raise BadInput(f"--{options[place]} and --{option} must name two files, got {path!r} for both")
+        options[place] = option

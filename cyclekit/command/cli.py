@@ -51,7 +51,6 @@ VERBS = {
     "validate": "hold a machine against published figures",
     "demo": "a first look at every installed machine, with figures",
 }
-WITH_WORKERS = ("sweep", "search")  # their processes must not each start BLAS threads
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,9 +69,6 @@ class VerbParser(Parser):
         """Parse as any parser does, after the verb's file has been imported."""
         if self.get_default("run") is None:
             verb = self.prog.rpartition(" ")[2]
-            if verb in WITH_WORKERS:  # before NumPy comes
-                for library in ("OPENBLAS", "MKL", "OMP"):
-                    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
             module = import_module(f"cyclekit.command.{verb}")
             module.add_arguments(self)
             self.set_defaults(run=module.run)
@@ -108,7 +104,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = parser().parse_args(argv)
         check_outputs(vars(options))
-        return options.run(options)
+        from workloads.blas import one_thread  # late: it brings NumPy along
+
+        with one_thread():
+            return options.run(options)
     except KeyboardInterrupt:
         print("zeroskip: interrupted", file=sys.stderr)
         return 130

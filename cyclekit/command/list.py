@@ -27,7 +27,13 @@ def run(options: Namespace) -> int:
         rows = [{"name": m.name, "description": m.title, "engines": list(m.engines)} for m in machine.all_installed()]
     else:
         rows = [
-            {"machine": m.name, "name": name, "description": m.preset_notes[name], "spec": spec.as_dict()}
+            {
+                "machine": m.name,
+                "name": name,
+                "description": m.preset_notes[name],
+                "spec": spec.as_dict(),
+                "idle": dict(m.idle(spec)),
+            }
             for m in machine.all_installed()
             for name, spec in m.presets.items()
         ]
@@ -61,3 +67,12 @@ def _show_fields(out: Output, chosen: machine.Machine) -> None:
             meaning += f" (one of {', '.join(field.metadata['options'])})"
         rows.append([field.name, str(value), meaning, elsewhere, field.metadata["source"]])
     out.table(f"{chosen.name}: fields for --set", ["field", default, "meaning", "other presets", "source"], rows)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name, spec in chosen.presets.items():
+        for field_name, why in chosen.idle(spec).items():
+            reasons.setdefault((field_name, why), []).append(name)
+    together: dict[tuple[str, str], list[str]] = {}
+    for (field_name, why), names in reasons.items():
+        together.setdefault((", ".join(names), why), []).append(field_name)
+    for (names, why), field_names in together.items():
+        out.line(f"  without effect in {names}: {', '.join(field_names)} ({why})")

@@ -33,7 +33,8 @@ def run(options: Namespace) -> int:
     """Run a workload through a machine; 1 where a check failed."""
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, changes_of(options.set))
+    changes = changes_of(options.set)
+    spec = chosen.design(options.preset, changes)
     engine = chosen.engine(options.engine)
     work, n_inputs = load(options.workload, options), feed_of(options).n
     # What runs apart from each other is encoded apart, too.
@@ -47,6 +48,8 @@ def run(options: Namespace) -> int:
             images = chosen.encode(layers, spec)
             through = machine.run_through(chosen.simulate, images, inputs, spec, **mode, progress=step)
             runs += [run.without_arrays() for run in through]
+    if note := chosen.idle_note(changes, [spec]):
+        runs = [replace(run, notes=(*run.notes, note)) for run in runs]
     runs, unpriced = _priced(chosen, runs, options.prices)
     preset = options.preset or next(iter(chosen.presets))
     out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))

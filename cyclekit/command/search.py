@@ -74,9 +74,12 @@ def run(options: Namespace) -> int:
         n_workers=options.workers,
     )
     outcome = _try(search, options.into)
+    note = search.sweep.idle_note(changes_of(options.set))
     _say(out, outcome, search.sweep.machine.balance)
+    if note:
+        out.line(f"  note: {note}")
     out.line(f"  rows in {options.into}")
-    out.result(outcome.as_dict() | {"into": options.into})
+    out.result(outcome.as_dict() | {"into": options.into, "notes": [note] if note else []})
     return 0 if outcome.front else 1
 
 

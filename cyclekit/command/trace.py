@@ -39,7 +39,8 @@ def run(options: Namespace) -> int:
     """Run one layer on one input and tell what every unit did, cycle by cycle."""
     out = Output(options.json)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, changes_of(options.set))
+    changes = changes_of(options.set)
+    spec = chosen.design(options.preset, changes)
     engine = chosen.engine(options.engine)
     if chosen.spans is None:
         raise BadInput(f"{chosen.name} has no traces: its Machine says nothing of spans")
@@ -48,8 +49,6 @@ def run(options: Namespace) -> int:
     files = {option: Path(name) for option, name in files.items() if name is not None}
     for option, path in files.items():
         check_writable(path, option)
-    if len({path.resolve() for path in files.values()}) < len(files):
-        raise BadInput(f"--chrome and --vcd must name two files, got {options.vcd!r} for both")
     if "--vcd" in files:
         formats.check_vcd()
     amounts = feed_of(options).n, options.batch
@@ -79,6 +78,8 @@ def run(options: Namespace) -> int:
         out.line(line)
     if options.units is None and max(sum(spent.values()) for spent in ran.states.values()) > ROWS * ran.cycles:
         out.line(f"  the first {ROWS} units of a kind: --units N shows others")
+    if note := chosen.idle_note(changes, [spec]):
+        out.line(f"  note: {note}")
     if files:
         whole = spans(options.units)
         write = {"--chrome": formats.chrome, "--vcd": formats.vcd}

@@ -9,6 +9,7 @@ import numpy as np
 
 from cyclekit.machine import Machine, Progress, quiet, run_through
 from cyclekit.run import Run
+from workloads.blas import one_thread
 from workloads.errors import BadInput
 from workloads.quantisation.huffman import huffman_bytes
 from workloads.records import Shape, Workload
@@ -40,6 +41,7 @@ def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
     }
 
 
+@one_thread()
 def error(dense: Workload, compressed: Workload) -> float | None:
     """Return by how much the compressed layer's outputs for the dense one's inputs are off, as a share of their norm.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field, fields, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,16 @@ class Sweep:
     @property
     def n_tasks(self) -> int:
         return len(self.points) * sum(len(work.inputs) for work in self.works)
+
+    def idle_note(self, others: Iterable[str] = ()) -> str:
+        """Return which of the fields that vary, and of these others, change nothing on any design, and why."""
+        words = [entry.name for entry in fields(self.points.base) if not isinstance(entry.default, int | float)]
+        words += [entry.name for entry in fields(self.points.base) if isinstance(entry.default, bool)]
+        designs = []
+        for changes, _ in self.points.groups(words):  # whether a field matters hangs on words and switches
+            with suppress(BadInput):  # an infeasible design
+                designs.append(self.points.base.replace(**changes))
+        return self.machine.idle_note([*self.points.fields, *others], designs)
 
     def estimate(self) -> tuple[float, int]:
         """Return about how many seconds and bytes the sweep takes if nothing of it is stored."""

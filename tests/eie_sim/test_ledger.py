@@ -1,6 +1,7 @@
 """Do the books come out: one reason for every cycle of every unit, and every count conserved?"""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 from eie_sim import Spec, account, encode, schedule, simulate
@@ -76,3 +77,21 @@ def test_load_balance_is_entries_over_pes_and_cycles():
     assert run.cycles == 11
     assert run.load_balance == 4 / (2 * 11)
     assert run.time_us == 11 / 800
+
+
+@pytest.mark.parametrize(
+    ("weights", "n_late"),
+    [
+        (np.zeros((4, 30)), 24),  # sends in cycles 1 to 30, of a run of 6
+        (np.eye(4, 30), 18),  # the last entry, of the fourth send, in cycle 6, and 6 cycles: of 30 sends 12 are within
+        (np.eye(4, 30)[:, ::-1], 0),
+    ],
+    ids=["all zero", "first columns only", "last columns only"],
+)
+def test_energy_that_no_time_goes_with_is_said(weights, n_late):
+    spec = Spec()
+    layer = eie_cases.Workload(name="w", weights=weights, activations=np.ones(30))
+    run = simulate(encode(layer, spec), layer.activations[0], spec)
+    assert run.actions["broadcasts"] == 30
+    said = [note for note in run.notes if "take no time" in note]
+    assert [note.partition(" come")[0] for note in said] == ([f"{n_late} of 30 broadcasts"] if n_late else [])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from workloads.blas import one_thread
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks.lowering import restore
 from workloads.networks.modules import Linear, Module, Weighted, he_normal
@@ -73,6 +74,7 @@ def checked_labels(labels: np.ndarray, n_inputs: int) -> np.ndarray:
     return labels
 
 
+@one_thread()
 @np.errstate(over="ignore", invalid="ignore")  # a loss that diverges is refused in one line
 def fit(
     network: Sequential, inputs: np.ndarray, labels: np.ndarray, recipe: Recipe, shared: Iterable[Workload] = ()

@@ -38,7 +38,7 @@ READERS = {
 }
 MOST_LETTERS = 300  # of a complaint, which may quote what a file holds
 # Of reading, as measured on two shared cores: a byte of the file, a number that it stands for; Python with NumPy.
-BYTE_S, NUMBER_S, NUMBER_BYTES, BASE_BYTES = 5e-8, 1.2e-8, 4, 100e6
+BYTE_S, NUMBER_S, CELL_BYTES, BASE_BYTES = 5e-8, 1.2e-8, 4, 100e6  # CELL_BYTES: where the reader has no other
 
 
 def read(path: str | Path) -> dict[str, np.ndarray | Stored]:
@@ -72,9 +72,10 @@ def expected(path: str | Path) -> tuple[float, float]:
     (0, 0) for a file that is only mapped into memory, and for one that `read` will refuse.
     """
     path = Path(path)
-    n_numbers = getattr(READERS.get(path.suffix.lower()), "n_numbers", None)
+    reader = READERS.get(path.suffix.lower())
+    n_numbers, number_bytes = getattr(reader, "n_numbers", None), getattr(reader, "CELL_BYTES", CELL_BYTES)
     try:
         n_bytes, n = path.stat().st_size, n_numbers(path) if n_numbers else 0
     except Exception:  # whatever is wrong with it, `read` says it better
         return 0.0, 0.0
-    return (BYTE_S * n_bytes + NUMBER_S * n, BASE_BYTES + 3 * n_bytes + NUMBER_BYTES * n) if n else (0.0, 0.0)
+    return (BYTE_S * n_bytes + NUMBER_S * n, BASE_BYTES + 3 * n_bytes + number_bytes * n) if n else (0.0, 0.0)

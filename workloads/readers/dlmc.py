@@ -15,6 +15,7 @@ from workloads.files import read_text_bytes
 from workloads.readers.limits import check_dense
 
 KIND = ".smtx pattern"
+CELL_BYTES = 5  # a bool and the f32 that it becomes
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

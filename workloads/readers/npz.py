@@ -21,24 +21,16 @@ def read(path: Path) -> dict[str, np.ndarray]:
     A sparse matrix of SciPy's comes as {file's name: f32[rows, columns]}.
     """
     with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as arrays:
-        members, n_bytes = archive.infolist(), path.stat().st_size
-        promised = sum(member.compress_size for member in members)
-        if promised > n_bytes:
-            raise BadInput(f"is damaged: its members promise {promised:,} bytes, the file has {n_bytes:,}")
-        for member in members:
-            _check_size(archive, member)
+        n_bytes = _checked_bytes(archive, path)
         stored = {name: arrays[name] for name in arrays.files}
     return {path.stem: _dense(stored, n_bytes)} if stored.keys() >= _SPARSE else stored
 
 
 def n_numbers(path: Path) -> int:
-    """Return how many f32 would take the bytes that the archive unpacks to. Raises what zipfile does."""
+    """Return how many f32 would take the bytes that the archive unpacks to. Raises what `read` does."""
     with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as arrays:
-        n = sum(member.file_size for member in archive.infolist()) // 4
-        if set(arrays.files) >= _SPARSE:
-            _check_size(archive, archive.getinfo("shape.npy"))
-            n += math.prod(_shape(arrays["shape"], path.stat().st_size))
-        return n
+        n_bytes, n = _checked_bytes(archive, path), sum(member.file_size for member in archive.infolist()) // 4
+        return n + math.prod(_shape(arrays["shape"], n_bytes)) if set(arrays.files) >= _SPARSE else n
 
 
 def _dense(stored: dict[str, np.ndarray], n_bytes: int) -> np.ndarray:
@@ -78,6 +70,17 @@ def _shape(stored: np.ndarray, n_bytes: int) -> tuple[int, int]:
     shape = int(stored[0]), int(stored[1])
     check_dense(shape, n_bytes)
     return shape
+
+
+def _checked_bytes(archive: zipfile.ZipFile, path: Path) -> int:
+    """Return the file's length; refuse an archive whose members promise more than it holds."""
+    members, n_bytes = archive.infolist(), path.stat().st_size
+    promised = sum(member.compress_size for member in members)
+    if promised > n_bytes:
+        raise BadInput(f"is damaged: its members promise {promised:,} bytes, the file has {n_bytes:,}")
+    for member in members:
+        _check_size(archive, member)
+    return n_bytes
 
 
 def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from workloads.blas import one_thread
 from workloads.errors import BadInput, did_you_mean
 from workloads.quantisation.share import share
 from workloads.recipes.steps import STEPS, State, Step
@@ -59,6 +60,7 @@ class Recipe:
             raise BadInput(f"step must be tables, each headed [[step]], got {steps!r}")
         return cls(steps=tuple(_step(i, step) for i, step in enumerate(steps, 1)), seed=table.get("seed", 0))
 
+    @one_thread()
     def fit(
         self,
         network: Compressible,
@@ -69,7 +71,8 @@ class Recipe:
 
         calibration: f32[batch, ...], or for an Encoder sentences; labels: int[batch], for what learns. A Network brings
         its own, which hold where none is given; a Model and a Workload have their activations, and take none. Each step
-        looks at the network that enters it; equal arguments give equal bits. Raises BadInput naming the step.
+        looks at the network that enters it; equal arguments give equal bits on one kind of processor. Raises BadInput
+        naming the step.
         """
         if calibration is None and isinstance(network, Network):
             calibration, labels = network.inputs, network.labels
@@ -101,6 +104,7 @@ class Fitted:
         """{name: bool[out, in]}: which weights were kept."""
         return {name: matrix != 0 for name, matrix in self.state.current.matrices.items()}
 
+    @one_thread()
     def apply(self) -> Compressible:
         """Return the compressed network, of the kind that was given; a Network's layers are then Workloads."""
         if isinstance(self.given, Network):
@@ -112,6 +116,7 @@ class Fitted:
             return layers[0] if isinstance(self.given, Workload) else self.given.with_layers(layers)
         return self.state.current.network
 
+    @one_thread()
     def workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
         """Return a Workload for every matrix, codes included where it is shared, with what reaches it: see `lower`."""
         layers = self.state.current.workloads(inputs, n_columns, provenance)
@@ -119,6 +124,7 @@ class Fitted:
         bits = self.state.bits
         return [share(layer, bits[layer.name]) if layer.name in bits else layer for layer in layers]
 
+    @one_thread()
     def dense_workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
         """Return the same of the network as it was given, its outputs in the order that a permutation gave them."""
         return self.state.dense.workloads(inputs, n_columns, provenance)

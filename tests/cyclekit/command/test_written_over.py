@@ -30,12 +30,10 @@ SWEEP = "sweep eie IN OTHER --vary n_pes=1,2 --into s.db"
         ("tradeoff IN", "--json", "IN"),
         ("sensitivity lenet-300-100-dense --calibration OTHER", "--json", "OTHER"),
         (SWEEP, "--json", "OTHER"),
-        (SWEEP, "--into", "IN"),
         (SWEEP, "--export", "IN"),
         ("sweep SPACE", "--json", "SPACE"),
         ("sweep SPACE", "--json", "OTHER"),
         ("search eie IN --vary n_pes=1,2 --into s.db", "--json", "IN"),
-        ("search eie IN --vary n_pes=1,2", "--into", "IN"),
     ],
 )
 @pytest.mark.parametrize("link", [False, True], ids=["itself", "a link to it"])
@@ -59,6 +57,16 @@ def test_an_output_that_is_an_input_is_refused(zeroskip, layer, tmp_path, monkey
     complaint = zeroskip(*words.split(), option, path).complaint()
     assert complaint == f"{option} must name another file than one that is read, got '{path}'"
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("second", ["o.npz", "./o.npz"])
+def test_two_outputs_are_two_files(zeroskip, layer, tmp_path, monkeypatch, second):
+    monkeypatch.chdir(tmp_path)
+    np.savez("in.npz", **layer)
+    (tmp_path / "r.toml").write_text('[[step]]\ndo = "prune"\ndensity = 0.5\n')
+    complaint = zeroskip("prune", "in.npz", "--recipe", "r.toml", "--out", "o.npz", "--json", second).complaint()
+    assert complaint == "--json and --out must name two files, got 'o.npz' for both"
+    assert not (tmp_path / "o.npz").exists()
 
 
 def test_an_output_may_bear_the_name_of_something_that_is_no_file(zeroskip, tmp_path, monkeypatch):
