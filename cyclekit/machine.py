@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cyclekit.energy import Energy
+from cyclekit.positions import inputs_of, played
 from cyclekit.run import Run
 from cyclekit.spec import Spec
 from cyclekit.trace import Track
@@ -109,7 +110,9 @@ class Machine:
                 )
             return [replace(work, batch=min(work.batch, n_inputs or work.batch))], [None]
         layers, inputs = layers_and_inputs(work, n_inputs)
-        return layers, [inputs] if self.batched else inputs
+        if self.batched:
+            return layers, [inputs]
+        return layers, inputs_of(layers[0]) if isinstance(work, Workload) else inputs
 
     def design(self, preset: str | None, changes: Mapping[str, Any]) -> Any:
         """Return a preset's Spec (None: the default preset) with some fields changed."""
@@ -218,7 +221,7 @@ def layers_and_inputs(work: Workload | Network, n_inputs: int | None = None) -> 
     n_inputs: take only so many of the batch. A layer's own activations are those of the real network.
     """
     if isinstance(work, Workload):
-        work = replace(work, activations=work.activations[:n_inputs])
+        work = work.first(n_inputs)
         return [work], work.activations
     network = with_activations(work.first(n_inputs))
     return [replace(layer, name=f"{work.name}/{layer.name}") for layer in network.layers], network.inputs
@@ -257,7 +260,7 @@ def run_through(
 ) -> Iterator[Run]:
     """Yield every layer's run of each input; what leaves a layer enters the next as it is.
 
-    inputs: what simulate takes at a time, one after the other: f32[in] each, or a batch for a batched machine.
+    inputs: one after the other, f32[in] or Positions each, or a batch for a batched machine.
     """
     done, total = 0, len(inputs) * len(images)
     for index, signal in enumerate(inputs):
@@ -267,7 +270,7 @@ def run_through(
             def within(share: float, what: str = what, done: int = done) -> None:
                 progress(what, done + share, total)
 
-            signal = simulate(image, signal, spec, engine=engine, check=check, index=index, progress=within)
+            signal = played(simulate, image, signal, spec, engine=engine, check=check, index=index, progress=within)
             done += 1
             progress(what, done, total)
             yield signal

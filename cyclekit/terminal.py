@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from workloads.errors import BadInput
 
 LONG_S = 2.0  # work expected to take longer says so first
+LARGE_BYTES = 1e9  # and so does work expected to take more memory
 DATABASE = b"SQLite format 3\0"  # how each of SQLite's begins
 
 
@@ -88,19 +89,18 @@ def check_writable(path: Path, option: str) -> None:
     _spare(path, option)
 
 
-def check_apart(path: str | Path | None, option: str, inputs: Iterable[str | Path | None]) -> None:
-    """Raise BadInput where the file that an option names, if any, is one that is read: it would be replaced."""
-    if path in (None, "-"):
-        return
-    for name in filter(None, inputs):
-        if Path(name).exists() and Path(path).resolve() == Path(name).resolve():
-            raise BadInput(f"{option} must name another file than one that is read, got {str(path)!r}")
+def check_apart(path: str, option: str, inputs: Iterable[str | Path]) -> None:
+    """Raise BadInput where the file that an option names is one that is read: it would be replaced."""
+    for name in inputs:
+        if Path(path).resolve() == Path(name).resolve():
+            raise BadInput(f"{option} must name another file than one that is read, got {path!r}")
 
 
-def announce(seconds: float, n_bytes: float) -> None:
-    """Say what a long piece of work is expected to take, before it starts."""
-    if seconds > LONG_S:
-        print(f"zeroskip: expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB", file=sys.stderr)
+def announce(seconds: float, n_bytes: float, purpose: str = "") -> None:
+    """Say what work that is long or large is expected to take, before it starts. purpose: "to do this"."""
+    if seconds > LONG_S or n_bytes > LARGE_BYTES:
+        words = f"expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB {purpose}"
+        print(f"zeroskip: {words.rstrip()}", file=sys.stderr)
 
 
 def make_folder(path: Path, option: str = "--out") -> None:

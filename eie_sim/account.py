@@ -37,14 +37,14 @@ def account(timeline: Timeline, image: Image, pauses: Pauses, spec: Spec) -> Led
     macs, paddings = int(spent[:, PeState.WEIGHT].sum()), int(spent[:, PeState.PADDING].sum())
     actions = {
         Action.BROADCASTS: n_broadcasts,
-        Action.ACT_READS: n_broadcasts - (image.workload.bias is not None),
+        Action.ACT_READS: n_broadcasts - (image.layer.bias is not None),
         Action.QUEUE_PUSHES: n_broadcasts * spec.n_pes,
         Action.PTR_READS: timeline.popped.size,
         Action.SPMAT_ROW_READS: int(timeline.row_reads.sum(dtype=np.int64)),
         Action.ENTRIES: macs + paddings,
         Action.PADDINGS: paddings,
         Action.MACS: macs,
-        Action.OUTPUTS: image.workload.n_out,
+        Action.OUTPUTS: image.layer.n_out,
         Action.ACT_SRAM_READS: pauses.act_sram_reads,
         Action.DMA_BITS: pauses.dma_bits,
     }

@@ -43,7 +43,7 @@ def to_float(values: np.ndarray, fraction_bits: int) -> np.ndarray:
 def multiply(image: Image, column: np.ndarray, activations: np.ndarray, spec: Spec) -> Product:
     """Return W a (+ b) of the layer for activations i16[in], adding the columns i32[K] in the order given."""
     inputs = np.append(activations, quantise(np.ones(1), spec.activation_fraction_bits))  # the bias column's 1 (R7)
-    accumulators = np.zeros(image.workload.n_out, np.int32)
+    accumulators = np.zeros(image.layer.n_out, np.int32)
     n_saturations = _accumulate(
         column,
         inputs[column].astype(np.int32),
@@ -54,7 +54,7 @@ def multiply(image: Image, column: np.ndarray, activations: np.ndarray, spec: Sp
         image.pointers,
         accumulators,
     )
-    if image.workload.relu:
+    if image.layer.relu:
         np.maximum(accumulators, 0, out=accumulators)
     return Product(accumulators.astype(np.int16), n_saturations)
 

@@ -46,8 +46,8 @@ class Need:
 
 def needs(images: Sequence[Image], spec: Spec) -> list[Need]:
     """Return what the layers that stay in the machine together ask of each structure of the fullest PE."""
-    n_in = max(image.workload.n_in for image in images)
-    n_out = max(image.workload.n_out for image in images)
+    n_in = max(image.layer.n_in for image in images)
+    n_out = max(image.layer.n_out for image in images)
     entries = int(sum(image.pointers[-1].astype(np.int64) for image in images).max())
     longest = int(max(image.pointers[-1].max() for image in images))
     n_pointers = sum(image.n_columns + 1 for image in images)
@@ -111,7 +111,7 @@ def check(images: Sequence[Image], spec: Spec) -> tuple[str, ...]:
             continue
         if spec.capacity == "enforce" and not charged:
             remedy = f", or set {need.remedy}=true" if need.remedy else ""
-            names = " + ".join(image.workload.name for image in images)
+            names = " + ".join(image.layer.name for image in images)
             raise BadInput(f"{names} does not fit: {need}: {need.way_out}{remedy}")
         notes.append(f"{need}: {'charged' if charged else 'not modelled by this design'}")
     return tuple(notes)
@@ -168,7 +168,7 @@ class Pauses:
 
 def pauses(image: Image, spec: Spec) -> Pauses:
     """Return the pauses of one run of the layer."""
-    n_in, n_pes = image.workload.n_in, image.n_pes
+    n_in, n_pes = image.layer.n_in, image.n_pes
     n_input_rows = ceil(n_in / n_pes)
     n_rows = n_input_rows + (image.n_columns > n_in)
     cycles, refill = np.zeros(n_rows, np.int64), np.zeros(n_rows, bool)
@@ -220,7 +220,7 @@ def _parts(image: Image, spec: Spec, edges: np.ndarray, weights_stay: bool) -> l
                 break
             if start == row:
                 raise BadInput(
-                    f"refills cannot help {image.workload.name}: {edges[row + 1] - edges[row]} columns from column "
+                    f"refills cannot help {image.layer.name}: {edges[row + 1] - edges[row]} columns from column "
                     f"{edges[row]} need {held:,} entries and {n_pointers:,} pointers a PE at once, "
                     f"room is for {room:,} and {pointer_places(spec):,}"
                 )

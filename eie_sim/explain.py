@@ -33,7 +33,7 @@ def explain(workload: Workload, spec: Spec, row: int, column: int) -> Explanatio
         )
     else:
         remarks.append(f"PE {pe} has no entries in column {column}: both pointers are equal")
-    if image.workload.weights[row, column] == 0:
+    if image.layer.weights[row, column] == 0:
         remarks.append(f"the weight at row {row}, column {column} is zero: it has no entry")
     return Explanation(tables=tables, remarks=[*remarks, *image.notes])
 

@@ -17,7 +17,7 @@ from cyclekit.jit import kernel
 from cyclekit.run import identity
 from eie_sim.spec import CODE_BITS, RUN_BITS, Spec
 from workloads.errors import BadInput
-from workloads.quantisation.share import bias_codes, share
+from workloads.quantisation.share import assign, bias_codes, centroids, coded
 from workloads.records import Workload
 
 N_CODES = 1 << CODE_BITS
@@ -30,23 +30,30 @@ MAX_ROWS = 1 << 20  # of a layer in one PE: the model counts a column's paddings
 class Image:
     """One layer in the SRAMs of P PEs; C columns (the inputs, then the bias if there is one).
 
-    workload: the layer, its weights shared. entries: u8[n], code << 4 | run, PE after PE. pe_start: i64[P+1], where a
+    layer: as it was given. entries: u8[n], code << 4 | run, PE after PE. pe_start: i64[P+1], where a
     PE's entries begin. pointers: i32[C+1, P], where a column begins among its PE's entries (the logical address; a
     pointer's width is a matter of capacity). paddings: u16[C, P], padding entries of a column. codebook: f32[16].
+    shared: whether its values stand for others, the layer's own.
     weights_stay, pointers_stay: whether they stay in the SRAMs, beside the network's other layers, from run to run.
     notes: what the user should know.
     """
 
-    workload: Workload
+    layer: Workload
     n_pes: int
     entries: np.ndarray
     pe_start: np.ndarray
     pointers: np.ndarray
     paddings: np.ndarray
     codebook: np.ndarray
+    shared: bool = False
     notes: tuple[str, ...] = ()
     weights_stay: bool = True
     pointers_stay: bool = True
+
+    @property
+    def workload(self) -> Workload:
+        """The layer with the values that the image holds; made anew each time where they are shared here."""
+        return coded(self.layer, self.codebook[self.codebook != 0], CODE_BITS) if self.shared else self.layer
 
     @property
     def n_columns(self) -> int:
@@ -68,7 +75,7 @@ class Image:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in the image that a result can depend on."""
-        layer, stays = self.workload, [self.weights_stay, self.pointers_stay]
+        layer, stays = self.layer, [self.weights_stay, self.pointers_stay]
         return identity(self.entries, self.pointers, self.codebook, layer.n_out, layer.relu, stays)
 
 
@@ -81,15 +88,16 @@ def placed(image: Image, notes: tuple[str, ...], *, weights_stay: bool, pointers
 class NonZeros:
     """The non-zeros of a layer row by row, coded; what images for different numbers of PEs are made from.
 
-    row_start: i64[out+1]; columns: i32[nnz] (n_in for the bias); codes: u8[nnz]; codebook: f32[16].
+    row_start: i64[out+1]; columns: i32[nnz] (n_in for the bias); codes: u8[nnz]; codebook: f32[16]; shared: see Image.
     """
 
-    workload: Workload
+    layer: Workload
     row_start: np.ndarray
     columns: np.ndarray
     codes: np.ndarray
     codebook: np.ndarray
-    notes: tuple[str, ...]
+    shared: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def encode(workload: Workload, spec: Spec) -> Image:
@@ -104,28 +112,30 @@ def compress(workload: Workload) -> NonZeros:
     coded in ascending order; more are shared in 4 bits (workloads.quantisation.share), and a note says so.
     """
     if workload.codes is not None:
-        return _as_coded(workload, ())
+        return _as_coded(workload)
     row_start, columns, values = _list_non_zeros(workload.weights, workload.bias)
-    coded = _code(values)
-    if coded is None:
-        shared = share(workload, bits=CODE_BITS)
-        return _as_coded(shared, (_sharing_note(workload, shared),))
-    codes, book = coded
-    return NonZeros(workload, row_start, columns, codes, book, ())
+    if exact := _code(values):
+        return NonZeros(workload, row_start, columns, *exact)
+    is_bias = columns == workload.n_in
+    few = centroids(values[~is_bias], values[is_bias], N_CODES - 1)
+    codes, book = assign(values, few), np.zeros(N_CODES, np.float32)
+    book[1 : 1 + len(few)] = few
+    note = _sharing_note(workload, values, book[codes], is_bias)
+    return NonZeros(workload, row_start, columns, codes, book, True, (note,))
 
 
-def _as_coded(workload: Workload, notes: tuple[str, ...]) -> NonZeros:
+def _as_coded(workload: Workload) -> NonZeros:
     if len(workload.codebook) > N_CODES:
         raise BadInput(f"codebook must have at most {N_CODES} entries for EIE, got {len(workload.codebook)}")
     book = np.zeros(N_CODES, np.float32)
     book[: len(workload.codebook)] = workload.codebook
     codes = None if workload.bias is None else bias_codes(workload)
-    return NonZeros(workload, *_list_non_zeros(workload.codes, codes), book, notes)
+    return NonZeros(workload, *_list_non_zeros(workload.codes, codes), book)
 
 
 def interleave(non_zeros: NonZeros, n_pes: int) -> Image:
     """Lay a layer's non-zeros out over the PEs."""
-    workload, row_start, columns = non_zeros.workload, non_zeros.row_start, non_zeros.columns
+    workload, row_start, columns = non_zeros.layer, non_zeros.row_start, non_zeros.columns
     n_columns = workload.n_in + (workload.bias is not None)
     if workload.n_out > MAX_ROWS * n_pes:
         least = -(-workload.n_out // MAX_ROWS)
@@ -142,13 +152,14 @@ def interleave(non_zeros: NonZeros, n_pes: int) -> Image:
     entries = np.empty(pe_start[-1], np.uint8)
     _fill(row_start, columns, non_zeros.codes, counts, pe_start, entries)
     return Image(
-        workload=workload,
+        layer=workload,
         n_pes=n_pes,
         entries=entries,
         pe_start=pe_start,
         pointers=pointers,
         paddings=np.ascontiguousarray(paddings.T, dtype=np.uint16),
         codebook=non_zeros.codebook,
+        shared=non_zeros.shared,
         notes=non_zeros.notes,
     )
 
@@ -159,7 +170,7 @@ def decode(image: Image) -> tuple[np.ndarray, np.ndarray]:
     Raises BadInput where the image is not canonical: a padding where none is needed or at a column's end, or an entry
     beyond the layer's last row.
     """
-    workload = image.workload
+    workload = image.layer
     codes = np.zeros((workload.n_out, image.n_columns), np.uint8)
     if (bad := _scatter(image.entries, image.pe_start, image.pointers, codes)) >= 0:
         raise BadInput(
@@ -169,21 +180,21 @@ def decode(image: Image) -> tuple[np.ndarray, np.ndarray]:
     return codes[:, : workload.n_in], bias_codes
 
 
-def _sharing_note(workload: Workload, shared: Workload) -> str:
-    limit = N_CODES - 1
+def _sharing_note(workload: Workload, values: np.ndarray, shared: np.ndarray, is_bias: np.ndarray) -> str:
+    """Say what sharing did to the non-zero values [nnz], those of the bias among them."""
     text = (
-        f"{workload.name} has more than {limit} distinct non-zero values: shared by exact k-means in {limit}, "
-        f"rms error {_rms(workload.weights, shared.weights):.3g} a weight"
+        f"{workload.name} has more than {N_CODES - 1} distinct non-zero values: shared by exact k-means in "
+        f"{len(np.unique(shared))}, "
+        f"rms error {_rms(values[~is_bias], shared[~is_bias]):.3g} a weight"
     )
     if workload.bias is not None:
-        text += f", {_rms(workload.bias, shared.bias):.3g} a bias"
+        text += f", {_rms(values[is_bias], shared[is_bias]):.3g} a bias"
     return text
 
 
 def _rms(before: np.ndarray, after: np.ndarray) -> float:
-    """Return the root of the mean squared difference over what is not zero."""
-    mask = before != 0
-    return float(np.sqrt(np.square(after[mask] - before[mask], dtype=np.float64).mean())) if mask.any() else 0.0
+    """Return the root of the mean squared difference."""
+    return float(np.sqrt(np.square(after - before, dtype=np.float64).mean())) if before.size else 0.0
 
 
 def _list_non_zeros(matrix: np.ndarray, column: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -19,10 +19,12 @@ from eie_sim.image import Image
 from eie_sim.reuse import reuse
 from eie_sim.spec import Spec
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Network, Workload, checked_array
+from workloads.records import Network, Workload, checked_array, plain_array
 
 NAME = "eie"
 ENGINES = {"events": events.timeline, "schedule": schedule.timeline}
+N_SAMPLED = 1 << 12  # non-zero weights by which an estimate judges how many values there are
+LONGEST = 2**31 - 1  # cycles of a run: a Timeline's numbers have 32 bits
 MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
 
 
@@ -63,6 +65,8 @@ def simulate(
     """
     if engine not in ENGINES:
         raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
+    if not isinstance(activations, Run):
+        activations = plain_array("activations", activations)
     if not isinstance(image, Image):
         inputs = checked_array("activations", activations, (1, 2))
         return list(run_through(simulate, image, np.atleast_2d(inputs), spec, engine=engine, check=check))
@@ -91,7 +95,7 @@ def simulate(
     handled = ledger.actions["entries"]
     return Run(
         machine=NAME,
-        workload=image.workload.name,
+        workload=image.layer.name,
         input=index,
         engine=engine,
         spec=spec.as_dict(),
@@ -113,14 +117,14 @@ def simulate(
 def _bytes_of(activations: np.ndarray | Run) -> tuple[Any, ...]:
     """Return what tells activations apart: a former Run's 16-bit values stand for other reals than an array's."""
     is_run = isinstance(activations, Run)
-    array = activations.outputs if is_run else np.asarray(activations)
+    array = activations.outputs if is_run else activations
     return is_run, array.dtype.str, array.shape, array.tobytes()
 
 
 def _books(image: Image, non_zero: np.ndarray, spec: Spec, engine: str, progress: Callable[[float], None]):
     """Return the timeline, the ledger, its totals, and notes on what does not fit."""
     pauses = capacity.pauses(image, spec)
-    _check_length(image, pauses, spec)
+    _check_length(image, np.count_nonzero(non_zero) + image.n_columns - len(non_zero), pauses, spec)
     timeline = ENGINES[engine](image, non_zero, pauses, spec, progress)
     ledger = account(timeline, image, pauses, spec)
     return timeline, ledger, ledger.totals(), image.notes + capacity.check([image], spec)
@@ -146,11 +150,14 @@ def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool
     for layer in layers:
         n_weights, n_active = layer.weights.size, np.count_nonzero(layer.activations, axis=1) + 1
         pairs = n_active * spec.n_pes
-        seconds += 4e-9 * n_weights + 1e-3 * layer.batch + float(pairs.sum()) * (12e-6 if engine == "events" else 1e-7)
+        seconds += 4e-9 * n_weights + 1e-3 * len(layer.activations)
+        seconds += float(pairs.sum()) * (12e-6 if engine == "events" else 1e-7)
         seconds += check * float(n_active.sum()) * layer.n_out * 2e-8
-        n_shared = _n_to_share(layer)
+        n_non_zeros, n_shared = _n_non_zeros_and_shared(layer)
         seconds += 7e-6 * n_shared
-        most_bytes = max(most_bytes, 0.6 * layer.weights.nbytes + 8.0 * pairs.max() + 350.0 * n_shared)
+        lists = 12.0 * n_non_zeros + n_weights / 16 + 14.0 * layer.n_in * spec.n_pes  # and paddings, pointers, counts
+        check_bytes = check * (1.5 * layer.weights.nbytes if n_shared else 0.0)  # the references' shared weights
+        most_bytes = max(most_bytes, lists + check_bytes + 8.0 * pairs.max() + 350.0 * n_shared)
     return seconds, int(200e6 + sum(layer.weights.nbytes for layer in layers) + most_bytes)
 
 
@@ -160,17 +167,17 @@ def estimate_point(layers: Sequence[Workload], spec: Spec, *, engine: str) -> fl
     return 3e-4 * len(layers) + pairs * (12e-6 if engine == "events" else 3e-9)
 
 
-def _n_to_share(layer: Workload) -> int:
-    """Return how many weights k-means will cluster, judged by a sample."""
-    some = layer.weights.ravel()[: 1 << 16]
-    if layer.codes is not None or len(np.unique(some[some != 0])) < image.N_CODES:
-        return 0
-    return int(np.count_nonzero(layer.weights))
+def _n_non_zeros_and_shared(layer: Workload) -> tuple[int, int]:
+    """Return how many weights are not zero, and how many k-means will cluster, judged by those of the first rows."""
+    n_non_zeros = int(np.count_nonzero(layer.weights))
+    rows = layer.weights[: max(1, N_SAMPLED * layer.n_out // max(N_SAMPLED, n_non_zeros))]
+    few = layer.codes is not None or len(np.unique(rows[rows != 0])) < image.N_CODES
+    return n_non_zeros, 0 if few else n_non_zeros
 
 
 def _enter(activations: np.ndarray | Run, image: Image, spec: Spec) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return what enters the machine: 16-bit values i16[in], the reals that they stand for f64[in], and notes."""
-    n_in, bits = image.workload.n_in, spec.activation_fraction_bits
+    n_in, bits = image.layer.n_in, spec.activation_fraction_bits
     if isinstance(activations, Run):
         values = activations.outputs
         reals, notes = arithmetic.to_float(values, bits), ()
@@ -179,7 +186,7 @@ def _enter(activations: np.ndarray | Run, image: Image, spec: Spec) -> tuple[np.
         values = arithmetic.quantise(reals, bits)
         notes = _quantisation_notes("activations", reals, values, "activation_fraction_bits", bits)
     if values.shape != (n_in,):
-        raise BadInput(f"activations must be f32[{n_in}] for {image.workload.name}, got shape {values.shape}")
+        raise BadInput(f"activations must be f32[{n_in}] for {image.layer.name}, got shape {values.shape}")
     book = image.codebook.astype(np.float64)
     codes = arithmetic.quantise(book, spec.weight_fraction_bits)
     notes += _quantisation_notes("codebook values", book, codes, "weight_fraction_bits", spec.weight_fraction_bits)
@@ -197,10 +204,15 @@ def _quantisation_notes(name: str, reals: np.ndarray, values: np.ndarray, field:
     return notes
 
 
-def _check_length(image: Image, pauses: Pauses, spec: Spec) -> None:
-    """Raise BadInput where a run could be longer than a Timeline's 32-bit cycle numbers."""
-    a_broadcast = 4 + spec.broadcast_latency_cycles
+def _check_length(image: Image, n_broadcasts: int, pauses: Pauses, spec: Spec) -> None:
+    """Raise BadInput where a run could be longer than a Timeline's 32-bit cycle numbers.
+
+    A broadcast waits for the latency of another only where that frees its place in the queues, queue_depth - 1 sends
+    before, or where a pause lets the PEs finish.
+    """
+    n_waits = ceil(n_broadcasts / (spec.queue_depth - 1)) + np.count_nonzero(pauses.cycles)
     n_rows = ceil(image.n_columns / image.n_pes)
-    longest = image.n_entries + n_rows + int(pauses.cycles.sum(dtype=np.int64)) + image.n_columns * a_broadcast
-    if longest >= 2**31 - 1:
-        raise BadInput(f"{image.workload.name} could take {longest:,} cycles on this design, the model ends at 2**31")
+    longest = image.n_entries + n_rows + int(pauses.cycles.sum(dtype=np.int64)) + 4 * n_broadcasts
+    longest += n_waits * spec.broadcast_latency_cycles
+    if longest >= LONGEST:
+        raise BadInput(f"{image.layer.name} could take {longest:,} cycles on this design, the model ends at 2**31")

@@ -7,7 +7,7 @@ from cyclekit.views import ENERGY, Quantity, View, measure
 from tensorcore_sim.actions import CardAction
 from tensorcore_sim.arithmetic.gemm import fused_dot_add, gemm
 from tensorcore_sim.card.tiling import Problem
-from tensorcore_sim.encode import STORED_FIELDS, stored, suited
+from tensorcore_sim.encode import STORED_FIELDS, pattern, stored, suited
 from tensorcore_sim.format.image import Compressed, compress, decompress
 from tensorcore_sim.prices import NOTES, dense_over_sparse, energy
 from tensorcore_sim.published import validate
@@ -68,13 +68,6 @@ _DIES = {
 }  # NVIDIA, A100 and H100 whitepapers; of the H100 only through secondary sources
 
 
-def _pattern(spec):
-    """Return the N:M of the weights; the PTX ISA's 2:4 of tf32 is 1:2."""
-    if not spec.sparse:
-        return None
-    return "1:2" if (spec.sparsity, spec.in_dtype) == ("2:4", "tf32") else spec.sparsity
-
-
 def _chip(spec):
     process, area_mm2, source = _DIES[spec.architecture]
     note = (
@@ -123,7 +116,7 @@ MACHINE = Machine(
         ),
     ),
     entrants={"dense": {"sparsity": "dense"}, "2:4": {"sparsity": "2:4"}},
-    pattern=_pattern,
+    pattern=lambda spec: pattern(spec) and pattern(spec).split()[0],  # "4:8 in pairs" is an N:M and more
     chip=_chip,
     off_chip_bytes=lambda run: float(sum(run.actions[action] for action in _MOVED)),
 )

@@ -10,7 +10,7 @@ import numpy as np
 from cyclekit.machine import layers_and_inputs
 from cyclekit.run import identity
 from tensorcore_sim.card.tiling import SCALE_BITS, kept_share, metadata_bits, n_of_m, value_bits
-from tensorcore_sim.format.image import compress
+from tensorcore_sim.format.image import PATTERNS, compress
 from tensorcore_sim.format.operand import to_format, to_reals
 from tensorcore_sim.format.what_if import compress as compress_n_of_m
 from tensorcore_sim.spec import Spec
@@ -18,6 +18,7 @@ from workloads.errors import BadInput
 from workloads.records import Layer, Network, Shape, Workload
 
 INT4_MAX = 7
+N_TRIED_ROWS = 4
 STORED_FIELDS = ("in_dtype", "sparsity", "int4_weights", "scale_group")  # of the Spec: all that encode looks at
 
 
@@ -25,8 +26,8 @@ STORED_FIELDS = ("in_dtype", "sparsity", "int4_weights", "scale_group")  # of th
 class Image:
     """One layer's A operand.
 
-    bits: its values as patterns [out, in] of the format, None for a Shape; scale: what they are to be multiplied with.
-    stored: the fields of the Spec that it was encoded for. digest: of all this.
+    bits: its values as patterns [out, in / groups] of the format, None for a Shape; scale: what they are to be
+    multiplied with. stored: the fields of the Spec that it was encoded for. digest: of all this.
     """
 
     layer: Layer | Shape
@@ -58,7 +59,7 @@ def stored_fields(spec: Spec) -> dict[str, object]:
 
 def stored(image: Image, spec: Spec) -> dict[str, float]:
     """Return the bytes of one layer in memory; padding fills the last group of each row."""
-    n_out, n_in = image.layer.n_out, image.layer.n_in
+    n_out, n_in = image.layer.n_out, image.layer.n_in // image.layer.groups
     share, value, metadata = kept_share(spec), value_bits(spec), metadata_bits(spec)
     n_filled = n_out * (-n_in % n_of_m(spec)[1])
     n_scales = n_out * -(-n_in // spec.scale_group) if spec.int4_weights else 0
@@ -84,16 +85,18 @@ def suited(layer: Workload | Shape, spec: Spec) -> Spec:
 
 def _encode(layer: Workload | Shape, spec: Spec) -> Image:
     notes = () if spec.sparsity in ("dense", "2:4") else (f"{spec.sparsity} is a what-if: no card has it",)
+    if layer.groups > 1:
+        notes += (f"the {layer.groups:,} groups run side by side along n, and the weights of one are counted as read",)
     if isinstance(layer, Shape):
         return Image(
             layer=layer,
             bits=None,
             scale=1.0,
             stored=stored_fields(spec),
-            digest=identity([layer.n_out, layer.n_in], stored_fields(spec)),
+            digest=identity([layer.n_out, layer.n_in, layer.positions, layer.groups], stored_fields(spec)),
             notes=notes,
         )
-    weights = _int4_groups(layer.weights, spec.scale_group) if spec.int4_weights else layer.weights
+    weights = _int4_groups(layer.blocks, spec.scale_group) if spec.int4_weights else layer.blocks
     try:
         bits, scale = to_format(weights, spec.in_dtype)
         _check_pattern(bits, spec)
@@ -110,16 +113,48 @@ def _encode(layer: Workload | Shape, spec: Spec) -> Image:
     )
 
 
+def pattern(spec: Spec) -> str | None:
+    """Return what the weights must obey, None where they may be any: of the card's own 2:4 what its format makes it."""
+    if not spec.sparse:
+        return None
+    return PATTERNS[spec.in_dtype] if spec.sparsity == "2:4" else spec.sparsity
+
+
 def _check_pattern(bits: np.ndarray, spec: Spec) -> None:
+    try:
+        _compress(bits, spec)
+    except BadInput as error:
+        line = f"{error}: prune to {pattern(spec)} first, or run with sparsity=dense"
+        if kernel := _kernel_between(bits, spec):
+            line += (
+                f"; groups lie along a row: if this is a convolution with kernels of {kernel} places, {pattern(spec)} "
+                f"along its input channels, store it as [out, kh, kw, in]"
+            )
+        raise BadInput(line) from None
+
+
+def _compress(bits: np.ndarray, spec: Spec) -> None:
+    """Raise BadInput where the weights are not in the pattern; the end of a row is filled with zeros."""
     n, m = n_of_m(spec)
     padded = np.pad(bits, ((0, 0), (0, -bits.shape[1] % max(m, 8))))
-    try:
-        if spec.sparsity == "2:4":
-            compress(padded, spec.in_dtype)
-        elif spec.sparse:
-            compress_n_of_m(to_reals(padded, spec.in_dtype), n, m)
-    except BadInput as error:
-        raise BadInput(f"{error}: prune to {spec.sparsity} first, or run with sparsity=dense") from None
+    if spec.sparsity == "2:4":
+        compress(padded, spec.in_dtype)
+    elif spec.sparse:
+        compress_n_of_m(to_reals(padded, spec.in_dtype), n, m)
+
+
+def _kernel_between(bits: np.ndarray, spec: Spec) -> int:
+    """Return how many places a kernel has if rows [in, kernel] in the order [kernel, in] were in the pattern, or 0."""
+    n_in = bits.shape[1]
+    for kernel in (places for places in range(2, n_in // 2 + 1) if n_in % places == 0):
+        for rows in (bits[:N_TRIED_ROWS], bits):  # most kernels fail in the first few
+            try:
+                _compress(rows.reshape(len(rows), -1, kernel).swapaxes(1, 2).reshape(rows.shape), spec)
+            except BadInput:
+                break
+        else:
+            return kernel
+    return 0
 
 
 def _int4_groups(weights: np.ndarray, group: int) -> np.ndarray:
@@ -127,7 +162,8 @@ def _int4_groups(weights: np.ndarray, group: int) -> np.ndarray:
     rounded = np.empty_like(weights)
     for start in range(0, weights.shape[1], group):
         block = weights[:, start : start + group].astype(np.float64)
-        scales = (np.abs(block).max(axis=1, keepdims=True) / INT4_MAX).astype(np.float16).astype(np.float64)
+        with np.errstate(over="ignore"):  # refused in the next line
+            scales = (np.abs(block).max(axis=1, keepdims=True) / INT4_MAX).astype(np.float16).astype(np.float64)
         if not np.isfinite(scales).all():
             raise BadInput(f"weights must be at most {INT4_MAX * 65504} in size for int4_weights, got a larger one")
         scales[scales == 0] = 1.0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from cyclekit.machine import run_through
+from cyclekit.positions import worst_of
 from cyclekit.run import Run, identity
 from cyclekit.trace import Track
 from tensorcore_sim.actions import SmState
@@ -27,13 +28,15 @@ from tensorcore_sim.format.formats import FORMATS
 from tensorcore_sim.format.operand import to_format
 from tensorcore_sim.spec import Spec
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Shape, checked_array
+from workloads.records import Shape, Workload, checked_array
 
 __all__ = ["ENGINES", "NAME", "encode", "estimate", "simulate", "time_gemm"]
 
 NAME = "tensorcore"
 ENGINES = {"schedule": card_schedule.timeline, "events": card_events.timeline}
 MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
+N_AT_ONCE = 1 << 24  # weights taken apart at a time: each takes GEMM_BYTES, and rows do not hang on each other
+DENSE_BYTES, SPARSE_BYTES, GEMM_BYTES, WEIGHT_S = 12, 20, 45, 1.2e-7  # of a weight: to encode it; in its product; time
 CARD = {"ampere": "a100", "hopper": "h100"}  # whose arithmetic an architecture has
 
 
@@ -60,7 +63,7 @@ def simulate(
         raise BadInput(f"the image was encoded for {image.stored}, encode it again for {stored_fields(spec)}")
     layer = image.layer
     inputs = _inputs(layer, activations)
-    problem = Problem(m=layer.n_out, n=layer.batch if inputs is None else len(inputs), k=layer.n_in)
+    problem = Problem.of(layer, _batch(layer, inputs))
     timeline, books, measures = time_gemm(problem, spec, engine=engine)
     progress(0.5)
     outputs, checked, operand, scale = None, None, problem.n, 1.0
@@ -83,7 +86,7 @@ def simulate(
         output_sha256="" if outputs is None else hashlib.sha256(outputs.astype("<f4").tobytes()).hexdigest(),
         check=checked,
         measures=measures,
-        notes=image.notes,
+        notes=image.notes + _overflow_notes(outputs),
         outputs=outputs,
         timeline=timeline,
         ledger=books,
@@ -131,7 +134,7 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
     """
     seconds, most = 1.0, 0.0
     for layer in layers:
-        problem = Problem(m=layer.n_out, n=layer.batch, k=layer.n_in)
+        problem = Problem.of(layer, layer.batch)
         chosen_tiling = tiling(problem, spec)
         n_steps = _padded(problem, chosen_tiling) // (
             chosen_tiling.tile_m * chosen_tiling.tile_n * chosen_tiling.tile_k
@@ -140,15 +143,17 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
         seconds += n_steps * (6e-5 if engine == "events" else 4e-7) * n_runs
         values = 0 if isinstance(layer, Shape) else problem.m * problem.n * problem.k * float(kept_share(spec))
         seconds += values * 1e-8
-        stored_values = 0 if isinstance(layer, Shape) else 12 * problem.m * problem.k
-        most = max(most, 110 * n_steps + stored_values)
+        n_weights = 0 if isinstance(layer, Shape) else problem.m * problem.k
+        seconds += WEIGHT_S * n_weights
+        encode_bytes = (SPARSE_BYTES if spec.sparse else DENSE_BYTES) * n_weights
+        most = max(most, 110 * n_steps + encode_bytes + GEMM_BYTES * min(n_weights, N_AT_ONCE))
     return seconds, int(200e6 + most)
 
 
 def spans(run: Run, image: Image, spec: Spec, **window) -> Iterator[Track]:
     """Yield what the SMs were at in a window of a run (card_account.spans)."""
-    batch = image.layer.batch if run.outputs is None else len(run.outputs)
-    card_plan, _, _ = _plan_tiling_and_step(Problem(m=image.layer.n_out, n=batch, k=image.layer.n_in), spec, run.engine)
+    problem = Problem.of(image.layer, _batch(image.layer, run.outputs))
+    card_plan, _, _ = _plan_tiling_and_step(problem, spec, run.engine)
     return card_account.spans(run.timeline, card_plan, **window)
 
 
@@ -170,6 +175,11 @@ def _padded(problem: Problem, chosen_tiling: Tiling) -> int:
     return sizes[0] * sizes[1] * sizes[2]
 
 
+def _batch(layer: Workload | Shape, rows: np.ndarray | None) -> int:
+    """Return how many inputs the rows of activations or outputs are of; all positions of each count."""
+    return layer.batch if rows is None or isinstance(layer, Shape) else len(rows) // layer.rows_of_input
+
+
 def _inputs(layer, activations: np.ndarray | Run | None) -> np.ndarray | None:
     if isinstance(layer, Shape):
         if activations is not None and not (isinstance(activations, Run) and activations.outputs is None):
@@ -188,17 +198,31 @@ def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: 
     card, name = CARD[spec.architecture], _instruction(spec)
     integer = not FORMATS[spec.in_dtype].is_float
     out = "s32" if integer else "f32"
-    columns = np.ascontiguousarray(operand.T)
-    start = np.zeros((len(image.bits), len(operand)), np.int32 if integer else np.float32)
+    sums = np.empty((len(image.bits), len(operand)), np.int32 if integer else np.float32)
     pattern = None if spec.sparsity in ("dense", "2:4") else n_of_m(spec)
     options = {"card": card, "in_dtype": spec.in_dtype, "out_dtype": out, "instruction": name, "pattern": pattern}
-    sums = gemm(image.bits, columns, start, **options)
     _, rule = look_up(card, spec.in_dtype, out, name)
-    checked = reference.check(image.bits, columns, sums, spec.in_dtype, rule) if check else None
-    outputs = (sums.T * np.float64(image.scale * scale)).astype(np.float32)
-    if image.layer.bias is not None:
-        outputs += image.layer.bias
+    n_of_group, checks = len(sums) // image.layer.groups, []
+    for group, columns in enumerate(np.split(operand.T, image.layer.groups)):
+        columns = np.ascontiguousarray(columns)
+        n_rows = min(n_of_group, max(1, N_AT_ONCE // len(columns)))
+        own = slice(group * n_of_group, (group + 1) * n_of_group)
+        for first in range(own.start, own.stop, n_rows):
+            rows = slice(first, min(first + n_rows, own.stop))
+            sums[rows] = gemm(image.bits[rows], columns, np.zeros_like(sums[rows]), **options)
+        if check:
+            checks.append(reference.check(image.bits[own], columns, sums[own], spec.in_dtype, rule))
+    checked = worst_of(checks) if check else None
+    with np.errstate(over="ignore"):  # to infinity, as the card's own f32
+        outputs = (sums.T * np.float64(image.scale * scale)).astype(np.float32)
+        if image.layer.bias is not None:
+            outputs += image.layer.bias
     return np.maximum(outputs, 0) if image.layer.relu else outputs, checked
+
+
+def _overflow_notes(outputs: np.ndarray | None) -> tuple[str, ...]:
+    n_lost = 0 if outputs is None else int(np.count_nonzero(~np.isfinite(outputs)))
+    return (f"{n_lost} of {outputs.size} outputs are beyond f32: scale weights or activations down",) if n_lost else ()
 
 
 def _instruction(spec: Spec) -> str:

@@ -2,6 +2,6 @@
 
 from workloads.catalogue import load
 from workloads.errors import BadInput
-from workloads.records import Layer, Layers, Network, Shape, Workload
+from workloads.records import Layer, Model, Network, Other, Shape, Workload
 
-__all__ = ["BadInput", "Layer", "Layers", "Network", "Shape", "Workload", "load"]
+__all__ = ["BadInput", "Layer", "Model", "Network", "Other", "Shape", "Workload", "load"]

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from workloads import readers
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import saved
 from workloads.readers import READERS, read, state_dict
 from workloads.readers.state_dict import Candidate, few
 from workloads.readers.stored import numbers
-from workloads.records import Layer, Layers, Workload
+from workloads.records import Layer, Model, Workload
 
 # The share of inputs that are not zero where a file holds no activations: what reaches AlexNet's first two fully
 # connected layers behind a ReLU (EIE, Table III: Act% of Alex-6 and Alex-7).
@@ -50,6 +51,12 @@ def _is(kind: Callable[[Path], bool], address: str | Path) -> bool:
         return kind(Path(address))
     except OSError:
         return False
+
+
+def expected(address: str | Path) -> tuple[float, float]:
+    """Return about how many seconds and bytes reading the file of an address takes; (0, 0) where there is none."""
+    path, _ = split(address)
+    return readers.expected(path) if _is(Path.is_file, path) else (0.0, 0.0)
 
 
 def layers(address: str | Path) -> dict[str, Layer]:
@@ -88,7 +95,7 @@ def workload(
     return candidates[0]
 
 
-def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: int = 0, n_inputs: int = 1) -> Layers:
+def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: int = 0, n_inputs: int = 1) -> Model:
     """Return every layer that FILE or FILE:PATTERN stands for, each as `workload` gives it. Raises BadInput.
 
     n_inputs: how many are drawn for a layer without activations, by the seeds from `seed` on.
@@ -99,10 +106,10 @@ def workloads(address: str | Path, *, act_density: float = ACT_DENSITY, seed: in
     if len(candidates) > 1:  # what is said of any of them
         parts = [part for layer in candidates for part in layer.provenance.split("; ")[1:]]
         said = "; ".join([f"file {path.name}", *dict.fromkeys(parts)])
-    return Layers(name=readable(path.stem), layers=tuple(candidates), provenance=said)
+    return Model(name=readable(path.stem), operators=tuple(candidates), provenance=said)
 
 
-def load(address: str | Path) -> Workload | Layers:
+def load(address: str | Path) -> Workload | Model:
     """Return the one workload that an address stands for, or all of a file that workloads.networks.saved wrote."""
     path, _ = split(address)
     if path.suffix.lower() == ".npz" and saved.holds(read(path)):

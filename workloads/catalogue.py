@@ -19,7 +19,7 @@ from workloads import address
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import read_table
 from workloads.readers import READERS
-from workloads.records import Layers, Network, Shape, Workload
+from workloads.records import Model, Network, Shape, Workload
 
 CALIBRATED = "-calibrated"
 N_CHUNK_ROWS = 256  # rows drawn at a time, so that the largest layer needs little more than its own memory
@@ -85,10 +85,10 @@ def benchmarks() -> Mapping[str, Benchmark]:
     return {benchmark.name: benchmark for benchmark in (*published, *calibrated)}
 
 
-def load(name: str | Path) -> Workload | Network | Layers | Shape:
+def load(name: str | Path) -> Workload | Network | Model | Shape:
     """Return a workload or network of the catalogue, what FILE or FILE:LAYER stands for, or the Shape MxNxK names.
 
-    A file of several workloads, as `zeroskip prune` writes it, gives Layers.
+    A file of several workloads, as `zeroskip prune` writes it, gives a Model.
 
     M outputs, N inputs of the batch, K inputs of the layer: a GEMM of [M, K] by [K, N]. Raises BadInput;
     workloads.address says what a file may hold and where its activations come from.

@@ -1,12 +1,27 @@
-"""The records that the front-end hands on: a dense Layer, a compressed Workload, its Shape alone, a Network, Layers."""
+"""The records that the front-end hands on: a dense Layer, a Workload, its Shape alone, a Network, a Model."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from workloads.errors import BadInput
+
+# What reaches a layer: the values of the user's own inputs, those of random inputs, drawn ones, or all that are not 0.
+REAL, RANDOM, DRAWN, DENSE = REACHED = ("real", "random", "drawn", "dense")
+SAMPLE_SEED = 0  # of the positions that a sample takes
+
+
+def plain_array(name: str, value) -> np.ndarray:
+    """Return `value` as a plain array, a SciPy sparse matrix as the dense one. Raises BadInput where it is masked.
+
+    A masked array's numbers under its mask are not meant, and np.asarray would bring them back.
+    """
+    if np.ma.is_masked(value):
+        raise BadInput(f"{name} must have no masked elements, got {np.ma.count_masked(value)}: give .filled(0)")
+    return np.asarray(value.toarray() if hasattr(value, "toarray") else value)
 
 
 def checked_array(name: str, value, ndim: tuple[int, ...]) -> np.ndarray:
@@ -14,7 +29,7 @@ def checked_array(name: str, value, ndim: tuple[int, ...]) -> np.ndarray:
 
     Raises BadInput naming the array, what was found and what would do.
     """
-    array = given = np.asarray(value)
+    array = given = plain_array(name, value)
     if array.dtype.kind not in "fiub":
         raise BadInput(f"{name} must be real numbers (f32), got dtype {array.dtype}")
     if array.ndim not in ndim:
@@ -64,18 +79,23 @@ class Layer:
         return self.weights.shape[1]
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the layer's outputs, f32[batch, out], for inputs f32[batch, in]."""
-        outputs = inputs @ self.weights.T
-        if self.bias is not None:
-            outputs += self.bias
+        """Return the layer's outputs, f32[batch, out], for inputs f32[batch, in]; infinite what f32 cannot hold."""
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever takes them refuses them
+            outputs = inputs @ self.weights.T
+            if self.bias is not None:
+                outputs += self.bias
         return np.maximum(outputs, 0, out=outputs) if self.relu else outputs
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Workload(Layer):
-    """A compressed layer and the activations that reach it: dense weights with the zeros in place.
+    """A layer's matrix and the activations that reach it: dense weights with the zeros in place.
 
-    activations: f32[batch, in] (f32[in] becomes a batch of one).
+    activations: f32[batch, in] (f32[in] becomes a batch of one), or f32[batch * positions, in], an input's together.
+    positions: how many products one input takes, as a convolution at each place of its output or a matrix at each
+    token. sampled: how many of them the activations hold of each input (None: all). groups: how many blocks on its
+    diagonal the matrix is made of. kind: what the operator is called where it comes from. reached: what the activations
+    are, one of REACHED. weight_bits: of a stored weight, where the file quantised it.
     codes: u8[out, in] and codebook: f32[2**bits] with codebook[0] == 0, both or neither; then weights equal
     codebook[codes], code 0 stands where and only where the weight is zero, and the codebook holds every bias value.
     provenance: one line that says where it all comes from (source, seed, versions).
@@ -84,6 +104,12 @@ class Workload(Layer):
     activations: np.ndarray
     codes: np.ndarray | None = None
     codebook: np.ndarray | None = None
+    positions: int = 1
+    sampled: int | None = None
+    groups: int = 1
+    kind: str = "matrix"
+    reached: str = REAL
+    weight_bits: int | None = None
     provenance: str = ""
 
     def __post_init__(self):
@@ -95,6 +121,15 @@ class Workload(Layer):
                 f"activations must be f32[{self.n_in}] or f32[batch, {self.n_in}] for weights {self.weights.shape}, "
                 f"got {activations.shape}"
             )
+        if not 1 <= self.rows_of_input <= self.positions or len(self.activations) % self.rows_of_input:
+            raise BadInput(
+                f"activations must hold {self.rows_of_input} rows for each input ({self.positions} positions), "
+                f"got {len(self.activations)}"
+            )
+        if self.groups < 1 or self.n_out % self.groups or self.n_in % self.groups:
+            raise BadInput(f"groups must divide {self.n_out} outputs and {self.n_in} inputs, got {self.groups}")
+        if self.reached not in REACHED:
+            raise BadInput(f"reached must be one of {', '.join(REACHED)}, got {self.reached!r}")
         if (self.codes is None) != (self.codebook is None):
             raise BadInput("codes and codebook come together, got only one of them")
         if self.codes is not None:
@@ -130,25 +165,60 @@ class Workload(Layer):
         return self.weights != 0
 
     @property
+    def blocks(self) -> np.ndarray:
+        """f32[out, in / groups]: the weights without the zeros beside the groups' blocks."""
+        if self.groups == 1:
+            return self.weights
+        n_out, n_in = self.n_out // self.groups, self.n_in // self.groups
+        parts = self.weights.reshape(self.groups, n_out, self.groups, n_in)
+        return np.ascontiguousarray(parts[range(self.groups), :, range(self.groups)].reshape(self.n_out, n_in))
+
+    @property
+    def rows_of_input(self) -> int:
+        """How many rows of the activations belong to one input."""
+        return self.positions if self.sampled is None else self.sampled
+
+    @property
     def batch(self) -> int:
-        return self.activations.shape[0]
+        """How many inputs the activations are of."""
+        return len(self.activations) // self.rows_of_input
+
+    def first(self, n: int | None) -> Workload:
+        """Return the workload with only its first n inputs (None: all)."""
+        return self if n is None else replace(self, activations=self.activations[: n * self.rows_of_input])
+
+    def sample(self, n: int | None) -> Workload:
+        """Return the workload with n positions of each input, drawn with SAMPLE_SEED; as it is where it has no more."""
+        if n is None or n >= self.rows_of_input:
+            return self
+        places = np.sort(np.random.default_rng(SAMPLE_SEED).permutation(self.rows_of_input)[:n])
+        rows = self.activations.reshape(self.batch, self.rows_of_input, self.n_in)[:, places]
+        return replace(self, activations=rows.reshape(-1, self.n_in), sampled=n)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     """A layer of which only the sizes are known: enough for a machine whose time does not depend on values.
 
-    Raises BadInput for a size below 1.
+    positions and groups: as a Workload has them. Raises BadInput for a size below 1.
     """
 
     name: str
     n_out: int
     n_in: int
     batch: int
+    positions: int = 1
+    groups: int = 1
     provenance: str = "sizes only"
 
+    @classmethod
+    def of(cls, layer: Workload, batch: int) -> Shape:
+        """Return the sizes of a workload, for a batch."""
+        sizes = {name: getattr(layer, name) for name in ("name", "n_out", "n_in", "positions", "groups")}
+        return cls(**sizes, batch=batch)
+
     def __post_init__(self):
-        for name in ("n_out", "n_in", "batch"):
+        for name in ("n_out", "n_in", "batch", "positions", "groups"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)} in {self.name}")
 
@@ -195,21 +265,57 @@ class Network:
         """Return the share of the network's own inputs that it classifies as labelled, 0 to 1."""
         if self.labels is None:
             raise BadInput(f"network {self.name!r} has no labels to be right or wrong about")
-        return float((self.forward()[-1].argmax(axis=1) == self.labels).mean())
+        return float((checked_array("outputs", self.forward()[-1], (2,)).argmax(axis=1) == self.labels).mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other:
+    """An operator that is no product with stored weights: it is named, so that nothing is lost from a sum.
+
+    kind: as the graph calls it. n_elements, n_bytes: of its outputs for one run of the graph, None where not known;
+    n_macs: of a product of two values that are both computed. reason: why no machine takes it, where it has weights.
+    """
+
+    name: str
+    kind: str
+    n_elements: int | None = None
+    n_bytes: int | None = None
+    n_macs: int = 0
+    n_weights: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Layers:
-    """Layers that run apart from each other, each with activations of its own: Workloads of different names."""
+class Model:
+    """Operators in the order in which they run: Workloads, each with what reaches it, and Others.
+
+    notes: what the reader of any result must know, such as what was passed over.
+    """
 
     name: str
-    layers: tuple[Workload, ...]
+    operators: tuple[Workload | Other, ...]
     provenance: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         names = [layer.name for layer in self.layers]
         if not names or len(set(names)) < len(names):
             raise BadInput(f"layers must be at least one, each with a name of its own, got {names}")
+
+    @property
+    def layers(self) -> tuple[Workload, ...]:
+        """The products with stored weights."""
+        return tuple(operator for operator in self.operators if isinstance(operator, Workload))
+
+    @property
+    def others(self) -> tuple[Other, ...]:
+        return tuple(operator for operator in self.operators if isinstance(operator, Other))
+
+    def with_layers(self, layers: Iterable[Workload]) -> Model:
+        """Return the model with other layers in the place of its own, in their order."""
+        layers = iter(layers)
+        put = tuple(next(layers) if isinstance(operator, Workload) else operator for operator in self.operators)
+        return replace(self, operators=put)
 
 
 def with_activations(network: Network) -> Network:

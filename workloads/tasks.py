@@ -18,7 +18,7 @@ from workloads.networks.transformer import Encoder
 from workloads.networks.wordpiece import tokenise, vocabulary
 from workloads.readers import READERS, read
 from workloads.recipes.subjects import subject
-from workloads.records import Layers, checked_array
+from workloads.records import Model, checked_array
 
 SEED = 0  # of training, of splits and of drawn sentences
 N_DIGITS_HELD_OUT = 360
@@ -28,13 +28,13 @@ N_DRAWN = 256  # for a file's layers: after one input alone, what weighs inputs 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """A network and its inputs: f32[batch, ...] with labels int[batch], sentences of an Encoder, or None for Layers.
+    """A network and its inputs: f32[batch, ...] with labels int[batch], sentences of an Encoder, or None for a Model.
 
     test_inputs, test_labels: those that accuracy is measured on, none of them among the others.
     """
 
     name: str
-    network: Sequential | Encoder | Layers
+    network: Sequential | Encoder | Model
     provenance: str
     inputs: Any = None
     labels: np.ndarray | None = None

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+# What an option or argument of any verb reads, and what one writes. A store is safe, whatever is to be written over it.
+INPUTS = ("workload", "workloads", "network", "machine")  # names of files among other names
+ALWAYS_FILES = ("recipe", "calibration")
+OUTPUTS = ("json", "out", "into", "export", "chrome", "vcd")
 WORKLOAD = """a name of the catalogue; an .npz file with weights f32[out,in], activations f32[in] or f32[batch,in], and
 perhaps bias f32[out], or one that 'prune' wrote; FILE:LAYER of another file of weights; or, where no values are
 needed, sizes as MxNxK"""
@@ -68,3 +73,20 @@ def add_space(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
     parser.add_argument("--inputs", metavar="N", type=at_least(1), help="run only the first N inputs of a batch")
     parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
+
+
+def check_outputs(values: Mapping[str, Any]) -> None:
+    """Raise BadInput where a file that would be written is one that is read, of a verb's options and arguments."""
+    outputs = {name: str(values[name]) for name in OUTPUTS if values.get(name) not in (None, "-")}
+    if not outputs:
+        return
+    from cyclekit.terminal import check_apart  # late: `--help` must answer at once
+    from workloads.address import split
+    from workloads.readers import READERS
+
+    given = [values[name] for name in INPUTS if values.get(name) is not None]
+    names = [name for value in given for name in ([value] if isinstance(value, str) else value)]
+    files = [path for name in names if (path := split(name)[0]).suffix.lower() in (*READERS, ".toml")]
+    files += [values[name] for name in ALWAYS_FILES if values.get(name) is not None]
+    for option, path in outputs.items():
+        check_apart(path, f"--{option}", files)

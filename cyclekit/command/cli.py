@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from cyclekit.command.arguments import check_outputs
+
 EPILOG = """examples:
   zeroskip list workloads
   zeroskip run eie alex-7 --check
@@ -105,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
         options = parser().parse_args(argv)
+        check_outputs(vars(options))
         return options.run(options)
     except KeyboardInterrupt:
         print("zeroskip: interrupted", file=sys.stderr)

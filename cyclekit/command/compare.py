@@ -9,9 +9,9 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import workloads
 from cyclekit.command.arguments import WORKLOAD, at_least
 from cyclekit.command.show import or_dash
+from cyclekit.command.subject import load
 from cyclekit.comparison.compare import Cost, Entrant, entrants, layers_of
 from cyclekit.comparison.conditions import (
     ENERGY,
@@ -55,7 +55,7 @@ def run(options: Namespace) -> int:
             raise BadInput(f"--out can draw at most {MOST_LINES} designs, got {len(chosen)}: name fewer in --machines")
         make_folder(Path(options.out))
     names = dict.fromkeys(options.workloads)
-    layers_of_work = {readable(name): layers_of(workloads.load(name)) for name in names}
+    layers_of_work = {readable(name): layers_of(load(name)) for name in names}
     batches = {name: batch_of(name, layers, options.batch) for name, layers in layers_of_work.items()}
     announce(*expected([(layers, batches[name]) for name, layers in layers_of_work.items()], chosen, options.check))
     comparisons = []

@@ -8,6 +8,7 @@ import workloads
 from cyclekit import machine
 from cyclekit.command.arguments import add_design, add_layer, at_least
 from cyclekit.command.show import show_tables
+from cyclekit.command.subject import load
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output
 from workloads.errors import BadInput
@@ -26,10 +27,10 @@ def run(options: Namespace) -> int:
     out = Output(options.json)
     chosen = machine.load(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))
-    work = workloads.load(options.workload)
+    work = load(options.workload)
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
-    layers = work.layers if isinstance(work, workloads.Layers) else machine.layers_and_inputs(work, 1)[0]
+    layers = work.layers if isinstance(work, workloads.Model) else machine.layers_and_inputs(work, 1)[0]
     explanation = chosen.explain(machine.layer_of(layers, options.layer), spec, options.row, options.column)
     show_tables(out, explanation)
     for line in explanation.remarks:

@@ -11,8 +11,7 @@ from cyclekit.command.arguments import add_network
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import layers_of, task_of
 from cyclekit.comparison import report
-from cyclekit.terminal import Output, announce, check_apart, check_writable, progress, write_asked
-from workloads.address import split
+from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads.errors import BadInput
 from workloads.networks import saved
 from workloads.pruning.prune import compacted
@@ -37,9 +36,6 @@ def run(options: Namespace) -> int:
     if path.suffix != ".npz":
         raise BadInput(f"--out must name an .npz file, got {options.out!r}")
     check_writable(path, "--out")
-    read = (split(options.network)[0], options.recipe, options.calibration)
-    check_apart(path, "--out", read)
-    check_apart(options.json, "--json", read)
     recipe = Recipe.read(options.recipe)
     task = task_of(options)
     fitted = recipe.fit(task.network, task.inputs, task.labels)
@@ -89,13 +85,14 @@ def _show(out: Output, result: dict[str, Any]) -> None:
             f"{layer['column_imbalance']:.2f}",
             f"{layer['activation_density']:.3f}",
             or_dash(layer["error"], ".4f"),
+            "-" if layer["centroids"] is None else "{} of {}".format(*layer["centroids"]),
             f"{layer['bytes_f32']:,}",
             f"{layer['bytes_f16']:,}",
             or_dash(layer["bytes_huffman"], ","),
         ]
         for layer in result["layers"]
     ]
-    heads = ["layer", "out x in", "density", "row imb.", "column imb.", "act. density", "error"]
+    heads = ["layer", "out x in", "density", "row imb.", "column imb.", "act. density", "error", "centroids"]
     heads += ["f32 [B]", "f16 [B]", "Huffman [B]"]
     out.table(f"{result['network']}: its layers", heads, rows)
     out.line()

@@ -10,11 +10,11 @@ from statistics import fmean
 import workloads
 from cyclekit import machine
 from cyclekit.command.arguments import add_design, add_engine, at_least
+from cyclekit.command.subject import load
 from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
-from cyclekit.terminal import Output, announce, check_apart, progress
-from workloads.address import split
+from cyclekit.terminal import Output, announce, progress
 from workloads.errors import BadInput
 
 
@@ -29,14 +29,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run a workload through a machine; 1 where a check failed."""
-    check_apart(options.json, "--json", [split(options.workload)[0]])
     out = Output(options.json)
     chosen = machine.load(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))
     engine = chosen.engine(options.engine)
-    work = workloads.load(options.workload)
+    work = load(options.workload)
     # What runs apart from each other is encoded apart, too.
-    works = work.layers if isinstance(work, workloads.Layers) else [work]
+    works = work.layers if isinstance(work, workloads.Model) else [work]
     parts = [chosen.layers_and_inputs(part, options.inputs) for part in works]
     mode = {"engine": engine, "check": options.check}
     estimates = [chosen.estimate(layers, spec, **mode) for layers, _ in parts]

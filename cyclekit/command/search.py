@@ -9,6 +9,7 @@ from itertools import groupby
 
 from cyclekit.command.arguments import WORKLOAD, add_space, at_least
 from cyclekit.command.show import progress_of_rows
+from cyclekit.command.subject import announce_reading
 from cyclekit.sweep.objectives import OBJECTIVES
 from cyclekit.sweep.points import changes_of, vary_of
 from cyclekit.sweep.search import Design, Found, Search, prepare
@@ -55,6 +56,7 @@ def run(options: Namespace) -> int:
     """Try designs; 1 where none of them meets the constraints."""
     out = Output(options.json)
     check(options.into)  # before the workloads are loaded
+    announce_reading(*options.workloads)
     search = prepare(
         options.machine,
         options.workloads,

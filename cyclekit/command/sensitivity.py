@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from cyclekit.command.arguments import add_network
+from cyclekit.command.show import or_dash
 from cyclekit.command.subject import task_of
 from cyclekit.terminal import Output, make_folder
 from workloads.errors import BadInput
@@ -50,16 +51,18 @@ def run(options: Namespace) -> int:
     dense = task.quality(task.network)
     table = {layer.name: [row["value"] for row in rows if row["layer"] == layer.name] for layer in layers}
     heads = ["layer", *(f"{density:g} kept" for density in densities)]
-    cells = [[name, *(f"{value:.4f}" for value in values)] for name, values in table.items()]
+    cells = [[name, *(or_dash(value, ".4f") for value in values)] for name, values in table.items()]
     out.table(f"{task.name}: {task.measure} with one layer pruned ({options.pattern}), not tuned", heads, cells)
     out.line(f"  {task.measure} of the dense network: {dense:.4f}")
+    for name, reason in dict.fromkeys((row["layer"], row["reason"]) for row in rows if row["reason"]):
+        out.line(f"  {name} cannot: {reason}")
     if options.out is not None:
         from cyclekit.figures.curves import lines
 
         path = Path(options.out) / f"sensitivity-{task.name}.png"
         shares = [100 * density for density in densities]
         lines(
-            {name: (shares, values) for name, values in table.items()},
+            {name: (shares, values) for name, values in table.items() if any(v is not None for v in values)},
             path,
             title=f"{task.name}: one layer pruned alone ({options.pattern}), not tuned",
             x_label="weights kept in that layer [%]",

@@ -1,16 +1,32 @@
-"""What the verbs that compress work on: the network that their options name, and its layers before and after."""
+"""What the verbs work on: the workload or network that their options name, and a network's layers before and after."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 
-from workloads import tasks
+import workloads
+from cyclekit.terminal import announce
+from workloads import address, tasks
 from workloads.recipes.recipe import Fitted
+from workloads.records import Model, Network, Shape, Workload
 from workloads.tasks import Task
+
+
+def announce_reading(*names: str) -> None:
+    """Say what reading the files among the named workloads takes, where it is long or large."""
+    for name in names:
+        announce(*address.expected(name), f"to read {address.split(name)[0].name}")
+
+
+def load(name: str) -> Workload | Network | Model | Shape:
+    """Return the named workload; reading a large file is announced."""
+    announce_reading(name)
+    return workloads.load(name)
 
 
 def task_of(options: Namespace) -> Task:
     """Return the network that the options name, with the inputs to calibrate on that they name."""
+    announce_reading(options.network, *filter(None, [options.calibration]))
     task = tasks.load(options.network)
     return task.first(options.inputs) if options.calibration is None else task.calibrated(options.calibration)
 

@@ -7,8 +7,9 @@ from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
 from typing import Any
 
-from cyclekit.command.arguments import WORKLOAD, add_space
+from cyclekit.command.arguments import WORKLOAD, add_space, check_outputs
 from cyclekit.command.show import export_rows, progress_of_rows
+from cyclekit.command.subject import announce_reading
 from cyclekit.sweep.export import check as check_export
 from cyclekit.sweep.points import changes_of, read_file, vary_of
 from cyclekit.sweep.store import check
@@ -34,6 +35,7 @@ def run(options: Namespace) -> int:
     """Compute what is not stored yet."""
     out = Output(options.json)
     arguments = _arguments(options)
+    check_outputs(vars(options) | arguments | {"machine": options.machine})  # with those that a file of the sweep names
     into, address = arguments.pop("into"), arguments.pop("dask", None)
     if export_to := arguments.pop("export", None):
         check_export(export_to)
@@ -41,6 +43,7 @@ def run(options: Namespace) -> int:
     with _cluster(address) as cluster:
         if cluster is not None:
             arguments.setdefault("n_workers", cluster.n_threads)
+        announce_reading(*arguments["workloads"])
         sweep = prepare(**arguments)
         summary = _compute(sweep, into, cluster)
     _say(out, summary, into)

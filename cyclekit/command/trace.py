@@ -7,15 +7,16 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-import workloads
 from cyclekit import machine
 from cyclekit import trace as formats
 from cyclekit.command.arguments import add_design, add_engine, add_layer, at_least
+from cyclekit.command.subject import load
+from cyclekit.positions import first_row
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads.errors import BadInput
-from workloads.records import Layers
+from workloads.records import Model
 
 ROWS = 16  # units of a kind in the diagram, where --units does not say
 
@@ -49,7 +50,7 @@ def run(options: Namespace) -> int:
         raise BadInput(f"--chrome and --vcd must name two files, got {options.vcd!r} for both")
     if "--vcd" in files:
         formats.check_vcd()
-    ran, image = _run_layer(chosen, workloads.load(options.workload), spec, engine, options.layer, options.input)
+    ran, image = _run_layer(chosen, load(options.workload), spec, engine, options.layer, options.input)
     if not ran.cycles:
         raise BadInput(f"{ran.workload} takes no cycle: there is nothing to trace")
     first, last = window or (1, ran.cycles)
@@ -98,7 +99,7 @@ def _run_layer(
     chosen: machine.Machine, work: Any, spec: Any, engine: str, layer: str | None, index: int
 ) -> tuple[Run, Any]:
     """Return the run of one layer on one input, and the layer's image; the layers before it run to feed it."""
-    if isinstance(work, Layers):  # they run apart from each other
+    if isinstance(work, Model):  # they run apart from each other
         work = machine.layer_of(work.layers, layer)
     layers, inputs = chosen.layers_and_inputs(work, None if chosen.batched else index + 1)
     place = next(i for i, candidate in enumerate(layers) if candidate is machine.layer_of(layers, layer))
@@ -114,5 +115,7 @@ def _run_layer(
             def within(share: float, done: int = done) -> None:
                 step(f"layer {done + 1}", done + share, place + 1)
 
-            signal = chosen.simulate(image, signal, spec, engine=engine, check=False, index=index, progress=within)
+            signal = chosen.simulate(
+                image, first_row(signal), spec, engine=engine, check=False, index=index, progress=within
+            )
     return signal, images[place]

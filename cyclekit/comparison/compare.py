@@ -18,7 +18,7 @@ from cyclekit.run import Run
 from workloads.errors import BadInput, did_you_mean
 from workloads.pruning import patterns
 from workloads.pruning.prune import masked
-from workloads.records import Layers, Network, Shape, Workload
+from workloads.records import Model, Network, Shape, Workload
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,17 +62,16 @@ class Entrant:
     def inputs(self, layer: Workload, batch: int) -> Workload:
         """Return the layer with its inputs for a batch, repeated where the machine takes them all at once."""
         if not self.machine.batched:
-            return replace(layer, activations=layer.activations[:batch])
-        return replace(layer, activations=np.resize(layer.activations, (batch, layer.n_in)))
+            return layer.first(batch)
+        return replace(layer, activations=np.resize(layer.activations, (batch * layer.rows_of_input, layer.n_in)))
 
     def played(self, layer: Workload, batch: int, check: bool) -> tuple[dict[str, float], list[Run]]:
         """Return a layer's bytes by part, and its runs of a batch: of the shape alone where nothing else counts."""
         if check or not self.only_shape:
             return report.played(self.machine, self.inputs(layer, batch), self.spec, check=check)
-        shape = layer.n_out, layer.n_in, batch
+        shape = layer.n_out, layer.n_in, layer.positions, layer.groups, batch
         if shape not in self._runs:
-            sizes = Shape(name=layer.name, n_out=layer.n_out, n_in=layer.n_in, batch=batch)
-            self._runs[shape] = report.played(self.machine, sizes, self.spec)
+            self._runs[shape] = report.played(self.machine, Shape.of(layer, batch), self.spec)
         return self._runs[shape]
 
 
@@ -108,14 +107,14 @@ def entrants(names: str | None = None, prices: str | None = None) -> list[Entran
     return list(designs.values())
 
 
-def layers_of(work: Workload | Network | Layers | Shape) -> list[Workload]:
+def layers_of(work: Workload | Network | Model | Shape) -> list[Workload]:
     """Return the layers of a workload, each with what reaches it in the network as it is. Raises BadInput."""
     if isinstance(work, Shape):
         raise BadInput(
             f"workload {work.name!r} is a shape without values: what can be skipped or pruned hangs on them, name a "
             "layer or a file"
         )
-    return list(work.layers) if isinstance(work, Layers) else machines.layers_and_inputs(work)[0]
+    return list(work.layers) if isinstance(work, Model) else machines.layers_and_inputs(work)[0]
 
 
 def beyond(layer: Workload, pattern: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -129,8 +128,9 @@ def beyond(layer: Workload, pattern: str | None) -> tuple[np.ndarray, np.ndarray
     kind = patterns.pattern(pattern)
     if not kind.m:
         raise BadInput(f"the pattern of a design must be N:M, got {pattern!r}")
-    present = layer.mask
-    if short := -layer.n_in % kind.m:
+    blocks = layer.blocks
+    n_in, present = blocks.shape[1], blocks != 0
+    if short := -n_in % kind.m:
         present = np.pad(present, ((0, 0), (0, short)))
     width = present.shape[1]
     n_present = sum(present[:, i :: kind.m].astype(np.uint16) for i in range(kind.m))
@@ -139,10 +139,11 @@ def beyond(layer: Workload, pattern: str | None) -> tuple[np.ndarray, np.ndarray
         return none, none
     places = full[:, None] * kind.m + np.arange(kind.m)
     rows, columns = places // width, places % width
-    sizes = np.abs(layer.weights[rows, np.minimum(columns, layer.n_in - 1)])
-    sizes[columns >= layer.n_in] = 0
+    sizes = np.abs(blocks[rows, np.minimum(columns, n_in - 1)])
+    sizes[columns >= n_in] = 0
     lost = ~patterns.mask(sizes, kind) & (sizes > 0)
-    return rows[lost], columns[lost]
+    rows, columns = rows[lost], columns[lost]
+    return rows, columns + rows // (layer.n_out // layer.groups) * n_in  # each group's block lies beside the others'
 
 
 def without(layer: Workload, places: tuple[np.ndarray, np.ndarray]) -> Workload:

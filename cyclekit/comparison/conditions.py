@@ -263,16 +263,11 @@ def _estimates(
     chosen = entrant.machine
 
     def estimate(works: Sequence[Workload | Shape], checked: bool = False) -> tuple[float, int]:
-        return chosen.estimate(works, entrant.spec, engine=report.engine_of(chosen), check=checked)
+        return report.estimated(chosen, works, entrant.spec, check=checked)
 
     if entrant.only_shape:
         yield estimate(
-            [
-                Shape(name=layer.name, n_out=layer.n_out, n_in=layer.n_in, batch=n)
-                for layers, batch in comparisons
-                for layer in layers
-                for n in {*BATCHES, batch}
-            ]
+            [Shape.of(layer, n) for layers, batch in comparisons for layer in layers for n in {*BATCHES, batch}]
         )
     for layers, batch in comparisons:
         for layer in layers:

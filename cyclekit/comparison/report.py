@@ -21,7 +21,7 @@ SUMMED = ("bytes", "padding_bytes", "cycles", "time_us")  # over the layers of a
 def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
     """Return a layer's figures that no machine is needed for; docs/pruning.md defines them.
 
-    bytes_huffman: None without shared codes.
+    centroids: [those in the codebook, places for them]. It and bytes_huffman: None without shared codes.
     """
     mask = compressed.weights != 0
     return {
@@ -33,6 +33,7 @@ def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
         "column_imbalance": imbalance(mask.sum(axis=0)),
         "activation_density": float(np.count_nonzero(compressed.activations) / compressed.activations.size),
         "error": error(dense, compressed),
+        "centroids": _centroids(compressed.codebook),
         "bytes_f32": 4 * compressed.weights.size,
         "bytes_f16": 2 * compressed.weights.size,
         "bytes_huffman": None if compressed.codes is None else huffman_bytes(compressed),
@@ -92,11 +93,19 @@ def total(rows: Sequence[dict[str, Any]], dense_us: Sequence[float | None]) -> d
 def expected(machines: Sequence[Machine], layers: Sequence[Workload], check: bool) -> tuple[float, int]:
     """Return about how many seconds and bytes `costs` takes on all the machines."""
     estimates = [
-        chosen.estimate([layer], chosen.design(None, {}), engine=engine_of(chosen), check=check)
-        for chosen in machines
-        for layer in layers
+        estimated(chosen, [layer], chosen.design(None, {}), check=check) for chosen in machines for layer in layers
     ]
     return sum(seconds for seconds, _ in estimates), max(n_bytes for _, n_bytes in estimates)
+
+
+def estimated(
+    chosen: Machine, layers: Sequence[Workload | Shape], spec: Any, *, check: bool = False
+) -> tuple[float, int]:
+    """Return about how many seconds and bytes `played` takes; none where the machine refuses the layers."""
+    try:
+        return chosen.estimate(layers, spec, engine=engine_of(chosen), check=check)
+    except BadInput:
+        return 0.0, 0
 
 
 def _cost(chosen: Machine, layer: Workload, check: bool, progress: Progress) -> dict[str, Any]:
@@ -131,6 +140,10 @@ def played(
 def engine_of(chosen: Machine) -> str:
     """Return the engine that gives a machine's cycles soonest."""
     return ENGINE if ENGINE in chosen.engines else chosen.engine(None)
+
+
+def _centroids(codebook: np.ndarray | None) -> list[int] | None:
+    return None if codebook is None else [int(np.count_nonzero(codebook)), len(codebook) - 1]
 
 
 def _outputs(layer: Workload, inputs: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from cyclekit.sweep.store import Row, Store, check
 from cyclekit.sweep.tasks import Batch, Runner, Work
 from cyclekit.sweep.workers import in_processes, in_this_process, n_cores
 from workloads.errors import BadInput
-from workloads.records import Layers, Network, Shape, Workload
+from workloads.records import Model, Network, Shape, Workload
 
 MOST_TASKS = 256  # of a batch: what the parent holds at a time does not grow with the sweep
 N_SAMPLED = 16  # groups of a workload that the estimate looks at
@@ -191,7 +191,7 @@ def prepare(
         if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
     loaded = [load(work) if isinstance(work, str | Path) else work for work in dict.fromkeys(workloads)]
-    apart = [part for work in loaded for part in (work.layers if isinstance(work, Layers) else [work])]
+    apart = [part for work in loaded for part in (work.layers if isinstance(work, Model) else [work])]
     works = [Work.of(chosen, part, n_inputs) for part in apart]
     names = [work.name for work in works]
     if twice := next((name for name in names if names.count(name) > 1), None):

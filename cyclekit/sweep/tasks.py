@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cyclekit.machine import Machine
+from cyclekit.positions import digest, played
 from cyclekit.run import Run, identity
 from cyclekit.sweep.store import Row
 from cyclekit.unit_map import pack, unit_maps
@@ -40,7 +41,7 @@ class Work:
         """Return a workload as a machine takes it."""
         layers, inputs = machine.layers_and_inputs(work, n_inputs)
         contents = [identity(*_content(layer)) for layer in layers]
-        input_digests = ["" if signal is None else identity(signal) for signal in inputs]
+        input_digests = [digest(signal) for signal in inputs]
         whole = inputs[0]
         if not machine.batched and not isinstance(work, Shape):
             whole = work.inputs if isinstance(work, Network) else work.activations
@@ -124,7 +125,7 @@ class Runner:
             signal, rows = work.inputs[index], []
             for part, image in enumerate(self.images):
                 options = {"engine": self.engine, "check": False, "index": index, "progress": lambda share: None}
-                signal = self.machine.simulate(image, signal, spec, **options)
+                signal = played(self.machine.simulate, image, signal, spec, **options)
                 row = Row.of(task, part, work.name, work.content, signal)
                 rows.append(row._replace(unit_map=self._map(signal, image, spec)) if self.maps else row)
             return rows

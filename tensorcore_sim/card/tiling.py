@@ -11,6 +11,7 @@ from tensorcore_sim.format.what_if import index_bits
 from tensorcore_sim.sm.program import BITS, ROW_BYTES, rate
 from tensorcore_sim.spec import Spec
 from workloads.errors import BadInput
+from workloads.records import Shape, Workload
 
 # (tile_m, tile_n), large first: those that CUTLASS' profiler instantiates for mma (A: its repository), and narrower
 TILES = (
@@ -33,6 +34,12 @@ class Problem:
     m: int
     n: int
     k: int
+
+    @classmethod
+    def of(cls, layer: Workload | Shape, batch: int) -> Problem:
+        """Return the product of a layer's batch: an input's positions side by side along n, and so a layer's groups."""
+        groups = layer.groups
+        return cls(m=layer.n_out // groups, n=batch * layer.positions * groups, k=layer.n_in // groups)
 
     def __post_init__(self):
         for name in ("m", "n", "k"):

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
+from workloads.records import plain_array
 
 # Source of every float format: IEEE 754-2019 (f16, f32); PTX ISA, "Alternate floating point data formats" (bf16,
 # tf32); Micikevicius et al., FP8 Formats for Deep Learning, arXiv 2209.05433 (e4m3, e5m2).
@@ -74,7 +75,7 @@ def to_bits(name: str, array, kind: Format) -> np.ndarray:
 
     Raises BadInput naming the array when its dtype is neither the format's pattern nor its value; nothing is rounded.
     """
-    array = np.asarray(array)
+    array = plain_array(name, array)
     if array.dtype == kind.bits:
         return np.ascontiguousarray(array)
     if array.dtype == kind.value:

@@ -1,9 +1,12 @@
 """Is what does not fit the machine reported, refused or charged, as the design says?"""
 
+import sys
+
 import numpy as np
 import pytest
 
 from eie_sim import PRESETS, Spec, capacity, encode, simulate
+from eie_sim.timeline import DRAIN_CYCLES
 from tests.eie_cases import layer
 from workloads import BadInput, Workload
 from workloads.catalogue import benchmarks
@@ -124,6 +127,33 @@ def test_an_image_serves_only_its_own_number_of_pes():
 
 
 def test_a_run_too_long_for_the_timeline_is_refused():
-    spec = Spec(n_pes=1, broadcast_latency_cycles=10**6)  # 2,200 times a million cycles are more than 2**31
+    # One place in the queue: 2,200 times a million cycles, one after the other, are more than 2**31
+    spec = Spec(n_pes=1, broadcast_latency_cycles=10**6, queue_depth=2)
     with pytest.raises(BadInput, match="the model ends at"):
         simulate(encode(layer([[1] * 2200]), spec), np.ones(2200), spec)
+
+
+@pytest.mark.parametrize("latency", [0, 1_000, 10**6])
+def test_a_latency_that_passes_once_is_counted_once(latency):
+    # One send a cycle into a queue with room for all: the first pops in cycle 2 + latency, then come 3,000 x 4 entries
+    spec = Spec(n_pes=1, broadcast_latency_cycles=latency, queue_depth=4_000)
+    image = encode(layer([[4] * 3_000]), spec)
+    cycles = 2 + latency + 12_000 + DRAIN_CYCLES
+    assert simulate(image, np.ones(3_000), spec, engine="schedule").cycles == cycles
+
+
+@pytest.mark.parametrize("queue_depth", [2, 3, 5, 8])
+@pytest.mark.parametrize("batches", [False, True])
+def test_no_run_is_refused_that_the_timeline_could_hold_twice(queue_depth, batches, monkeypatch):
+    # Each round of queue_depth - 1 sends waits once for the latency, and each of the 4 batches but the first, too
+    spec = Spec(n_pes=2, broadcast_latency_cycles=10**5, queue_depth=queue_depth, batches=batches)
+    spec = spec.replace(register_file_entries=5)
+    image, inputs = encode(layer([[2] * 40, [1] * 40]), spec), np.ones(40)
+    cycles = simulate(image, inputs, spec, engine="schedule").cycles
+    n_rounds = -(-40 // (queue_depth - 1)) + 3 * batches
+    assert cycles <= n_rounds * 10**5 + 2_000
+    monkeypatch.setattr(sys.modules[simulate.__module__], "LONGEST", 2 * cycles)
+    assert simulate(encode(layer([[2] * 40, [1] * 40]), spec), inputs, spec, engine="schedule").cycles == cycles
+    monkeypatch.setattr(sys.modules[simulate.__module__], "LONGEST", cycles - 1)
+    with pytest.raises(BadInput, match="could take"):
+        simulate(encode(layer([[2] * 40, [1] * 40]), spec), inputs, spec, engine="schedule")

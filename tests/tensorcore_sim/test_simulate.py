@@ -1,6 +1,8 @@
 """Are a layer's values right in every format, and is a Run what was asked for?"""
 
 import json
+import sys
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from cyclekit.machine import load
 from cyclekit.run import Run
 from tensorcore_sim import PRESETS, encode, simulate
 from tensorcore_sim.format.operand import to_reals
+from tensorcore_sim.simulate import estimate
 from workloads import Layer, Network, Workload
 from workloads.records import Shape
 
@@ -48,6 +51,31 @@ def run(weights, activations, spec, **options) -> Run:
 
 
 # Values
+
+
+@each_case
+@pytest.mark.parametrize("sparsity", ["dense", "1:4"])
+def test_values_do_not_hang_on_how_many_rows_are_multiplied_at_once(preset, in_dtype, sparsity, monkeypatch):
+    rng = np.random.default_rng(6)
+    layer = pruned(rng.standard_normal((7, 32)), 1, 4), rng.standard_normal((3, 32))
+    spec = preset.replace(in_dtype=in_dtype, sparsity=sparsity)
+    whole = run(*layer, spec)
+    monkeypatch.setattr(sys.modules[estimate.__module__], "N_AT_ONCE", 2 * 32)  # the package gives the function
+    assert np.array_equal(run(*layer, spec).outputs, whole.outputs)
+
+
+@pytest.mark.parametrize("sparsity", ["dense", "2:4"])
+def test_the_estimate_of_memory_covers_a_run(sparsity):
+    n = 1024
+    weights = pruned(np.random.default_rng(7).standard_normal((n, n)), 2, 4).astype(np.float32)
+    layer, spec = Workload(name="w", weights=weights, activations=weights[:1]), A100.replace(sparsity=sparsity)
+    simulate(encode(layer, spec), layer.activations, spec)  # so that compiled code is not counted
+    tracemalloc.start()
+    simulate(encode(layer, spec), layer.activations, spec)
+    peak = tracemalloc.get_traced_memory()[1] + weights.nbytes
+    tracemalloc.stop()
+    estimated = estimate([layer], spec, engine="schedule", check=False)[1] - 200e6  # less Python with its libraries
+    assert peak <= estimated <= 3 * peak
 
 
 @each_case

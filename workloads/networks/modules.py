@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from workloads.errors import BadInput
-from workloads.records import checked_array
+from workloads.records import checked_array, plain_array
 
 # (gradient by the outputs, whether the inputs' is wanted) -> (gradient by the inputs or None, {parameter: gradient})
 Backward = Callable[[np.ndarray, bool], tuple[np.ndarray | None, dict[str, np.ndarray]]]
@@ -252,8 +252,9 @@ def _check(module: Weighted, n_dim: int):
 
 def _floats(name: str, value, n_dim: int) -> np.ndarray:
     """Return the finite, non-empty array as contiguous f32, or as the float64 that it is. Raises BadInput."""
+    value = plain_array(name, value)
     checked = checked_array(name, value, (n_dim,))
-    return np.ascontiguousarray(value) if np.asarray(value).dtype == np.float64 else checked
+    return np.ascontiguousarray(value) if value.dtype == np.float64 else checked
 
 
 def _beside(per_channel: np.ndarray, signal: np.ndarray) -> np.ndarray:

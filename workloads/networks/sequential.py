@@ -11,6 +11,7 @@ from scipy.special import ndtr
 
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks.modules import Backward, BatchNorm, Module, Weighted, offsets
+from workloads.records import checked_array
 
 # Input values that go through a network together: a convolution's columns are many times that.
 N_VALUES_AT_ONCE = 2**20
@@ -141,6 +142,7 @@ class Sequential:
             {name: replace(old[name], weights=new.reshape(old[name].weights.shape)) for name, new in changes.items()}
         )
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is beyond f32 is refused by whoever takes it
     def inputs(self, inputs: np.ndarray, n_columns: int | None = None) -> dict[str, np.ndarray]:
         """Return {name: f32[batch * positions, in * kernel]}: what reaches each matrix.
 
@@ -163,14 +165,18 @@ class Sequential:
         """Return the last module's outputs, for any number of inputs."""
         return np.concatenate([self.outputs(part)[-1] for part in batches(inputs)])
 
+    @np.errstate(over="ignore", invalid="ignore")
     def outputs(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Return what leaves each module, all in memory at once."""
         signal = inputs
         return [signal := module.forward(signal) for module in self.modules.values()]
 
     def accuracy(self, inputs: np.ndarray, labels: np.ndarray) -> float:
-        """Return the share of inputs whose largest output is the labelled one, 0 to 1; labels: int[batch]."""
-        return float((self.forward(inputs).argmax(axis=1) == labels).mean())
+        """Return the share of inputs whose largest output is the labelled one, 0 to 1; labels: int[batch].
+
+        Raises BadInput where an output is beyond f32.
+        """
+        return float((checked_array("outputs", self.forward(inputs), (2,)).argmax(axis=1) == labels).mean())
 
 
 def check_n_columns(n_columns: int | None):

@@ -14,7 +14,7 @@ from workloads.networks.lowering import restore
 from workloads.networks.modules import Linear, Module, Weighted, he_normal
 from workloads.networks.sequential import GELU, ReLU, Sequential, with_statistics
 from workloads.quantisation.share import bias_codes
-from workloads.records import Layer, Network, Workload, checked_array, with_activations
+from workloads.records import Layer, Network, Workload, checked_array, plain_array, with_activations
 
 # Adam, Kingma and Ba 2015: the defaults of algorithm 1, computed in the order that the end of their section 2 gives.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
@@ -67,7 +67,7 @@ class Recipe(Training):
 
 def checked_labels(labels: np.ndarray, n_inputs: int) -> np.ndarray:
     """Return labels int[n_inputs]. Raises BadInput."""
-    labels = np.asarray(labels)
+    labels = plain_array("labels", labels)
     if labels.shape != (n_inputs,) or labels.dtype.kind not in "iu":
         raise BadInput(f"labels must be int[{n_inputs}], one for each input, got {labels.dtype}{list(labels.shape)}")
     return labels
@@ -84,7 +84,8 @@ def fit(
     gradient of a centroid is the sum of its members' (Deep Compression, part 3). Raises BadInput.
     """
     labels, shared = checked_labels(labels, len(inputs)), {workload.name: workload for workload in shared}
-    checked_array("inputs", inputs, (np.ndim(inputs),))
+    inputs = plain_array("inputs", inputs)
+    checked_array("inputs", inputs, (inputs.ndim,))
     for name, workload in shared.items():
         if workload.codes is None:
             raise BadInput(f"layer {name!r} must be shared before its centroids are tuned, got no codes")

@@ -8,7 +8,7 @@ from scipy.linalg import LinAlgError, cholesky, lapack
 from workloads.errors import BadInput
 from workloads.pruning.ranks import checked_density, checked_n_m, largest
 from workloads.quantisation.quantise import Quantised, grid_scales, group_size, largest_code
-from workloads.records import checked_array
+from workloads.records import checked_array, plain_array
 
 # Inputs whose mask is chosen at once, and whose errors reach the later inputs at once; SparseGPT, part 3.4.
 BLOCK = 128
@@ -46,7 +46,7 @@ def sparsegpt(
     free = _free(weights, hessian, mask)
     values = weights.T.astype(np.float64)
     _sweep(values, inverse_factor(hessian, damping), free, _chooser(weights.shape, density, n_m))
-    return np.ascontiguousarray(values.T, dtype=np.float32)
+    return checked_array("moved weights", values.T, (2,))
 
 
 def gptq(
@@ -238,7 +238,7 @@ def _free(weights: np.ndarray, hessian: np.ndarray, mask: np.ndarray | None = No
 
 def _checked(weights: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     weights = checked_array("weights", weights, (2,))
-    hessian, n_in = np.asarray(hessian, np.float64), weights.shape[1]
+    hessian, n_in = plain_array("hessian", hessian).astype(np.float64), weights.shape[1]
     if hessian.shape != (n_in, n_in) or not np.isfinite(hessian).all():
         raise BadInput(f"hessian must be finite f64[{n_in}, {n_in}] for weights {weights.shape}, got {hessian.shape}")
     if np.abs(hessian - hessian.T).max() > 1e-6 * np.abs(hessian).max():

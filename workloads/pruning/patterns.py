@@ -12,7 +12,7 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.pruning.ranks import checked_density, largest
-from workloads.records import checked_array
+from workloads.records import checked_array, plain_array
 
 SLICES = 16  # up to here slices are added up, beyond them numpy sums along the axis (benchmarks/bench_prune.py)
 
@@ -161,8 +161,9 @@ def global_masks(
 
 def _checked(scores: np.ndarray) -> np.ndarray:
     """Return the scores as f32[out, in], or f64 where they came so: rounding would make equals of them."""
-    checked = checked_array("scores", scores, (2,))
-    return np.ascontiguousarray(scores) if getattr(scores, "dtype", None) == np.float64 else checked
+    given = plain_array("scores", scores)
+    checked = checked_array("scores", given, (2,))
+    return np.ascontiguousarray(given) if getattr(scores, "dtype", None) == np.float64 else checked
 
 
 def _pooled(scores: np.ndarray, height: int, width: int) -> np.ndarray:

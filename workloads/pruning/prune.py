@@ -56,4 +56,5 @@ def compacted(workload: Workload) -> Workload:
         bias=None if workload.bias is None else workload.bias[rows],
         codes=None if workload.codes is None else np.ascontiguousarray(workload.codes[rows][:, columns]),
         activations=workload.activations[:, columns],
+        groups=1,
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
 from workloads.pruning.patterns import Pattern
+from workloads.pruning.patterns import pattern as as_pattern
 from workloads.pruning.prune import prune
 from workloads.pruning.ranks import checked_density
 from workloads.records import Layer
@@ -42,24 +43,33 @@ def sensitivity(
     kernels: Sequence[int] | None = None,
     within: str = "layer",
 ) -> list[dict]:
-    """Return a row for every layer and density, {"layer", "density", "kept", "value"}, with only that layer pruned.
+    """Return a row, {"layer", "density", "kept", "value", "reason"}, for every layer pruned alone to every density.
 
     evaluate: from all layers to a figure, such as the accuracy; scores, kernels: one per layer. Each layer goes through
-    `prune`, with the arguments that it takes; "kept" is the share of weights that it left other than zero.
-    Raises BadInput. Source: Han et al. 2015, figure 6.
+    `prune`, with the arguments that it takes; "kept" is the share of weights that it left other than zero. Where a
+    layer cannot be pruned so, kept and value are None and "reason" says why (elsewhere None).
+    Raises BadInput, also where no layer can be. Source: Han et al. 2015, figure 6.
     """
     layers = tuple(layers)
     scores = [None] * len(layers) if scores is None else scores
     kernels = [1] * len(layers) if kernels is None else kernels
     if not len(scores) == len(kernels) == len(layers):
         raise BadInput(f"scores and kernels must be {len(layers)}, one per layer, got {len(scores)} and {len(kernels)}")
+    kind, densities = as_pattern(pattern), [checked_density(density) for density in densities]
     rows = []
     for i, layer in enumerate(layers):
         for density in densities:
-            pruned = prune(layer, density, pattern, scores=scores[i], kernel=kernels[i], within=within)
-            density_left = float(np.count_nonzero(pruned.weights) / pruned.weights.size)
-            value = evaluate((*layers[:i], pruned, *layers[i + 1 :]))
-            rows.append({"layer": layer.name, "density": density, "kept": density_left, "value": value})
+            row = {"layer": layer.name, "density": density, "kept": None, "value": None, "reason": None}
+            rows.append(row)
+            try:
+                pruned = prune(layer, density, kind, scores=scores[i], kernel=kernels[i], within=within)
+            except BadInput as error:
+                row["reason"] = str(error)
+                continue
+            row["kept"] = float(np.count_nonzero(pruned.weights) / pruned.weights.size)
+            row["value"] = evaluate((*layers[:i], pruned, *layers[i + 1 :]))
+    if rows and all(row["reason"] for row in rows):
+        raise BadInput(rows[0]["reason"])
     return rows
 
 

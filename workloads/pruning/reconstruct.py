@@ -37,7 +37,7 @@ def least_squares(
         change = lstsq(inputs[:, columns], rest, cond=RANK_TOLERANCE, lapack_driver="gelsy", check_finite=False)[0]
         weights[:, columns] += change.T
     bias = mean_targets - weights @ mean_inputs
-    return weights.astype(np.float32), bias.astype(np.float32)
+    return checked_array("moved weights", weights, (2,)), checked_array("moved bias", bias, (1,))
 
 
 def lasso_channels(

@@ -24,7 +24,7 @@ def magnitude(weights: np.ndarray, p: float = 1.0) -> np.ndarray:
     magnitudes = np.abs(_checked(weights))
     if p == 1:
         return magnitudes
-    with np.errstate(over="ignore", under="ignore"):  # what overflows is refused as a score
+    with np.errstate(over="ignore", under="ignore"):  # as in `_single`
         scores = magnitudes * magnitudes if p == 2 else magnitudes ** np.float32(p)
     if np.any((scores == 0) & (magnitudes != 0)):
         raise BadInput(
@@ -50,7 +50,7 @@ def obd(weights: np.ndarray, curvature: np.ndarray) -> np.ndarray:
     place. Raises BadInput. Source: Optimal Brain Damage, LeCun et al. 1990, equation 5.
     """
     weights = _checked(weights).astype(np.float64)
-    return (_checked(curvature, "curvature", weights.shape) * weights**2 / 2).astype(np.float32)
+    return _single(_checked(curvature, "curvature", weights.shape) * weights**2 / 2)
 
 
 def fisher(gradients: Iterable[np.ndarray]) -> np.ndarray:
@@ -65,7 +65,7 @@ def fisher(gradients: Iterable[np.ndarray]) -> np.ndarray:
         total, n = square if total is None else total + square, n + 1
     if total is None:
         raise BadInput("gradients must be those of at least one sample, got none")
-    return (total / n).astype(np.float32)
+    return _single(total / n)
 
 
 def fisher_of_linear(inputs: np.ndarray, deltas: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ def fisher_of_linear(inputs: np.ndarray, deltas: np.ndarray) -> np.ndarray:
     """
     inputs = _checked(inputs, "inputs").astype(np.float64)
     deltas = _checked(deltas, "deltas", (len(inputs), None)).astype(np.float64)
-    return ((deltas**2).T @ inputs**2 / len(inputs)).astype(np.float32)
+    return _single((deltas**2).T @ inputs**2 / len(inputs))
 
 
 def apoz(weights: np.ndarray, activations: np.ndarray) -> np.ndarray:
@@ -98,7 +98,8 @@ def wanda(weights: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     weights = _checked(weights)
     inputs = _checked(inputs, "inputs", (None, weights.shape[1]))
     norms = np.sqrt(np.einsum("ij,ij->j", inputs, inputs, dtype=np.float64))
-    return np.abs(weights) * norms.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # as in `_single`; an infinite norm times 0
+        return np.abs(weights) * _single(norms)
 
 
 def contribution(weights: np.ndarray, activations: np.ndarray, outgoing: np.ndarray) -> np.ndarray:
@@ -123,7 +124,13 @@ def random(weights: np.ndarray, seed: int) -> np.ndarray:
 
 def _of_outputs(weights: np.ndarray, scores: np.ndarray) -> np.ndarray:
     n_in = weights.shape[1]
-    return np.repeat((scores / n_in).astype(np.float32)[:, None], n_in, axis=1)
+    return np.repeat(_single(scores / n_in)[:, None], n_in, axis=1)
+
+
+def _single(scores: np.ndarray) -> np.ndarray:
+    """Return f64 as f32; what overflows is refused as a score, by whoever chooses by it."""
+    with np.errstate(over="ignore"):
+        return scores.astype(np.float32)
 
 
 def _checked(array: np.ndarray, name: str = "weights", shape: tuple[int | None, ...] | None = (None, None)):

@@ -57,16 +57,19 @@ def awq(weights: np.ndarray, inputs: np.ndarray, bits: int, per: str | int = "ch
     inputs = checked_array("inputs", inputs, (2,))
     if inputs.shape[1] != weights.shape[1]:
         raise BadInput(f"inputs must be f32[samples, {weights.shape[1]}] for these weights, got {inputs.shape}")
-    gram = inputs.T @ inputs
-    magnitudes = np.abs(inputs).mean(axis=0)
+    wide = inputs.astype(np.float64)  # squares of what f32 holds are beyond it
+    gram, magnitudes = wide.T @ wide, np.abs(wide).mean(axis=0)
 
     def error(input_scales: np.ndarray) -> float:
-        rounded = round_to_nearest(weights * input_scales, bits, per)
-        difference = rounded.weights / input_scales - weights
+        scaled = _scaled(weights, input_scales)
+        if not np.isfinite(scaled).all():  # beyond f32: no scaling, among those tried, is within it
+            return np.inf
+        rounded = round_to_nearest(scaled, bits, per)
+        difference = rounded.weights / input_scales - weights.astype(np.float64)
         return float(np.vdot(difference @ gram, difference))
 
     input_scales = min((_input_scales(magnitudes, power) for power in AWQ_POWERS), key=error)
-    scaled = weights * input_scales
+    scaled = _scaled(weights, input_scales)
     scales = _clipped_scales(scaled, gram / np.outer(input_scales, input_scales), bits, per)
     codes = nearest_codes(scaled, scales, bits)
     return Quantised(bits=bits, codes=codes, scales=scales, input_scales=input_scales)
@@ -109,6 +112,11 @@ def largest_code(bits: int) -> int:
     if bits not in range(2, 9):
         raise BadInput(f"bits must be 2 to 8, got {bits!r}")
     return 2 ** (int(bits) - 1) - 1
+
+
+def _scaled(weights: np.ndarray, input_scales: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return weights * input_scales
 
 
 def _input_scales(magnitudes: np.ndarray, power: float) -> np.ndarray:

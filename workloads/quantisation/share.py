@@ -7,7 +7,7 @@ import kmeans1d
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
-from workloads.records import Workload
+from workloads.records import Workload, plain_array
 
 
 def cluster(values: np.ndarray, n_centroids: int, method: str = "exact") -> np.ndarray:
@@ -23,17 +23,17 @@ def cluster(values: np.ndarray, n_centroids: int, method: str = "exact") -> np.n
     find = _method(method)
     if n_centroids < 1:
         raise BadInput(f"n_centroids must be at least 1, got {n_centroids}")
-    values = np.asarray(values)
+    values = plain_array("values", values)
     ordered = np.sort(values[values != 0]).astype(np.float64)
     is_new = np.diff(ordered, prepend=-np.inf) > 0
     if np.count_nonzero(is_new) <= n_centroids:
         return ordered[is_new].astype(np.float32)
     starts = find(ordered, n_centroids)
-    centroids = _means(ordered, starts).astype(np.float32)
-    for i in np.flatnonzero(centroids == 0):
+    means = _means(ordered, starts).astype(np.float32)
+    for i in np.flatnonzero(means == 0):
         members = ordered[starts[i] :][: np.diff(starts, append=len(ordered))[i]]
-        centroids[i] = members[np.abs(members).argmin()]
-    return np.unique(centroids)
+        means[i] = members[np.abs(members).argmin()]
+    return np.unique(means)
 
 
 def assign(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -61,15 +61,18 @@ def share(workload: Workload, bits: int = 4, method: str = "exact") -> Workload:
         raise BadInput(f"bits must be 1 to 8, got {bits!r}")
     _method(method)
     bias = np.zeros(0, np.float32) if workload.bias is None else workload.bias
-    non_zeros = workload.weights[workload.mask]
-    centroids = _centroids(non_zeros, bias, 2**bits - 1, method)
+    return coded(workload, centroids(workload.weights[workload.mask], bias, 2**bits - 1, method), bits)
+
+
+def coded(workload: Workload, values: np.ndarray, bits: int) -> Workload:
+    """Return what `share` returns where the centroids are these values, f32[up to 2**bits - 1], ascending."""
     codebook = np.zeros(2**bits, np.float32)
-    codebook[1 : 1 + len(centroids)] = centroids
-    codes = assign(workload.weights, centroids)
+    codebook[1 : 1 + len(values)] = values
+    codes = assign(workload.weights, values)
     return replace(
         workload,
         weights=codebook[codes],
-        bias=None if workload.bias is None else codebook[assign(bias, centroids)],
+        bias=None if workload.bias is None else codebook[assign(workload.bias, values)],
         codes=codes,
         codebook=codebook,
     )
@@ -81,8 +84,11 @@ def bias_codes(workload: Workload) -> np.ndarray:
     return np.argmax(bias[:, np.newaxis] == workload.codebook, axis=1).astype(np.uint8)
 
 
-def _centroids(weights: np.ndarray, bias: np.ndarray, n_centroids: int, method: str) -> np.ndarray:
-    """Return f32[up to n_centroids], ascending: the values of few-valued weights with the bias' in the free places."""
+def centroids(weights: np.ndarray, bias: np.ndarray, n_centroids: int, method: str = "exact") -> np.ndarray:
+    """Return f32[up to n_centroids], ascending, for weights f32[n], none of them 0, and biases f32[m].
+
+    The values of few-valued weights, with the bias' in the free places; else of both together (see `cluster`).
+    """
     values = np.unique(weights)
     if len(values) > n_centroids:
         return cluster(np.concatenate([weights, bias]), n_centroids, method)

@@ -4,12 +4,14 @@ Three lines of text: "rows, columns, non-zeros", the row offsets, the column ind
 GPU Kernels for Deep Learning (arXiv 2006.10901).
 """
 
+import codecs
 import re
 from pathlib import Path
 
 import numpy as np
 
 from workloads.errors import BadInput
+from workloads.files import read_text_bytes
 from workloads.readers.limits import check_dense
 
 KIND = ".smtx pattern"
@@ -17,7 +19,7 @@ KIND = ".smtx pattern"
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """Return {file's name: bool[rows, columns]}, True where a weight is left. Raises BadInput."""
-    content = path.read_bytes()
+    content = read_text_bytes(path)
     lines = [*content.split(b"\n"), b"", b""]
     if any(line.strip() for line in lines[3:]):
         raise BadInput("is damaged: it must have three lines")
@@ -41,6 +43,14 @@ def read(path: Path) -> dict[str, np.ndarray]:
     if np.count_nonzero(pattern) != n_kept:
         raise BadInput("is damaged: it names a place twice")
     return {path.stem: pattern}
+
+
+def n_numbers(path: Path) -> int:
+    """Return how many places the pattern has, as the file's first line says. Raises BadInput."""
+    with path.open("rb") as lines:
+        n_rows, n_columns, _ = _whole_numbers(next(lines).removeprefix(codecs.BOM_UTF8)).tolist()
+    check_dense((n_rows, n_columns), path.stat().st_size)
+    return n_rows * n_columns
 
 
 def _whole_numbers(line: bytes) -> np.ndarray:

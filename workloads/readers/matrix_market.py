@@ -1,6 +1,5 @@
 """Matrix Market files: one matrix of numbers or a pattern, as text."""
 
-import codecs
 import io
 import re
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from workloads.errors import BadInput
+from workloads.files import read_text_bytes
 from workloads.readers.limits import check_dense
 
 KIND = "Matrix Market file"
@@ -18,8 +18,8 @@ NUMBER_BYTES = b"0123456789+-.eE \t\r\n"
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Return {file's name: f64 or i64[rows, columns]}, bool of a pattern. Raises BadInput and what scipy.io does."""
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    """Return {file's name: f32[rows, columns]}, bool of a pattern. Raises BadInput and what scipy.io does."""
+    content = read_text_bytes(path)
     banner, at = _line(content, 0)
     form = BANNER.fullmatch(banner.strip().lower())
     if form is None:
@@ -36,15 +36,35 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
     banner = b"%%MatrixMarket matrix " + b" ".join(form.groups())  # it reads this in one case only
     matrix = mmread(io.BytesIO(b"\n".join((banner, b" ".join(sizes.split()), body))))  # and only what was checked
+    if matrix.shape != shape:
+        raise BadInput(f"is damaged: it promises {shape} and gives {matrix.shape}")
     if isinstance(matrix, np.ndarray):
-        dense = matrix
-    else:
-        if len(np.unique(matrix.row.astype(np.int64) * shape[1] + matrix.col)) < matrix.nnz:
-            raise BadInput("is damaged: it names a place twice")
-        dense = matrix.toarray()
-    if dense.shape != shape:
-        raise BadInput(f"is damaged: it promises {shape} and gives {dense.shape}")
-    return {path.stem: dense != 0 if form[2] == b"pattern" else dense}
+        return {path.stem: _single(matrix)}
+    if len(np.unique(matrix.row.astype(np.int64) * shape[1] + matrix.col)) < matrix.nnz:
+        raise BadInput("is damaged: it names a place twice")
+    is_pattern = form[2] == b"pattern"
+    dense = np.zeros(shape, bool if is_pattern else np.float32)
+    dense[matrix.row, matrix.col] = True if is_pattern else _single(matrix.data)
+    return {path.stem: dense}
+
+
+def n_numbers(path: Path) -> int:
+    """Return how many numbers the matrix has, zeros included, as the file's first lines say. Raises what int does."""
+    with path.open("rb") as lines:
+        next(lines)
+        sizes = next(line for line in lines if line.strip() and not line.startswith(b"%")).split()
+    shape = int(sizes[0]), int(sizes[1])
+    check_dense(shape, path.stat().st_size)
+    return shape[0] * shape[1]
+
+
+def _single(numbers: np.ndarray) -> np.ndarray:
+    """Return numbers as f32; refuse one that is beyond it."""
+    with np.errstate(over="ignore"):
+        single = numbers.astype(np.float32)
+    if not (finite := np.isfinite(single)).all():
+        raise BadInput(f"must hold finite f32 numbers, got {numbers[~finite][0]}")
+    return single
 
 
 def _line(content: bytes, at: int) -> tuple[bytes, int]:

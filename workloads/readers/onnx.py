@@ -48,6 +48,11 @@ def read(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def n_numbers(path: Path) -> int:
+    """Return how many f32 would fill the file."""
+    return path.stat().st_size // 4
+
+
 def _terms(node, stored: dict, added: dict[str, str]) -> tuple[str | None, str | None]:
     """Return the names of a node's stored weights and of what is added to its output, None where there is none."""
     inputs = [*node.input, "", "", ""][:3]

@@ -12,6 +12,7 @@ from workloads.pruning.ranks import checked_density
 from workloads.recipes.subjects import Compressible, subject
 
 LADDER = ("element", "vector 1x4", "vector 4x1", "block 4x4", "kernel", "filter", "channel")
+N_REASONS = 3  # matrices of which a complaint says why they do not fit
 N_M = (4, 8, 16)  # groups tried for an N:M of the density
 
 
@@ -40,16 +41,20 @@ def ladder(network: Compressible, density: float, patterns: str | None = None) -
 
 def targets(network: Compressible, patterns: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the names of the matrices that every pattern fits, and of the others. Raises BadInput for none."""
-    seen, fitting = subject(network), []
+    seen, fitting, reasons = subject(network), [], []
     for name, matrix in seen.matrices.items():
         try:
             for one in patterns:
                 pattern(one).box(matrix.shape, seen.kernels[name])
-        except BadInput:
+        except BadInput as error:
+            reasons.append(f"{name!r}: {error}")
             continue
         fitting.append(name)
     if not fitting:
-        raise BadInput(f"patterns must all fit one of the matrices, got {', '.join(patterns)}")
+        more = f"; and {len(reasons) - N_REASONS} more" if len(reasons) > N_REASONS else ""
+        raise BadInput(
+            f"patterns must all fit one of the matrices; {'; '.join(reasons[:N_REASONS])}{more}: name others"
+        )
     return fitting, [name for name in seen.matrices if name not in fitting]
 
 

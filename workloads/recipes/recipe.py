@@ -13,7 +13,7 @@ from workloads.errors import BadInput, did_you_mean
 from workloads.quantisation.share import share
 from workloads.recipes.steps import STEPS, State, Step
 from workloads.recipes.subjects import Compressible, subject
-from workloads.records import Layers, Network, Workload, with_activations
+from workloads.records import Model, Network, Workload, with_activations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +68,12 @@ class Recipe:
         """Return the network compressed step by step, with what each step left.
 
         calibration: f32[batch, ...], or for an Encoder sentences; labels: int[batch], for what learns. A Network brings
-        its own, which hold where none is given; Layers and a Workload have their activations, and take none. Each step
+        its own, which hold where none is given; a Model and a Workload have their activations, and take none. Each step
         looks at the network that enters it; equal arguments give equal bits. Raises BadInput naming the step.
         """
         if calibration is None and isinstance(network, Network):
             calibration, labels = network.inputs, network.labels
-        if (calibration is None) != isinstance(network, Layers | Workload):
+        if (calibration is None) != isinstance(network, Model | Workload):
             raise BadInput("calibration must be given for a network that computes, and only for such a one")
         start = subject(network)
         state = State(current=start, dense=start, inputs=calibration, labels=labels, seed=self.seed)
@@ -107,9 +107,9 @@ class Fitted:
             return with_activations(
                 replace(self.given, layers=tuple(self.workloads(self.given.inputs, 1, self.given.provenance)))
             )
-        if isinstance(self.given, Layers | Workload):
+        if isinstance(self.given, Model | Workload):
             layers = self.workloads(None)
-            return layers[0] if isinstance(self.given, Workload) else replace(self.given, layers=tuple(layers))
+            return layers[0] if isinstance(self.given, Workload) else self.given.with_layers(layers)
         return self.state.current.network
 
     def workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:

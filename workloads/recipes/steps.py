@@ -22,6 +22,7 @@ from workloads.quantisation.share import share
 from workloads.recipes.evidence import N_COLUMNS
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
 from workloads.recipes.subjects import Modules, Subject
+from workloads.records import Layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,9 +215,8 @@ class Reconstruct(Step):
                 if self.method == "sweep":
                     changed[name] = sparsegpt(weights, hessian(reaching[name]), mask=matrices[name] != 0), bias
                     continue
-                targets = before[name] @ weights.T
-                if (dense_bias := state.dense.biases[name]) is not None:
-                    targets += dense_bias
+                dense = Layer(name=name, weights=weights, bias=state.dense.biases[name], relu=False)
+                targets = dense.forward(before[name])
                 changed[name] = _solved(matrices[name], bias, reaching[name], targets, state.current.kernels[name])
         return replace(state, current=state.current.with_parameters(changed), bits=state.unshared(names))
 

@@ -14,7 +14,7 @@ from workloads.networks.lowering import fold, lower, lower_encoder
 from workloads.networks.modules import BatchNorm, Linear, Module, Weighted
 from workloads.networks.sequential import ReLU, Sequential
 from workloads.networks.transformer import Encoder
-from workloads.records import Layer, Layers, Network, Workload
+from workloads.records import Layer, Model, Network, Workload
 
 Parameters = Mapping[str, tuple[np.ndarray, np.ndarray | None]]  # {matrix: (weights f32[out, in], bias f32[out])}
 
@@ -123,9 +123,9 @@ class Encoding:
 
 @dataclass(frozen=True, eq=False)
 class Apart:
-    """Layers that run apart, each with activations of its own; there are no inputs."""
+    """A model's layers, each with activations of its own; there are no inputs."""
 
-    network: Layers
+    network: Model
 
     @property
     def matrices(self) -> dict[str, np.ndarray]:
@@ -151,21 +151,21 @@ class Apart:
         return {layer.name: layer.activations[:n_columns] for layer in self.network.layers}
 
     def workloads(self, inputs: None, n_columns: int | None, provenance: str = "") -> list[Workload]:
-        return [replace(layer, activations=layer.activations[:n_columns]) for layer in self.network.layers]
+        return [layer.first(n_columns) for layer in self.network.layers]
 
     def with_parameters(self, changes: Parameters) -> Apart:
         layers = []
         for layer in self.network.layers:
             weights, bias = changes.get(layer.name, (layer.weights, layer.bias))
             layers.append(replace(layer, weights=weights, bias=bias, codes=None, codebook=None))
-        return Apart(replace(self.network, layers=tuple(layers)))
+        return Apart(self.network.with_layers(layers))
 
     def folded(self) -> Apart:
         return self
 
 
 Subject = Modules | Encoding | Apart
-Compressible = Sequential | Encoder | Network | Layers | Workload
+Compressible = Sequential | Encoder | Network | Model | Workload
 
 
 def subject(network: Compressible) -> Subject:
@@ -177,10 +177,10 @@ def subject(network: Compressible) -> Subject:
     if isinstance(network, Network):
         return Modules(_in_a_row(network.layers))
     if isinstance(network, Workload):
-        network = Layers(name=network.name, layers=(network,))
-    if isinstance(network, Layers):
+        network = Model(name=network.name, operators=(network,))
+    if isinstance(network, Model):
         return Apart(network)
-    known = "a Sequential, an Encoder, a Network, Layers or a Workload"
+    known = "a Sequential, an Encoder, a Network, a Model or a Workload"
     raise BadInput(f"network must be {known}, got {type(network).__name__}")
 
 

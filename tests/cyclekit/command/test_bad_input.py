@@ -165,15 +165,3 @@ def test_what_is_said_twice_or_can_never_hold(refused, layer_npz, tmp_path):
     percent = ("search", "eie", layer_npz, "--vary", "n_pes=1,2", "--into", tmp_path / "s.db")
     complaint = "--where must bound load_balance by a share from 0 to 1, got 'load_balance>=80'"
     assert refused(*percent, "--where", "load_balance>=80") == complaint
-
-
-def test_what_is_read_is_not_written_over(zeroskip, layer, tmp_path):
-    path, recipe = tmp_path / "in.npz", tmp_path / "r.toml"
-    np.savez(path, **layer)
-    recipe.write_text('[[step]]\ndo = "prune"\ndensity = 0.5\n')
-    before = path.read_bytes()
-    complaint = zeroskip("prune", path, "--recipe", recipe, "--out", path).complaint()
-    assert complaint == f"--out must name another file than one that is read, got '{path}'"
-    complaint = zeroskip("run", "eie", f"{path}", "--json", path).complaint()
-    assert complaint == f"--json must name another file than one that is read, got '{path}'"
-    assert path.read_bytes() == before

@@ -278,3 +278,16 @@ def test_sensitivity_names_a_density_that_is_none(zeroskip, densities):
     assert ended.code == 2
     assert "densit" in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_centroids_that_are_lost_are_said(zeroskip, tmp_path):
+    weights = np.linspace(0.1, 1, 500).reshape(20, 25)
+    weights[0, :2] = -1e6, 1e6  # of 15 centroids from -1e6 to 1e6 only the outer two and the middle one get values
+    np.savez(tmp_path / "w.npz", weights=weights, activations=np.ones(25))
+    recipe = tmp_path / "r.toml"
+    for method, used in (("linear", 3), ("exact", 15)):
+        recipe.write_text(f'[[step]]\ndo = "share"\nmethod = "{method}"\n')
+        words = ("--recipe", recipe, "--out", tmp_path / "o.npz", "--json", tmp_path / "r.json")
+        ended = zeroskip("prune", tmp_path / "w.npz", *words)
+        assert f"{used} of 15" in ended.out
+        assert json.loads((tmp_path / "r.json").read_text())["layers"][0]["centroids"] == [used, 15]

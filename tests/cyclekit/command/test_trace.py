@@ -8,7 +8,7 @@ import pytest
 
 import eie_sim
 from cyclekit import trace as formats
-from workloads import Layers, Network, Workload, load
+from workloads import Model, Network, Workload, load
 from workloads.records import with_activations
 
 LENET = ("trace", "eie", "lenet-300-100", "--set", "n_pes=8", "--engine", "schedule")
@@ -63,9 +63,9 @@ def test_a_layer_inside_a_network_is_fed_by_those_before_it(zeroskip, tmp_path):
 
 
 def test_of_layers_that_run_apart_only_the_one_asked_for_runs(zeroskip, monkeypatch):
-    apart = Layers(
+    apart = Model(
         name="two",
-        layers=tuple(
+        operators=tuple(
             Workload(name=f"two/{name}", weights=np.ones((n, 2), np.float32), activations=np.ones((3, 2), np.float32))
             for name, n in (("a", 8), ("b", 16))
         ),

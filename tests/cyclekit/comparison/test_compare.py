@@ -207,7 +207,7 @@ def test_prices_are_those_asked_for_the_default_or_the_only_ones_that_fit():
     assert cost.unpriced == "it takes one table of prices: --prices sparseloop or tpuv4i"
 
 
-# Layers
+# Model
 
 
 def test_the_layers_of_a_network_get_what_reaches_them_there():

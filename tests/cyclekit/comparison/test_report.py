@@ -29,6 +29,7 @@ def test_the_figures_of_a_layer(layers):
         "column_imbalance": 2,
         "activation_density": 0.5,
         "error": pytest.approx(np.sqrt((1 + 16 + 16) / (25 + 121 + 25 + 121))),
+        "centroids": None,
         "bytes_f32": 24,
         "bytes_f16": 12,
         "bytes_huffman": None,
@@ -39,6 +40,7 @@ def test_a_shared_layer_has_a_size_in_huffman_codes():
     book = np.array([0, 0.5, 2, 0], np.float32)
     codes = np.array([[0, 0, 1], [0, 2, 1]], np.uint8)
     shared = Workload(name="w", weights=book[codes], codes=codes, codebook=book, bias=[2, 0.5], activations=[1, 1, 1])
+    assert report.figures(shared, shared)["centroids"] == [2, 3]
     # Codes 1, 2, 1: 1 bit each. Gaps 2, 1, 0: 1 + 2 + 2 bits. So 1 byte, 4 centroids and 2 biases.
     assert report.figures(shared, shared)["bytes_huffman"] == 1 + 4 * 4 + 2 * 4
 

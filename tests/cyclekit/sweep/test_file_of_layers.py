@@ -9,12 +9,12 @@ import eie_sim
 from cyclekit.sweep.search import search
 from cyclekit.sweep.sweep import sweep
 from tests.sweep_cases import rows, small
-from workloads import Layers
+from workloads import Model
 
 
 @pytest.fixture
-def layers() -> Layers:
-    return Layers(name="file", layers=tuple(small(seed, f"ip{seed}") for seed in (1, 2, 3)))
+def layers() -> Model:
+    return Model(name="file", operators=tuple(small(seed, f"ip{seed}") for seed in (1, 2, 3)))
 
 
 def mean_cycles(layer, spec) -> float:

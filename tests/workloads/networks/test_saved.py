@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from workloads import BadInput, Layers, Workload, address, load
+from workloads import BadInput, Model, Workload, address, load
 from workloads.networks import saved
 from workloads.quantisation.share import share
 
@@ -28,7 +28,7 @@ def path(layers, tmp_path):
 
 def test_everything_comes_back(layers, path):
     found = load(path)
-    assert isinstance(found, Layers)
+    assert isinstance(found, Model)
     for before, after in zip(layers, found.layers, strict=True):
         assert (after.name, after.relu, after.provenance) == (before.name, before.relu, "file w.npz; made up")
         for key in ("weights", "bias", "activations", "codes", "codebook"):
@@ -74,4 +74,4 @@ def test_a_damaged_file_is_refused(layers, tmp_path, changes, complaint):
 
 def test_layers_have_names_of_their_own(layers):
     with pytest.raises(BadInput, match="each with a name of its own"):
-        Layers(name="twice", layers=(layers[0], layers[0]))
+        Model(name="twice", operators=(layers[0], layers[0]))

@@ -129,7 +129,7 @@ def test_safetensors_as_its_library_writes_them(tmp_path_factory, arrays):
 
 
 def test_matrix_market_by_hand(read_bytes):
-    assert same(read_bytes("a.mtx", mtx_file()), {"a": ROWS.astype(np.float64)})
+    assert same(read_bytes("a.mtx", mtx_file()), {"a": ROWS})
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,13 @@ def test_matrix_market_by_hand(read_bytes):
 )
 def test_forms_of_matrix_market(read_bytes, content, expected):
     assert np.array_equal(read_bytes("a.mtx", content)["a"], expected)
+
+
+@pytest.mark.parametrize("form", ["coordinate real general\n1 2 1\n1 2 ", "array real general\n1 2\n1\n"])
+def test_a_number_of_matrix_market_beyond_f32(read_bytes, form):
+    content = f"%%MatrixMarket matrix {form}-1e39\n".encode()
+    with pytest.raises(BadInput, match=r"must hold finite f32 numbers, got -1e\+39$"):
+        read_bytes("a.mtx", content)
 
 
 @settings(max_examples=30)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from workloads import BadInput, Layers, Workload
+from workloads import BadInput, Model, Workload
 from workloads.networks.nets import convnet
 from workloads.recipes.granularity import flexibility, ladder, targets
 
@@ -31,7 +31,7 @@ def test_flexibility_counts_the_masks(pattern, n_masks):
 
 
 def test_flexibility_of_several_matrices_is_by_weight():
-    both = Layers(name="two", layers=(layer(4, 8, "a"), layer(2, 4, "b")))
+    both = Model(name="two", operators=(layer(4, 8, "a"), layer(2, 4, "b")))
     expected = (math.log2(math.comb(32, 16)) + math.log2(math.comb(8, 4))) / 40
     assert flexibility(both, "element", 0.5, ["a", "b"]) == pytest.approx(expected)
 
@@ -66,7 +66,14 @@ def test_patterns_that_cannot_be_compared(asked, density, complaint):
 
 
 def test_a_matrix_is_left_out_where_one_pattern_does_not_fit():
-    both = Layers(name="two", layers=(layer(4, 8, "a"), layer(3, 8, "b")))
+    both = Model(name="two", operators=(layer(4, 8, "a"), layer(3, 8, "b")))
     assert targets(both, ["element", "block 4x4"]) == (["a"], ["b"])
-    with pytest.raises(BadInput, match="patterns must all fit one of the matrices"):
-        targets(both, ["block 5x5"])
+
+
+def test_where_no_matrix_takes_all_patterns_each_says_why():
+    many = Model(name="m", operators=tuple(layer(20, 30, name) for name in "abcde"))
+    with pytest.raises(BadInput) as error:
+        targets(many, ["element", "vector 1x4", "block 4x4"])
+    why = "shape must be a multiple of 1 x 4 for pattern 'vector 1x4', got (20, 30)"
+    each = "; ".join(f"'{name}': {why}" for name in "abc")
+    assert str(error.value) == f"patterns must all fit one of the matrices; {each}; and 2 more: name others"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from workloads import BadInput, Layer, Layers, Network, Workload
+from workloads import BadInput, Layer, Model, Network, Workload
 from workloads.networks.modules import BatchNorm, Conv2d, Linear
 from workloads.networks.nets import convnet, mlp
 from workloads.networks.sequential import Flatten, ReLU, Sequential
@@ -67,9 +67,9 @@ def test_one_ranking_over_all_keeps_the_floor():
         Workload(name="large", weights=[[10, 20, 30, 40]], activations=[0, 0, 0, 0]),
     )
     text = 'do = "prune"\ndensity = 0.5\nscope = "global"\n'
-    found = one(text + "floor = 0.25", Layers(name="two", layers=layers)).apply()
+    found = one(text + "floor = 0.25", Model(name="two", operators=layers)).apply()
     assert [layer.weights.tolist() for layer in found.layers] == [[[0, 0, 0, 4]], [[0, 20, 30, 40]]]
-    found = one(text + "allow_empty = true", Layers(name="two", layers=layers)).apply()
+    found = one(text + "allow_empty = true", Model(name="two", operators=layers)).apply()
     assert [layer.weights.tolist() for layer in found.layers] == [[[0, 0, 0, 0]], [[10, 20, 30, 40]]]
 
 
