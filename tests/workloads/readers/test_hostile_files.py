@@ -308,6 +308,7 @@ def test_a_tensor_that_shows_one_number_many_times_over(tmp_path):
         read(tmp_path / "a.pt")
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
 def test_a_sparse_tensor_far_smaller_than_its_dense_form(tmp_path):
     torch = pytest.importorskip("torch")
     torch.save({"w": torch.sparse_coo_tensor([[0], [0]], [1.0], (10**6, 10**6))}, tmp_path / "a.pt")
