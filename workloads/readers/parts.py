@@ -162,7 +162,7 @@ Scheme = Callable[[re.Match, Arrays], "Group | None"]
 SCHEMES: tuple[tuple[re.Pattern, Scheme], ...] = (
     (re.compile(r"(.+)_orig"), _masked),
     (re.compile(r"(.*?)parametrizations\.(\w+)\.original0?"), _parametrized),
-    (re.compile(r"(.+)_v"), _weight_norm),
+    (re.compile(r"(.*weight\w*)_v"), _weight_norm),
     (re.compile(r"((?:.*\.)?)qweight"), _codes),
     (re.compile(r"((?:.*\.)?)weight_packed"), _packed),
     (re.compile(r"((?:.*\.)?)compressed"), _bitmask),

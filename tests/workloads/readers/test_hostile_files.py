@@ -306,3 +306,11 @@ def test_a_tensor_that_shows_one_number_many_times_over(tmp_path):
     torch.save({"w": torch.ones(1).expand(10**6, 10**6)}, tmp_path / "a.pt")
     with pytest.raises(BadInput, match=re.escape("'w' has the shape [1000000, 1000000] and fewer numbers")):
         read(tmp_path / "a.pt")
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_a_sparse_tensor_far_smaller_than_its_dense_form(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"w": torch.sparse_coo_tensor([[0], [0]], [1.0], (10**6, 10**6))}, tmp_path / "a.pt")
+    with pytest.raises(BadInput, match="promises a matrix of 1,000,000 x 1,000,000, which"):
+        read(tmp_path / "a.pt")

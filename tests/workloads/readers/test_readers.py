@@ -75,6 +75,8 @@ def test_safetensors_by_hand(read_bytes):
         ("BF16", "c03f", 1.5),
         ("F8_E4M3", "3c", 1.5),  # 0 0111 100: 2**0 * 1.5
         ("F8_E5M2", "3e", 1.5),  # 0 01111 10
+        ("F8_E4M3FNUZ", "44", 1.5),  # 0 1000 100: the bias is one more
+        ("F8_E5M2FNUZ", "42", 1.5),  # 0 10000 10
         ("I64", "feffffffffffffff", -2),
         ("U64", "0200000000000000", 2),
         ("I32", "feffffff", -2),
