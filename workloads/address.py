@@ -18,7 +18,7 @@ import numpy as np
 
 from workloads import readers
 from workloads.errors import BadInput, did_you_mean
-from workloads.feed import ACT_DENSITY, Feed
+from workloads.graphs.feed import ACT_DENSITY, Feed
 from workloads.graphs import graph
 from workloads.networks import saved
 from workloads.readers import READERS, read, state_dict

@@ -17,7 +17,7 @@ import numpy as np
 
 from workloads import address
 from workloads.errors import BadInput, did_you_mean
-from workloads.feed import Feed
+from workloads.graphs.feed import Feed
 from workloads.files import read_table
 from workloads.records import Model, Network, Shape, Workload
 
@@ -88,7 +88,7 @@ def benchmarks() -> Mapping[str, Benchmark]:
 def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Model | Shape:
     """Return a workload or network of the catalogue, what FILE or FILE:LAYERS stands for, or the Shape MxNxK names.
 
-    feed: what is said of the activations (None: what there are, or those of workloads.feed's defaults).
+    feed: what is said of the activations (None: what there are, or those of workloads.graphs.feed's defaults).
 
     M outputs, N inputs of the batch, K inputs of the layer: a GEMM of [M, K] by [K, N]. Raises BadInput;
     workloads.address says what a file may hold and where its activations come from.

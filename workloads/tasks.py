@@ -12,7 +12,7 @@ import numpy as np
 from workloads import address, data
 from workloads.blas import one_thread
 from workloads.errors import BadInput, did_you_mean
-from workloads.feed import Feed
+from workloads.graphs.feed import Feed
 from workloads.networks import lenet, nets
 from workloads.networks.sentences import sentences
 from workloads.networks.sequential import Sequential

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workloads.feed import Feed
+    from workloads.graphs.feed import Feed
 
 # What an option or argument of any verb reads, and what one writes. Whoever opens a store checks it.
 INPUTS = ("workload", "workloads", "network", "machine")  # names of files among other names
@@ -74,7 +74,7 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
 
 def feed_of(options: argparse.Namespace) -> Feed:
     """Return what the options of `add_feed` say. Raises BadInput."""
-    from workloads.feed import Feed  # late: `--help` must answer at once
+    from workloads.graphs.feed import Feed  # late: `--help` must answer at once
 
     return Feed.of(options.inputs, options.activation_density, options.positions)
 

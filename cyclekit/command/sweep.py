@@ -16,7 +16,7 @@ from cyclekit.sweep.store import check
 from cyclekit.sweep.sweep import Summary, Sweep, prepare
 from cyclekit.terminal import Output
 from workloads.errors import BadInput
-from workloads.feed import Feed
+from workloads.graphs.feed import Feed
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from cyclekit.sweep.store import Row, Store, check
 from cyclekit.sweep.tasks import Batch, Runner, Work
 from cyclekit.sweep.workers import in_processes, in_this_process, n_cores
 from workloads.errors import BadInput
-from workloads.feed import Feed
+from workloads.graphs.feed import Feed
 from workloads.records import Model, Network, Shape, Workload
 
 MOST_TASKS = 256  # of a batch: what the parent holds at a time does not grow with the sweep

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from workloads.errors import BadInput
-from workloads.feed import Feed
+from workloads.graphs.feed import Feed
 from workloads.graphs import inputs as entering
 from workloads.graphs import model_file
 from workloads.graphs.branches import flattened
