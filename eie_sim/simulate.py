@@ -140,7 +140,8 @@ def theoretical_cycles(run: Run) -> float:
 def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool) -> tuple[float, int]:
     """Return about how many seconds and bytes encoding the layers and running their batch takes.
 
-    From what benchmarks/bench_eie.py measures on two shared cores, and 200 MB for Python with its libraries.
+    From what benchmarks/bench_eie.py and bench_share.py measure on two shared cores, and 200 MB for Python with its
+    libraries.
     """
     seconds, most_bytes = 0.0, 0.0
     for layer in layers:
@@ -149,8 +150,8 @@ def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool
         seconds += 4e-9 * n_weights + 1e-3 * layer.batch + float(pairs.sum()) * (12e-6 if engine == "events" else 1e-7)
         seconds += check * float(n_active.sum()) * layer.n_out * 2e-8
         n_shared = _n_to_share(layer)
-        seconds += 7e-6 * n_shared
-        most_bytes = max(most_bytes, 0.6 * layer.weights.nbytes + 8.0 * pairs.max() + 350.0 * n_shared)
+        seconds += min(1.0, 7e-6 * n_shared) + 2e-7 * n_shared  # what is split at last, and the passes over all
+        most_bytes = max(most_bytes, 0.6 * layer.weights.nbytes + 8.0 * pairs.max() + 60.0 * n_shared)
     return seconds, int(200e6 + sum(layer.weights.nbytes for layer in layers) + most_bytes)
 
 
