@@ -105,6 +105,7 @@ def simulate(
         check=reference.check(image.workload, reals, values, product.outputs, spec) if check else None,
         notes=tuple(dict.fromkeys(capacity_notes + notes)),
         outputs=product.outputs.copy(),
+        output_step=2.0**-spec.activation_fraction_bits,
         timeline=deepcopy(timeline),
         ledger=own_ledger,
     )

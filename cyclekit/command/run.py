@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from statistics import fmean
 
 import workloads
@@ -14,8 +15,10 @@ from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, check_apart, progress
+from cyclekit.verdict import RELATIVE_ERROR, float64_outputs, judged
 from workloads.address import split
 from workloads.errors import BadInput
+from workloads.records import Shape
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,7 +49,9 @@ def run(options: Namespace) -> int:
         for layers, inputs in parts:
             images = chosen.encode(layers, spec)
             through = machine.run_through(chosen.simulate, images, inputs, spec, **mode, progress=step)
-            runs += [run.without_arrays() for run in through]
+            expected = [None if isinstance(part, Shape) else float64_outputs(part, part.activations) for part in layers]
+            for ran, outputs in zip(through, cycle(expected)):
+                runs.append((ran if outputs is None else judged(ran, outputs)).without_arrays())
     runs, unpriced = _priced(chosen, runs, options.prices)
     preset = options.preset or next(iter(chosen.presets))
     out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
@@ -82,6 +87,8 @@ def _show(out: Output, runs: Sequence[Run], balance: str) -> None:
             [f"{balance} [%]", *_mean_and_range([100 * run.load_balance for run in of_layer], ".1f")],
         ]
         for label, value in of_layer[0].measures.items():
+            if label == RELATIVE_ERROR:
+                continue
             if isinstance(value, str):
                 rows.append([label.replace("_", " "), *([value] if len(of_layer) == 1 else [value, "", ""])])
                 continue
@@ -100,16 +107,26 @@ def _show(out: Output, runs: Sequence[Run], balance: str) -> None:
                     rows.append([f"{kind} {state} [% of cycles]", *_mean_and_range(shares, ".2f")])
         columns = ["", "run"] if len(of_layer) == 1 else ["", f"mean of {len(of_layer)}", "least", "most"]
         out.table(name, columns, rows)
-        if checked := [run.check for run in of_layer if run.check is not None]:
-            passed = sum(check["passed"] for check in checked)
-            measured = [name for name, value in checked[0].items() if not isinstance(value, bool)]
-            worst_of = [f"{name.replace('_', ' ')} {max(check[name] for check in checked):.3g}" for name in measured]
-            out.line("; ".join([f"  values: {passed} of {len(checked)} runs agree with the references", *worst_of]))
+        if values := _values(of_layer):
+            out.line(f"  values: {values}")
         costs = [run.energy for run in of_layer if run.energy is not None]
         for note in dict.fromkeys(f"prices {cost.prices}: {note}" for cost in costs for note in cost.notes):
             out.line(f"  note: {note}")
         for note in dict.fromkeys(note for run in of_layer for note in run.notes):
             out.line(f"  note: {note}")
+
+
+def _values(of_layer: Sequence[Run]) -> str:
+    """Return what is known of the values of a layer's runs: the verdict of their checks, and their relative errors."""
+    parts = []
+    if checked := [run.check for run in of_layer if run.check is not None]:
+        parts.append(f"{sum(check['passed'] for check in checked)} of {len(checked)} runs agree with the references")
+        measured = [name for name, value in checked[0].items() if not isinstance(value, bool)]
+        parts += [f"{name.replace('_', ' ')} {max(check[name] for check in checked):.3g}" for name in measured]
+    if errors := [run.measures[RELATIVE_ERROR] for run in of_layer if RELATIVE_ERROR in run.measures]:
+        spread = f", at most {max(errors):.3g}%" if len(errors) > 1 else ""
+        parts.append(f"relative error of the outputs {fmean(errors):.3g}%{spread}")
+    return "; ".join(parts)
 
 
 def _energies(costs: Sequence[Energy]) -> Iterator[tuple[str, Sequence[float], str]]:
