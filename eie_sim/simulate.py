@@ -12,6 +12,7 @@ import numpy as np
 
 from cyclekit.machine import layers_and_inputs, run_through
 from cyclekit.run import Run, identity
+from cyclekit.spec import CHOSEN
 from eie_sim import arithmetic, capacity, events, image, reference, schedule
 from eie_sim.account import account
 from eie_sim.capacity import Pauses
@@ -23,7 +24,7 @@ from workloads.records import Network, Workload, checked_array
 
 NAME = "eie"
 ENGINES = {"events": events.timeline, "schedule": schedule.timeline}
-MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
+MODEL_VERSION = 2  # part of every result's identity; raise it when a rule or the arithmetic changes
 
 
 def encode(work: Workload | Network | Sequence[Workload], spec: Spec) -> Image | list[Image]:
@@ -55,11 +56,11 @@ def simulate(
 ) -> Run | list[Run]:
     """Run a layer: activations f32[in] give a Run; f32[batch, in] a list of them, or the Run if the batch is of one.
 
-    Reals are brought to 16-bit fixed point on the way in; a real that is not zero is broadcast even if its 16-bit value
-    is. A Run in place of activations: its outputs enter as they are. A list of images is a network: every input goes
-    through all layers, one Run each. engine: "events" (SimPy) or "schedule" (jitted); the results are the same. check:
-    compare the values with the references. index: which of a batch this is, for the record. progress: called with the
-    share done. Raises BadInput.
+    Reals are brought to 16-bit fixed point on the way in, with the bits of the spec or chosen ones (`arithmetic`); a
+    real that is not zero is broadcast even if its 16-bit value is. A Run in place of activations: its outputs enter.
+    A list of images is a network: every input goes through all layers, one Run each. engine: "events" (SimPy) or
+    "schedule" (jitted); the results are the same. check: compare the values with the references. index: which of a
+    batch this is, for the record. progress: called with the share done. Raises BadInput.
     """
     if engine not in ENGINES:
         raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
@@ -75,18 +76,20 @@ def simulate(
         raise BadInput(f"n_pes must be {image.n_pes}, the number that the image was encoded for, got {spec.n_pes}")
     signal = _bytes_of(activations)
     number_format = spec.activation_fraction_bits, spec.weight_fraction_bits
-    values, reals, notes = reuse(image, "entered", (signal, number_format), lambda: _enter(activations, image, spec))
+    values, reals, bits, notes = reuse(
+        image, "entered", (signal, number_format), lambda: _enter(activations, image, spec)
+    )
     timing = {**vars(spec), "clock_mhz": None}  # the clock alone changes no cycle
     books = reuse(image, "books", (signal, engine, timing), lambda: _books(image, reals != 0, spec, engine, progress))
     timeline, ledger, states, capacity_notes = books
     own_ledger = deepcopy(ledger)  # what is reused must not change with the Run that a user edits
     product, output_sha256 = reuse(
-        image, "product", (signal, number_format), lambda: _product(image, timeline.column, values, spec)
+        image, "product", (signal, number_format), lambda: _product(image, timeline.column, values, bits, spec)
     )
     if product.n_saturations:
         notes += (
             f"{product.n_saturations} additions saturated at 16 bits: set activation_fraction_bits below "
-            f"{spec.activation_fraction_bits}",
+            f"{product.format.outputs}",
         )
     handled = ledger.actions["entries"]
     return Run(
@@ -95,17 +98,18 @@ def simulate(
         input=index,
         engine=engine,
         spec=spec.as_dict(),
-        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, values, reals != 0),
+        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, values, reals != 0, product.format),
         cycles=timeline.cycles,
         time_us=timeline.cycles / spec.clock_mhz,
         load_balance=handled / (spec.n_pes * timeline.cycles),
         actions=own_ledger.actions,
         states=deepcopy(states),
         output_sha256=output_sha256,
-        check=reference.check(image.workload, reals, values, product.outputs, spec) if check else None,
+        check=reference.check(image.workload, reals, values, product.outputs, product.format) if check else None,
+        measures={f"{name}_fraction_bits": n_bits for name, n_bits in product.format._asdict().items()},
         notes=tuple(dict.fromkeys(capacity_notes + notes)),
         outputs=product.outputs.copy(),
-        output_step=2.0**-spec.activation_fraction_bits,
+        output_step=2.0**-product.format.outputs,
         timeline=deepcopy(timeline),
         ledger=own_ledger,
     )
@@ -115,7 +119,7 @@ def _bytes_of(activations: np.ndarray | Run) -> tuple[Any, ...]:
     """Return what tells activations apart: a former Run's 16-bit values stand for other reals than an array's."""
     is_run = isinstance(activations, Run)
     array = activations.outputs if is_run else np.asarray(activations)
-    return is_run, array.dtype.str, array.shape, array.tobytes()
+    return is_run and activations.output_step, array.dtype.str, array.shape, array.tobytes()
 
 
 def _books(image: Image, non_zero: np.ndarray, spec: Spec, engine: str, progress: Callable[[float], None]):
@@ -127,9 +131,11 @@ def _books(image: Image, non_zero: np.ndarray, spec: Spec, engine: str, progress
     return timeline, ledger, ledger.totals(), image.notes + capacity.check([image], spec)
 
 
-def _product(image: Image, column: np.ndarray, values: np.ndarray, spec: Spec) -> tuple[arithmetic.Product, str]:
+def _product(
+    image: Image, column: np.ndarray, values: np.ndarray, bits: arithmetic.Format, spec: Spec
+) -> tuple[arithmetic.Product, str]:
     """Return the product and the hash of its outputs: no timing can change them."""
-    product = arithmetic.multiply(image, column, values, spec)
+    product = arithmetic.multiply(image, column, values, bits, fixed=spec.activation_fraction_bits != CHOSEN)
     return product, hashlib.sha256(product.outputs.astype("<i2").tobytes()).hexdigest()
 
 
@@ -170,32 +176,42 @@ def _n_to_share(layer: Workload) -> int:
     return int(np.count_nonzero(layer.weights))
 
 
-def _enter(activations: np.ndarray | Run, image: Image, spec: Spec) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Return what enters the machine: 16-bit values i16[in], the reals that they stand for f64[in], and notes."""
-    n_in, bits = image.workload.n_in, spec.activation_fraction_bits
+def _enter(
+    activations: np.ndarray | Run, image: Image, spec: Spec
+) -> tuple[np.ndarray, np.ndarray, arithmetic.Format, tuple[str, ...]]:
+    """Return what enters the machine: 16-bit values i16[in], the reals that they stand for f64[in], bits, and notes."""
+    layer, book = image.workload, image.codebook.astype(np.float64)
     if isinstance(activations, Run):
-        values = activations.outputs
-        reals, notes = arithmetic.to_float(values, bits), ()
+        reals = activations.values
     else:
         reals = checked_array("activations", activations, (1,)).astype(np.float64)
-        values = arithmetic.quantise(reals, bits)
-        notes = _quantisation_notes("activations", reals, values, "activation_fraction_bits", bits)
-    if values.shape != (n_in,):
-        raise BadInput(f"activations must be f32[{n_in}] for {image.workload.name}, got shape {values.shape}")
-    book = image.codebook.astype(np.float64)
-    codes = arithmetic.quantise(book, spec.weight_fraction_bits)
-    notes += _quantisation_notes("codebook values", book, codes, "weight_fraction_bits", spec.weight_fraction_bits)
-    return values, reals, notes
+    if reals.shape != (layer.n_in,):
+        raise BadInput(f"activations must be f32[{layer.n_in}] for {layer.name}, got shape {reals.shape}")
+    of_activations, of_weights = spec.activation_fraction_bits, spec.weight_fraction_bits
+    if of_activations == CHOSEN:
+        of_activations = arithmetic.chosen_bits(reals if layer.bias is None else np.append(reals, 1.0))
+    if of_weights == CHOSEN:
+        of_weights = arithmetic.chosen_bits(book, least=0)
+    values, codes = arithmetic.quantise(reals, of_activations), arithmetic.quantise(book, of_weights)
+    notes = _quantisation_notes("activations", reals, values, "activation_fraction_bits", of_activations, spec)
+    notes += _quantisation_notes("codebook values", book, codes, "weight_fraction_bits", of_weights, spec)
+    return values, reals, arithmetic.Format(of_activations, of_weights, of_activations), notes
 
 
-def _quantisation_notes(name: str, reals: np.ndarray, values: np.ndarray, field: str, bits: int) -> tuple[str, ...]:
+def _quantisation_notes(
+    name: str, reals: np.ndarray, values: np.ndarray, field: str, bits: int, spec: Spec
+) -> tuple[str, ...]:
+    """Return what is to be said of the reals that 16 bits do not hold, and what would help where the spec says them."""
+    is_said = getattr(spec, field) != CHOSEN
     n_lost = int(((reals != 0) & (values == 0)).sum())
     n_cut = int((np.abs(np.ldexp(reals, bits) - values) > 1).sum())
     notes = ()
     if n_lost:
-        notes += (f"{n_lost} {name} are not zero but smaller than half a 16-bit step: raise {field} above {bits}",)
+        what = f"raise {field} above {bits}" if is_said else f"{bits} fraction bits are the most for the others"
+        notes += (f"{n_lost} {name} are not zero but smaller than half a 16-bit step: {what}",)
     if n_cut:
-        notes += (f"{n_cut} {name} are beyond the 16-bit range and were cut: lower {field} below {bits}",)
+        what = f"lower {field} below {bits}" if is_said else f"{bits} fraction bits are the fewest"
+        notes += (f"{n_cut} {name} are beyond the 16-bit range and were cut: {what}",)
     return notes
 
 

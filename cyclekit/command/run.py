@@ -51,7 +51,8 @@ def run(options: Namespace) -> int:
             through = machine.run_through(chosen.simulate, images, inputs, spec, **mode, progress=step)
             expected = [None if isinstance(part, Shape) else float64_outputs(part, part.activations) for part in layers]
             for ran, outputs in zip(through, cycle(expected)):
-                runs.append((ran if outputs is None else judged(ran, outputs)).without_arrays())
+                has_both = ran.outputs is not None and outputs is not None
+                runs.append((judged(ran, outputs) if has_both else ran).without_arrays())
     runs, unpriced = _priced(chosen, runs, options.prices)
     preset = options.preset or next(iter(chosen.presets))
     out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))

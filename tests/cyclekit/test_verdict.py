@@ -8,7 +8,7 @@ import pytest
 from cyclekit.command.cli import main
 from cyclekit.run import Run
 from cyclekit.verdict import RELATIVE_ERROR, float64_outputs, judged
-from workloads import Layer
+from workloads import Layer, Network
 
 
 def run(outputs, **fields) -> Run:
@@ -65,3 +65,17 @@ def test_the_verb_says_it_of_every_machine_checked_or_not(machine, tmp_path, cap
     assert "relative error of the outputs" in capsys.readouterr().out
     percent = json.loads(result.read_text())["measures"][RELATIVE_ERROR]
     assert percent == pytest.approx(100 * np.sqrt(0.5 / 1496) if machine == "eie" else 0, abs=1e-6)
+
+
+def test_what_earlier_layers_lost_counts(zeroskip, monkeypatch, tmp_path):
+    # In whole numbers 1/2, 1/2 and 1/8 are 0, so that the first layer gives 0 for 9/8, and the second 0 for 9/4.
+    weights = {"a": np.array([[1.0, 1.0, 1.0]]), "b": np.array([[2.0]])}
+    layers = tuple(Layer(name=name, weights=matrix) for name, matrix in weights.items())
+    network, path = Network(name="n", layers=layers, inputs=np.array([[0.5, 0.5, 0.125]])), tmp_path / "runs.json"
+    monkeypatch.setattr("workloads.load", lambda name: network)
+    assert zeroskip("run", "eie", "n", "--set", "activation_fraction_bits=0", "--json", path).code == 0
+    assert [run["measures"][RELATIVE_ERROR] for run in json.loads(path.read_text())] == [100, 100]
+
+
+def test_a_layer_without_values_has_no_error(zeroskip):
+    assert "relative error" not in zeroskip("run", "tensorcore", "64x64x64").out
