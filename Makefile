@@ -34,6 +34,7 @@ bench: install
 	$(BIN)/python benchmarks/bench_eie.py
 	$(BIN)/python benchmarks/bench_tensorcore.py
 	$(BIN)/python benchmarks/bench_prune.py
+	$(BIN)/python benchmarks/bench_share.py
 	$(BIN)/python benchmarks/bench_sweep.py
 	$(BIN)/python benchmarks/bench_search.py
 

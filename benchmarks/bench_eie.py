@@ -59,9 +59,8 @@ def main() -> None:
     assert sparse.nnz == np.count_nonzero(dense) == image.n_entries - image.n_paddings
     product = (sparse @ vector).astype(np.float64)
     run = simulate(image, vector, spec, engine="schedule", check=True)
-    unsaturated = product < 127
     assert run.check["passed"]
-    assert np.array_equal(run.outputs[unsaturated] / 256, product[unsaturated])
+    assert np.array_equal(run.values, product)
 
     simulated, multiplied = best(engine_and_books, repeats=REPEATS), best(lambda: sparse @ vector, repeats=REPEATS)
     cold = best(engine_and_books, before=lambda: sparse @ vector, repeats=REPEATS)

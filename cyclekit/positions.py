@@ -45,6 +45,11 @@ def first_row(signal: Any) -> Any:
     return signal.rows[0] if isinstance(signal, Positions) else signal
 
 
+def rows_of(signal: Any) -> Any:
+    """Return the rows of what one input brings: f32[in], or f32[n, in] of several."""
+    return signal.rows if isinstance(signal, Positions) else signal
+
+
 def digest(signal: np.ndarray | Positions | None) -> str:
     """Return the hash of what one input brings; "" where only sizes are known."""
     if isinstance(signal, Positions):
@@ -68,12 +73,16 @@ def played(
     if not isinstance(signal, Positions):
         return simulate(image, signal, spec, **options, progress=progress)
 
+    values: list[np.ndarray] = []
+
     def runs() -> Iterable[Run]:
         for place, row in enumerate(signal.rows):
-            yield simulate(image, row, spec, **options).without_arrays()
+            ran = simulate(image, row, spec, **options)
+            values.append(ran.values.astype(np.float32))
+            yield ran.without_arrays()
             progress((place + 1) / len(signal.rows))
 
-    return summed(list(runs()), signal.times)
+    return replace(summed(list(runs()), signal.times), outputs=np.stack(values), output_step=1.0)
 
 
 def summed(runs: Sequence[Run], times: Sequence[int]) -> Run:

@@ -42,6 +42,7 @@ class Run:
     notes: tuple[str, ...] = ()  # what the user should know: what did not fit, what saturated
     # What is not stored.
     outputs: np.ndarray | None = field(default=None, compare=False, repr=False)
+    output_step: float = field(default=1.0, compare=False, repr=False)  # what 1 in the outputs stands for
     timeline: Any = field(default=None, compare=False, repr=False)
     ledger: Ledger | None = field(default=None, compare=False, repr=False)
 
@@ -53,6 +54,11 @@ class Run:
                 raise ValueError(f"the states of {kind} must sum to a multiple of {self.cycles} cycles, got {spent}")
         if negative := [action for action, count in self.actions.items() if count < 0]:
             raise ValueError(f"the counts of {negative} must not be negative")
+
+    @property
+    def values(self) -> np.ndarray:
+        """The outputs as reals, f64."""
+        return self.outputs * np.float64(self.output_step)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored, as plain values for JSON."""

@@ -12,10 +12,16 @@ from workloads.errors import BadInput, did_you_mean
 LARGEST = 2**63 - 1  # kernels hold whole numbers in 64 bits
 
 
+CHOSEN = "chosen"  # in place of a number: the machine chooses it
+
+
 def number(
-    default: float, meaning: str, *, source: str, minimum: float = 0, maximum: float = LARGEST, power_of_two=False
+    default: float | str, meaning: str, *, source: str, minimum: float = 0, maximum: float = LARGEST, power_of_two=False
 ):
-    """Declare a numeric field; its type is its default's, its unit stands in its name."""
+    """Declare a numeric field; its type is its default's, its unit stands in its name.
+
+    With the default CHOSEN it is a whole number or CHOSEN.
+    """
     limits = {"minimum": minimum, "maximum": maximum, "power_of_two": power_of_two}
     return field(default=default, metadata={"meaning": meaning, "source": source, **limits})
 
@@ -64,7 +70,10 @@ def _checked(declared: dataclasses.Field, value: Any) -> Any:
         if value not in rules["options"]:
             raise BadInput(f"{name} must be one of {', '.join(rules['options'])}, got {value!r}")
         return str(value)
-    value = _as_number(name, value, whole=isinstance(declared.default, int))
+    may_be_chosen = declared.default == CHOSEN
+    if may_be_chosen and isinstance(value, str) and value == CHOSEN:
+        return CHOSEN
+    value = _as_number(name, value, whole=not isinstance(declared.default, float), may_be_chosen=may_be_chosen)
     if value < rules["minimum"]:
         raise BadInput(f"{name} must be at least {rules['minimum']}, got {value}")
     if value > rules["maximum"]:
@@ -82,8 +91,9 @@ def _as_bool(name: str, value: Any) -> bool:
         raise BadInput(f"{name} must be true or false, got {value!r}") from None
 
 
-def _as_number(name: str, value: Any, *, whole: bool) -> int | float:
+def _as_number(name: str, value: Any, *, whole: bool, may_be_chosen: bool) -> int | float:
     kind, want = (int, "a whole number") if whole else (float, "a number")
+    want += f" or {CHOSEN}" if may_be_chosen else ""
     try:
         if isinstance(value, bool) or not isinstance(value, str | numbers.Real):
             raise ValueError

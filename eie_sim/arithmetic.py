@@ -1,9 +1,12 @@
 """What EIE computes: 16-bit fixed point, in the order of the broadcasts, bit for bit.
 
-An activation has activation_fraction_bits (Fa) behind the point, a codebook entry weight_fraction_bits (Fw). A product
-has 32 bits; adding half a step and shifting right by Fw brings it to the accumulator's format, which is the
-activations', so that outputs can be the next layer's inputs. The accumulator saturates at 16 bits after every addition.
-The timing of the machine cannot change a value: every accumulator sees its additions in the order of the broadcasts.
+An activation has Fa bits behind the point, a codebook entry Fw, an accumulator Fo. A product has 32 bits; adding half a
+step and shifting right by Fa + Fw - Fo brings it to the accumulator's format. The accumulator saturates at 16 bits
+after every addition. The timing of the machine cannot change a value: every accumulator sees its additions in the order
+of the broadcasts.
+
+Where a Spec does not say them, the bits are chosen as large as nothing saturates: Fw for the codebook, Fa for what
+enters, Fo for all that the accumulators hold on the way. With activation_fraction_bits said, Fa and Fo are these.
 """
 
 from __future__ import annotations
@@ -14,10 +17,24 @@ import numpy as np
 
 from cyclekit.jit import kernel
 from eie_sim.image import MAX_RUN, Image
-from eie_sim.spec import RUN_BITS, VALUE_BITS, Spec
+from eie_sim.spec import MAX_FRACTION_BITS, RUN_BITS, VALUE_BITS
 
 VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
 VALUE_MIN = -VALUE_MAX - 1
+MIN_FRACTION_BITS = -VALUE_BITS  # of what is chosen: values up to 2**31
+
+
+class Format(NamedTuple):
+    """Bits behind the point of activations, codebook and outputs."""
+
+    activations: int
+    weights: int
+    outputs: int
+
+    @property
+    def shift(self) -> int:
+        """By how much a product is shifted right to become an addend."""
+        return self.activations + self.weights - self.outputs
 
 
 class Product(NamedTuple):
@@ -25,12 +42,20 @@ class Product(NamedTuple):
 
     outputs: np.ndarray
     n_saturations: int
+    format: Format
+
+
+def chosen_bits(values: np.ndarray, least: int = MIN_FRACTION_BITS) -> int:
+    """Return the most fraction bits, from `least` to MAX_FRACTION_BITS, with which the reals fit 16 bits."""
+    largest = float(np.abs(values).max(initial=0))
+    fitting = (bits for bits in range(MAX_FRACTION_BITS, least, -1) if round(largest * 2.0**bits) <= VALUE_MAX)
+    return next(fitting, least)
 
 
 def quantise(values: np.ndarray, fraction_bits: int) -> np.ndarray:
     """Return reals, f32 or f64, as 16-bit fixed point, i16: to nearest (ties to even), saturated at the ends."""
     with np.errstate(over="ignore"):  # scaling by a power of two is exact, or infinite and then cut
-        scaled = values * values.dtype.type(2**fraction_bits)
+        scaled = values * values.dtype.type(2.0**fraction_bits)
     np.rint(scaled, out=scaled)
     return np.minimum(np.maximum(scaled, VALUE_MIN), VALUE_MAX).astype(np.int16)
 
@@ -40,23 +65,42 @@ def to_float(values: np.ndarray, fraction_bits: int) -> np.ndarray:
     return values.astype(np.float64) * 2.0**-fraction_bits
 
 
-def multiply(image: Image, column: np.ndarray, activations: np.ndarray, spec: Spec) -> Product:
-    """Return W a (+ b) of the layer for activations i16[in], adding the columns i32[K] in the order given."""
-    inputs = np.append(activations, quantise(np.ones(1), spec.activation_fraction_bits))  # the bias column's 1 (R7)
-    accumulators = np.zeros(image.layer.n_out, np.int32)
-    n_saturations = _accumulate(
-        column,
-        inputs[column].astype(np.int32),
-        quantise(image.codebook, spec.weight_fraction_bits).astype(np.int32),
-        spec.weight_fraction_bits,
-        image.entries,
-        image.pe_start,
-        image.pointers,
-        accumulators,
-    )
+def multiply(image: Image, column: np.ndarray, activations: np.ndarray, bits: Format, *, fixed: bool) -> Product:
+    """Return W a (+ b) of the layer for activations i16[in], adding the columns i32[K] in the order given.
+
+    fixed: the outputs have the bits given; else as many as there can be without an addition that saturates.
+    """
+    inputs = np.append(activations, quantise(np.ones(1), bits.activations))  # the bias column's 1 (R7)
+    value, codebook = inputs[column].astype(np.int32), quantise(image.codebook, bits.weights).astype(np.int32)
+    layout = image.entries, image.pe_start, image.pointers
+    if not fixed:
+        peak = _peak(column, value, codebook, *layout, np.zeros(image.layer.n_out, np.int64))
+        shift = max(0, peak.bit_length() - (VALUE_BITS - 1), bits.activations + bits.weights - MAX_FRACTION_BITS)
+        bits = bits._replace(outputs=bits.activations + bits.weights - min(shift, MAX_FRACTION_BITS))
+    while True:
+        accumulators = np.zeros(image.layer.n_out, np.int32)
+        n_saturations = _accumulate(column, value, codebook, bits.shift, *layout, accumulators)
+        if fixed or not n_saturations or bits.shift == MAX_FRACTION_BITS:
+            break
+        bits = bits._replace(outputs=bits.outputs - 1)  # the addends' rounding added up to more than the sums
     if image.layer.relu:
         np.maximum(accumulators, 0, out=accumulators)
-    return Product(accumulators.astype(np.int16), n_saturations)
+    return Product(accumulators.astype(np.int16), n_saturations, bits)
+
+
+@kernel
+def _peak(column, value, codebook, entries, pe_start, pointers, sums):
+    """Return the largest magnitude that a sum of unrounded products reaches on the way."""
+    n_pes = len(pe_start) - 1
+    peak = 0
+    for k in range(len(column)):
+        for pe in range(n_pes):
+            row = -1
+            for e in range(pe_start[pe] + pointers[column[k], pe], pe_start[pe] + pointers[column[k] + 1, pe]):
+                row += (entries[e] & MAX_RUN) + 1
+                sums[row * n_pes + pe] += np.int64(codebook[entries[e] >> RUN_BITS]) * value[k]
+                peak = max(peak, abs(sums[row * n_pes + pe]))
+    return peak
 
 
 @kernel

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from eie_sim.arithmetic import VALUE_MAX, VALUE_MIN, quantise, to_float
-from eie_sim.spec import Spec
+from eie_sim.arithmetic import VALUE_MAX, VALUE_MIN, Format, quantise, to_float
 from workloads.records import Workload
 
 N_CHUNK_ROWS = 256  # rows taken to float64 at a time, so that a check needs little memory
 
 
-def check(workload: Workload, inputs: np.ndarray, activations: np.ndarray, outputs: np.ndarray, spec: Spec) -> dict:
+def check(workload: Workload, inputs: np.ndarray, activations: np.ndarray, outputs: np.ndarray, bits: Format) -> dict:
     """Compare outputs i16[out] with the references, for inputs f64[in] that entered as activations i16[in].
 
     passed: every output equals the fixed-point loop's bit for bit, and every output whose accumulator never saturated
     lies within its bound of float64. max_error, bound: the largest error, and the bound of the output that has it.
     """
-    expected, saturated = fixed_point(workload, activations, inputs != 0, spec)
-    exact, bound = float64(workload, inputs, activations, spec)
-    error = np.abs(to_float(outputs, spec.activation_fraction_bits) - exact)
+    expected, saturated = fixed_point(workload, activations, inputs != 0, bits)
+    exact, bound = float64(workload, inputs, activations, bits)
+    error = np.abs(to_float(outputs, bits.outputs) - exact)
     error[saturated] = 0
     worst = int(error.argmax())
     bit_exact, within = bool(np.array_equal(outputs, expected)), bool((error <= bound).all())
@@ -34,17 +33,17 @@ def check(workload: Workload, inputs: np.ndarray, activations: np.ndarray, outpu
 
 
 def fixed_point(
-    workload: Workload, activations: np.ndarray, non_zero: np.ndarray, spec: Spec
+    workload: Workload, activations: np.ndarray, non_zero: np.ndarray, bits: Format
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the outputs i16[out], added up column after column, and which accumulators saturated, bool[out]."""
-    shift = spec.weight_fraction_bits
+    shift = bits.shift
     half = (1 << shift) >> 1
-    one = quantise(np.ones(1), spec.activation_fraction_bits)
+    one = quantise(np.ones(1), bits.activations)
     values = np.append(activations, one)
     order = np.flatnonzero(np.append(non_zero, workload.bias is not None))
     accumulators = np.zeros(workload.n_out, np.int32)
     saturated = np.zeros(workload.n_out, bool)
-    for value, column in zip(values[order], _quantised_columns(workload, order, shift), strict=True):
+    for value, column in zip(values[order], _quantised_columns(workload, order, bits.weights), strict=True):
         total = accumulators + ((column * np.int32(value) + half) >> shift)
         accumulators = np.minimum(np.maximum(total, VALUE_MIN), VALUE_MAX)  # np.clip takes four times as long
         saturated |= accumulators != total
@@ -54,7 +53,7 @@ def fixed_point(
 
 
 def float64(
-    workload: Workload, inputs: np.ndarray, activations: np.ndarray, spec: Spec
+    workload: Workload, inputs: np.ndarray, activations: np.ndarray, bits: Format
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the outputs in float64, f64[out], and by how much the machine's may differ, f64[out].
 
@@ -63,18 +62,18 @@ def float64(
     float64's own rounding adds at most (terms + 2) eps times the sum of |w| |x|.
     """
     active = np.flatnonzero(inputs)
-    x, a = inputs[active], to_float(activations[active], spec.activation_fraction_bits)
+    x, a = inputs[active], to_float(activations[active], bits.activations)
     if workload.bias is not None:
-        one = to_float(quantise(np.ones(1), spec.activation_fraction_bits), spec.activation_fraction_bits)
+        one = to_float(quantise(np.ones(1), bits.activations), bits.activations)
         x, a = np.append(x, 1.0), np.append(a, one)
     exact, bound = np.empty(workload.n_out), np.empty(workload.n_out)
-    half_step = 2.0 ** -(spec.activation_fraction_bits + 1)
+    half_step = 2.0 ** -(bits.outputs + 1)
     for start in range(0, workload.n_out, N_CHUNK_ROWS):
         rows = slice(start, start + N_CHUNK_ROWS)
         w = workload.weights[rows][:, active].astype(np.float64)
         if workload.bias is not None:
             w = np.column_stack((w, workload.bias[rows]))
-        v = to_float(quantise(w, spec.weight_fraction_bits), spec.weight_fraction_bits)
+        v = to_float(quantise(w, bits.weights), bits.weights)
         exact[rows] = w @ x
         eps = (len(x) + 2) * np.finfo(np.float64).eps
         bound[rows] = (

@@ -12,6 +12,7 @@ import numpy as np
 
 from cyclekit.machine import layers_and_inputs, run_through
 from cyclekit.run import Run, identity
+from cyclekit.spec import CHOSEN
 from eie_sim import arithmetic, capacity, events, image, reference, schedule
 from eie_sim.account import account
 from eie_sim.capacity import Pauses
@@ -26,7 +27,7 @@ NAME = "eie"
 ENGINES = {"events": events.timeline, "schedule": schedule.timeline}
 N_SAMPLED = 1 << 12  # non-zero weights by which an estimate judges how many values there are
 LONGEST = 2**31 - 1  # cycles of a run: a Timeline's numbers have 32 bits
-MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
+MODEL_VERSION = 2  # part of every result's identity; raise it when a rule or the arithmetic changes
 
 
 def encode(work: Workload | Network | Sequence[Workload], spec: Spec) -> Image | list[Image]:
@@ -58,11 +59,11 @@ def simulate(
 ) -> Run | list[Run]:
     """Run a layer: activations f32[in] give a Run; f32[batch, in] a list of them, or the Run if the batch is of one.
 
-    Reals are brought to 16-bit fixed point on the way in; a real that is not zero is broadcast even if its 16-bit value
-    is. A Run in place of activations: its outputs enter as they are. A list of images is a network: every input goes
-    through all layers, one Run each. engine: "events" (SimPy) or "schedule" (jitted); the results are the same. check:
-    compare the values with the references. index: which of a batch this is, for the record. progress: called with the
-    share done. Raises BadInput.
+    Reals are brought to 16-bit fixed point on the way in, with the bits of the spec or chosen ones (`arithmetic`); a
+    real that is not zero is broadcast even if its 16-bit value is. A Run in place of activations: its outputs enter.
+    A list of images is a network: every input goes through all layers, one Run each. engine: "events" (SimPy) or
+    "schedule" (jitted); the results are the same. check: compare the values with the references. index: which of a
+    batch this is, for the record. progress: called with the share done. Raises BadInput.
     """
     if engine not in ENGINES:
         raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
@@ -80,18 +81,20 @@ def simulate(
         raise BadInput(f"n_pes must be {image.n_pes}, the number that the image was encoded for, got {spec.n_pes}")
     signal = _bytes_of(activations)
     number_format = spec.activation_fraction_bits, spec.weight_fraction_bits
-    values, reals, notes = reuse(image, "entered", (signal, number_format), lambda: _enter(activations, image, spec))
+    values, reals, bits, notes = reuse(
+        image, "entered", (signal, number_format), lambda: _enter(activations, image, spec)
+    )
     timing = {**vars(spec), "clock_mhz": None}  # the clock alone changes no cycle
     books = reuse(image, "books", (signal, engine, timing), lambda: _books(image, reals != 0, spec, engine, progress))
     timeline, ledger, states, capacity_notes = books
     own_ledger = deepcopy(ledger)  # what is reused must not change with the Run that a user edits
     product, output_sha256 = reuse(
-        image, "product", (signal, number_format), lambda: _product(image, timeline.column, values, spec)
+        image, "product", (signal, number_format), lambda: _product(image, timeline.column, values, bits, spec)
     )
     if product.n_saturations:
         notes += (
             f"{product.n_saturations} additions saturated at 16 bits: set activation_fraction_bits below "
-            f"{spec.activation_fraction_bits}",
+            f"{product.format.outputs}",
         )
     handled = ledger.actions["entries"]
     return Run(
@@ -100,16 +103,18 @@ def simulate(
         input=index,
         engine=engine,
         spec=spec.as_dict(),
-        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, values, reals != 0),
+        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, values, reals != 0, product.format),
         cycles=timeline.cycles,
         time_us=timeline.cycles / spec.clock_mhz,
         load_balance=handled / (spec.n_pes * timeline.cycles),
         actions=own_ledger.actions,
         states=deepcopy(states),
         output_sha256=output_sha256,
-        check=reference.check(image.workload, reals, values, product.outputs, spec) if check else None,
+        check=reference.check(image.workload, reals, values, product.outputs, product.format) if check else None,
+        measures={f"{name}_fraction_bits": n_bits for name, n_bits in product.format._asdict().items()},
         notes=tuple(dict.fromkeys(capacity_notes + notes)),
         outputs=product.outputs.copy(),
+        output_step=2.0**-product.format.outputs,
         timeline=deepcopy(timeline),
         ledger=own_ledger,
     )
@@ -119,7 +124,7 @@ def _bytes_of(activations: np.ndarray | Run) -> tuple[Any, ...]:
     """Return what tells activations apart: a former Run's 16-bit values stand for other reals than an array's."""
     is_run = isinstance(activations, Run)
     array = activations.outputs if is_run else activations
-    return is_run, array.dtype.str, array.shape, array.tobytes()
+    return is_run and activations.output_step, array.dtype.str, array.shape, array.tobytes()
 
 
 def _books(image: Image, non_zero: np.ndarray, spec: Spec, engine: str, progress: Callable[[float], None]):
@@ -139,9 +144,11 @@ def _late_notes(timeline: Timeline) -> tuple[str, ...]:
     return (f"{said}and take no time, so the power is none that the chip draws (docs/eie.md, D13)",) if n_late else ()
 
 
-def _product(image: Image, column: np.ndarray, values: np.ndarray, spec: Spec) -> tuple[arithmetic.Product, str]:
+def _product(
+    image: Image, column: np.ndarray, values: np.ndarray, bits: arithmetic.Format, spec: Spec
+) -> tuple[arithmetic.Product, str]:
     """Return the product and the hash of its outputs: no timing can change them."""
-    product = arithmetic.multiply(image, column, values, spec)
+    product = arithmetic.multiply(image, column, values, bits, fixed=spec.activation_fraction_bits != CHOSEN)
     return product, hashlib.sha256(product.outputs.astype("<i2").tobytes()).hexdigest()
 
 
@@ -153,7 +160,8 @@ def theoretical_cycles(run: Run) -> float:
 def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool) -> tuple[float, int]:
     """Return about how many seconds and bytes encoding the layers and running their batch takes.
 
-    From what benchmarks/bench_eie.py measures on two shared cores, and 200 MB for Python with its libraries.
+    From what benchmarks/bench_eie.py and bench_share.py measure on two shared cores, and 200 MB for Python with its
+    libraries.
     """
     seconds, most_bytes = 0.0, 0.0
     for layer in layers:
@@ -163,10 +171,10 @@ def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool
         seconds += float(pairs.sum()) * (12e-6 if engine == "events" else 1e-7)
         seconds += check * float(n_active.sum()) * layer.n_out * 2e-8
         n_non_zeros, n_shared = _n_non_zeros_and_shared(layer)
-        seconds += 7e-6 * n_shared
+        seconds += min(1.0, 7e-6 * n_shared) + 2e-7 * n_shared  # what is split at last, and the passes over all
         lists = 12.0 * n_non_zeros + n_weights / 16 + 14.0 * layer.n_in * spec.n_pes  # and paddings, pointers, counts
         check_bytes = check * (1.5 * layer.weights.nbytes if n_shared else 0.0)  # the references' shared weights
-        most_bytes = max(most_bytes, lists + check_bytes + 8.0 * pairs.max() + 350.0 * n_shared)
+        most_bytes = max(most_bytes, lists + check_bytes + 8.0 * pairs.max() + 60.0 * n_shared)
     return seconds, int(200e6 + sum(layer.weights.nbytes for layer in layers) + most_bytes)
 
 
@@ -184,32 +192,42 @@ def _n_non_zeros_and_shared(layer: Workload) -> tuple[int, int]:
     return n_non_zeros, 0 if few else n_non_zeros
 
 
-def _enter(activations: np.ndarray | Run, image: Image, spec: Spec) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Return what enters the machine: 16-bit values i16[in], the reals that they stand for f64[in], and notes."""
-    n_in, bits = image.layer.n_in, spec.activation_fraction_bits
+def _enter(
+    activations: np.ndarray | Run, image: Image, spec: Spec
+) -> tuple[np.ndarray, np.ndarray, arithmetic.Format, tuple[str, ...]]:
+    """Return what enters the machine: 16-bit values i16[in], the reals that they stand for f64[in], bits, and notes."""
+    layer, book = image.layer, image.codebook.astype(np.float64)
     if isinstance(activations, Run):
-        values = activations.outputs
-        reals, notes = arithmetic.to_float(values, bits), ()
+        reals = activations.values
     else:
         reals = checked_array("activations", activations, (1,)).astype(np.float64)
-        values = arithmetic.quantise(reals, bits)
-        notes = _quantisation_notes("activations", reals, values, "activation_fraction_bits", bits)
-    if values.shape != (n_in,):
-        raise BadInput(f"activations must be f32[{n_in}] for {image.layer.name}, got shape {values.shape}")
-    book = image.codebook.astype(np.float64)
-    codes = arithmetic.quantise(book, spec.weight_fraction_bits)
-    notes += _quantisation_notes("codebook values", book, codes, "weight_fraction_bits", spec.weight_fraction_bits)
-    return values, reals, notes
+    if reals.shape != (layer.n_in,):
+        raise BadInput(f"activations must be f32[{layer.n_in}] for {layer.name}, got shape {reals.shape}")
+    of_activations, of_weights = spec.activation_fraction_bits, spec.weight_fraction_bits
+    if of_activations == CHOSEN:
+        of_activations = arithmetic.chosen_bits(reals if layer.bias is None else np.append(reals, 1.0))
+    if of_weights == CHOSEN:
+        of_weights = arithmetic.chosen_bits(book, least=0)
+    values, codes = arithmetic.quantise(reals, of_activations), arithmetic.quantise(book, of_weights)
+    notes = _quantisation_notes("activations", reals, values, "activation_fraction_bits", of_activations, spec)
+    notes += _quantisation_notes("codebook values", book, codes, "weight_fraction_bits", of_weights, spec)
+    return values, reals, arithmetic.Format(of_activations, of_weights, of_activations), notes
 
 
-def _quantisation_notes(name: str, reals: np.ndarray, values: np.ndarray, field: str, bits: int) -> tuple[str, ...]:
+def _quantisation_notes(
+    name: str, reals: np.ndarray, values: np.ndarray, field: str, bits: int, spec: Spec
+) -> tuple[str, ...]:
+    """Return what is to be said of the reals that 16 bits do not hold, and what would help where the spec says them."""
+    is_said = getattr(spec, field) != CHOSEN
     n_lost = int(((reals != 0) & (values == 0)).sum())
     n_cut = int((np.abs(np.ldexp(reals, bits) - values) > 1).sum())
     notes = ()
     if n_lost:
-        notes += (f"{n_lost} {name} are not zero but smaller than half a 16-bit step: raise {field} above {bits}",)
+        what = f"raise {field} above {bits}" if is_said else f"{bits} fraction bits are the most for the others"
+        notes += (f"{n_lost} {name} are not zero but smaller than half a 16-bit step: {what}",)
     if n_cut:
-        notes += (f"{n_cut} {name} are beyond the 16-bit range and were cut: lower {field} below {bits}",)
+        what = f"lower {field} below {bits}" if is_said else f"{bits} fraction bits are the fewest"
+        notes += (f"{n_cut} {name} are beyond the 16-bit range and were cut: {what}",)
     return notes
 
 

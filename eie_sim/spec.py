@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cyclekit.spec import CHOSEN, choice, number, switch
 from cyclekit.spec import Spec as BaseSpec
-from cyclekit.spec import choice, number, switch
 
 # Han et al., EIE: Efficient Inference Engine on Compressed Deep Neural Network, ISCA 2016 (arXiv 1602.01528)
 PAPER = "ISCA 2016"
@@ -15,6 +15,7 @@ CODE_BITS = 4  # weight code and zero run share an 8-bit entry, half each (secti
 RUN_BITS = 4
 ENTRY_BITS = CODE_BITS + RUN_BITS
 VALUE_BITS = 16  # activations, accumulators and codebook entries (section IV)
+MAX_FRACTION_BITS = 30  # with more, half a step of a product's rounding would not fit its 32 bits
 
 MAX_PES = 4096  # of the model: with more, the pointers of all PEs outgrow a workstation before a layer is of use
 
@@ -80,11 +81,17 @@ class Spec(BaseSpec):
         16, "bits a cycle that a PE moves to or from its activation SRAM", source=ASSUMED, minimum=1
     )
 
-    activation_fraction_bits: int = number(
-        8, "fraction bits of the 16-bit activations and accumulators", source=ASSUMED, maximum=VALUE_BITS - 1
+    activation_fraction_bits: int | str = number(
+        CHOSEN,
+        "fraction bits of the 16-bit activations and accumulators; chosen: for each layer and input",
+        source=ASSUMED,
+        maximum=MAX_FRACTION_BITS,
     )
-    weight_fraction_bits: int = number(
-        12, "fraction bits of the 16-bit codebook", source=ASSUMED, maximum=VALUE_BITS - 1
+    weight_fraction_bits: int | str = number(
+        CHOSEN,
+        "fraction bits of the 16-bit codebook; chosen: for each layer",
+        source=ASSUMED,
+        maximum=MAX_FRACTION_BITS,
     )
 
     @property

@@ -1,5 +1,7 @@
 """EIE said as plainly as possible, in loops: the twins that the fast code must equal."""
 
+from fractions import Fraction
+
 
 def encode_column(rows: list[int], codes: list[int]) -> list[tuple[int, int]]:
     """Return the (code, run) entries of one PE's column: its non-zero local rows and their codes."""
@@ -31,6 +33,28 @@ def accumulate(weights, activations, shift: int) -> tuple[int, int]:
             saturated += 1
             total = max(-(2**15), min(2**15 - 1, total))
     return total, saturated
+
+
+def most_bits(values, least: int) -> int:
+    """Return the most fraction bits, at most 30 and at least `least`, at which all the reals fit 16 bits, rounded."""
+    bits = 30
+    while bits > least and any(abs(round(Fraction(value) * Fraction(2) ** bits)) > 2**15 - 1 for value in values):
+        bits -= 1
+    return bits
+
+
+def least_shift(rows, activations, in_bits: int) -> int:
+    """Return the shift of all products of a layer's rows with the activations, whose fraction bits in_bits count both.
+
+    It leaves at most 30 fraction bits, and every sum on the way fits 16 bits, before its terms are rounded and after.
+    """
+    sums = [sum(w * a for w, a in zip(row[:n], activations)) for row in rows for n in range(len(row) + 1)]
+    shift = max(0, in_bits - 30)
+    while max(abs(total) for total in sums) // 2**shift > 2**15 - 1:
+        shift += 1
+    while any(accumulate(row, activations, shift)[1] for row in rows):
+        shift += 1
+    return shift
 
 
 def tick(n, active, spec, pauses=None, bias=False):

@@ -18,8 +18,8 @@ import numpy as np
 
 from workloads import readers
 from workloads.errors import BadInput, did_you_mean
-from workloads.graphs.feed import ACT_DENSITY, Feed
 from workloads.graphs import graph
+from workloads.graphs.feed import ACT_DENSITY, Feed
 from workloads.networks import saved
 from workloads.readers import READERS, read, state_dict
 from workloads.readers.state_dict import Candidate, few

@@ -17,8 +17,8 @@ import numpy as np
 
 from workloads import address
 from workloads.errors import BadInput, did_you_mean
-from workloads.graphs.feed import Feed
 from workloads.files import read_table
+from workloads.graphs.feed import Feed
 from workloads.records import Model, Network, Shape, Workload
 
 CALIBRATED = "-calibrated"

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
+
+import numpy as np
 
 from cyclekit import machine
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, feed_of
 from cyclekit.command.model import show_model
 from cyclekit.command.subject import load, parts_of
 from cyclekit.energy import Energy
+from cyclekit.positions import rows_of
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, progress
+from cyclekit.verdict import RELATIVE_ERROR, float64_outputs, judged
 from workloads.errors import BadInput
-from workloads.records import Model
+from workloads.records import Model, Shape, Workload
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -47,7 +52,7 @@ def run(options: Namespace) -> int:
         for layers, inputs in parts:
             images = chosen.encode(layers, spec)
             through = machine.run_through(chosen.simulate, images, inputs, spec, **mode, progress=step)
-            runs += [run.without_arrays() for run in through]
+            runs += [run.without_arrays() for run in _judged(through, layers, inputs)]
     if note := chosen.idle_note(changes, [spec]):
         runs = [replace(run, notes=(*run.notes, note)) for run in runs]
     runs, unpriced = _priced(chosen, runs, options.prices)
@@ -71,6 +76,21 @@ def run(options: Namespace) -> int:
     return 0 if all(run.check is None or run.check["passed"] for run in runs) else 1
 
 
+def _judged(runs: Iterable[Run], layers: Sequence[Workload | Shape], inputs: Sequence[Any]) -> Iterator[Run]:
+    """Yield the runs of every input through the layers with their errors against the weights as given."""
+    if isinstance(layers[0], Shape):
+        yield from runs
+        return
+    expected = [float64_outputs(layer, layer.activations) for layer in layers]
+    runs, first = iter(runs), 0
+    for signal in inputs:
+        n = 1 if np.ndim(rows := rows_of(signal)) == 1 else len(rows)
+        for outputs in expected:
+            ran = next(runs)
+            yield ran if ran.outputs is None else judged(ran, outputs[first : first + n])
+        first += n
+
+
 def _priced(chosen: machine.Machine, runs: Sequence[Run], table: str | None) -> tuple[Sequence[Run], str]:
     """Return the runs with their energy, or, where no table was asked for, without it and why."""
     try:
@@ -92,6 +112,8 @@ def _show(out: Output, runs: Sequence[Run], balance: str) -> None:
             [f"{balance} [%]", *_mean_and_range([100 * run.load_balance for run in of_layer], ".1f")],
         ]
         for label, value in of_layer[0].measures.items():
+            if label == RELATIVE_ERROR:
+                continue
             if isinstance(value, str):
                 rows.append([label.replace("_", " "), *([value] if len(of_layer) == 1 else [value, "", ""])])
                 continue
@@ -110,16 +132,26 @@ def _show(out: Output, runs: Sequence[Run], balance: str) -> None:
                     rows.append([f"{kind} {state} [% of cycles]", *_mean_and_range(shares, ".2f")])
         columns = ["", "run"] if len(of_layer) == 1 else ["", f"mean of {len(of_layer)}", "least", "most"]
         out.table(name, columns, rows)
-        if checked := [run.check for run in of_layer if run.check is not None]:
-            passed = sum(check["passed"] for check in checked)
-            measured = [name for name, value in checked[0].items() if not isinstance(value, bool)]
-            worst_of = [f"{name.replace('_', ' ')} {max(check[name] for check in checked):.3g}" for name in measured]
-            out.line("; ".join([f"  values: {passed} of {len(checked)} runs agree with the references", *worst_of]))
+        if values := _values(of_layer):
+            out.line(f"  values: {values}")
         costs = [run.energy for run in of_layer if run.energy is not None]
         for note in dict.fromkeys(f"prices {cost.prices}: {note}" for cost in costs for note in cost.notes):
             out.line(f"  note: {note}")
         for note in dict.fromkeys(note for run in of_layer for note in run.notes):
             out.line(f"  note: {note}")
+
+
+def _values(of_layer: Sequence[Run]) -> str:
+    """Return what is known of the values of a layer's runs: the verdict of their checks, and their relative errors."""
+    parts = []
+    if checked := [run.check for run in of_layer if run.check is not None]:
+        parts.append(f"{sum(check['passed'] for check in checked)} of {len(checked)} runs agree with the references")
+        measured = [name for name, value in checked[0].items() if not isinstance(value, bool)]
+        parts += [f"{name.replace('_', ' ')} {max(check[name] for check in checked):.3g}" for name in measured]
+    if errors := [run.measures[RELATIVE_ERROR] for run in of_layer if RELATIVE_ERROR in run.measures]:
+        spread = f", at most {max(errors):.3g}%" if len(errors) > 1 else ""
+        parts.append(f"relative error of the outputs {fmean(errors):.3g}%{spread}")
+    return "; ".join(parts)
 
 
 def _energies(costs: Sequence[Energy]) -> Iterator[tuple[str, Sequence[float], str]]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cyclekit.machine import installed, load
-from cyclekit.spec import LARGEST, Spec, choice, number, switch
+from cyclekit.spec import CHOSEN, LARGEST, Spec, choice, number, switch
 from workloads import BadInput
 
 
@@ -52,6 +52,23 @@ def test_what_is_refused_and_how(change, message):
     with pytest.raises(BadInput) as refusal:
         Design().replace(**change)
     assert str(refusal.value) == message
+
+
+def test_what_the_machine_may_choose_is_a_whole_number_or_a_word():
+    @dataclass(frozen=True, kw_only=True)
+    class Free(Spec):
+        n_bits: int | str = number(CHOSEN, "bits", source="made up", maximum=15)
+
+    assert Free().as_dict() == {"n_bits": "chosen"}
+    assert Free().replace(n_bits="7").n_bits == 7
+    assert Free(n_bits=7).replace(n_bits="chosen") == Free()
+    for value, message in (
+        (16, "at most 15, got 16"),
+        (1.5, "a whole number or chosen, got 1.5"),
+        (None, "a whole number or chosen, got None"),
+    ):
+        with pytest.raises(BadInput, match=f"^n_bits must be {message}"):
+            Free(n_bits=value)
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Design)])

@@ -11,9 +11,9 @@ from workloads import Workload
 
 
 def one_output(weights, activations, *, relu=False, bias=None, **fields):
-    """Return the run of a layer with a single output."""
+    """Return the run of a layer with a single output, in 8 bits behind the point for activations and 12 for weights."""
     workload = Workload(name="one", weights=[weights], activations=activations, relu=relu, bias=bias)
-    spec = Spec(n_pes=1, **fields)
+    spec = Spec(n_pes=1, **{"activation_fraction_bits": 8, "weight_fraction_bits": 12} | fields)
     return simulate(encode(workload, spec), workload.activations, spec, engine="schedule", check=True)
 
 
@@ -87,15 +87,15 @@ def test_every_accumulator_equals_the_naive_loop(workload, n_pes, activation_bit
 
 def test_a_wrong_value_fails_the_check():
     workload = Workload(name="w", weights=np.eye(3), activations=[1.0, 2.0, 3.0], relu=False)
-    spec = Spec(n_pes=1)
+    bits = arithmetic.Format(8, 12, 8)
     inputs = workload.activations[0].astype(np.float64)
     values = arithmetic.quantise(inputs, 8)
     right = np.array([256, 512, 768], np.int16)
-    assert reference.check(workload, inputs, values, right, spec)["passed"]
-    one_bit_off = reference.check(workload, inputs, values, right + np.array([0, 1, 0], np.int16), spec)
+    assert reference.check(workload, inputs, values, right, bits)["passed"]
+    one_bit_off = reference.check(workload, inputs, values, right + np.array([0, 1, 0], np.int16), bits)
     assert not one_bit_off["passed"]
     assert not one_bit_off["bit_exact"]
-    far_off = reference.check(workload, inputs, values, right + np.array([0, 0, 300], np.int16), spec)
+    far_off = reference.check(workload, inputs, values, right + np.array([0, 0, 300], np.int16), bits)
     assert not far_off["within_float64_bound"]
 
 
@@ -103,8 +103,7 @@ def test_the_bound_is_the_sum_of_its_three_parts():
     # w = 0.3 -> 1/4 at 2 bits, x = 0.7 -> 3/4 at 2 bits, product 3/16 -> 1/4 (half a step of 1/4 at most):
     # |v| |a - x| + |v - w| |x| + half a step = 0.25 * 0.05 + 0.05 * 0.7 + 0.125
     workload = Workload(name="b", weights=[[0.3]], activations=[0.7], relu=False)
-    spec = Spec(n_pes=1, activation_fraction_bits=2, weight_fraction_bits=2)
     inputs = workload.activations[0].astype(np.float64)
-    exact, bound = reference.float64(workload, inputs, arithmetic.quantise(inputs, 2), spec)
+    exact, bound = reference.float64(workload, inputs, arithmetic.quantise(inputs, 2), arithmetic.Format(2, 2, 2))
     assert exact == pytest.approx(0.21, rel=1e-6)
     assert bound == pytest.approx(0.0125 + 0.035 + 0.125, rel=1e-6)

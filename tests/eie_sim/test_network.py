@@ -14,7 +14,7 @@ def test_what_leaves_a_layer_enters_the_next_bit_for_bit():
     first = Workload(name="a", weights=[[0.5], [-1.0]], activations=[[0.3]])
     second = Workload(name="b", weights=[[1.0, 1.0]], activations=[[0.0, 0.0]], relu=False)
     network = Network(name="n", layers=(first, second), inputs=np.array([[0.3]]))
-    spec = Spec(n_pes=1)
+    spec = Spec(n_pes=1, activation_fraction_bits=8, weight_fraction_bits=12)
     layers, inputs = layers_and_inputs(network)
     one, two = run_through(simulate, encode(layers, spec), inputs, spec, engine="events", check=True)
     assert one.outputs.tolist() == [39, 0]

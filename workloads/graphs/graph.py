@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from workloads.errors import BadInput
-from workloads.graphs.feed import Feed
 from workloads.graphs import inputs as entering
 from workloads.graphs import model_file
 from workloads.graphs.branches import flattened
 from workloads.graphs.execute import run
+from workloads.graphs.feed import Feed
 from workloads.graphs.nodes import Nodes
 from workloads.graphs.products import MAKERS, Product, of_node
 from workloads.readers import npz

@@ -9,6 +9,7 @@ import pytest
 import eie_sim
 import tensorcore_sim
 from cyclekit import machine as machines
+from cyclekit.spec import CHOSEN
 from cyclekit.sweep import sweep as sweeping
 from cyclekit.sweep.sweep import prepare, sweep
 from cyclekit.sweep.tasks import Runner, Work
@@ -98,7 +99,7 @@ def test_an_image_depends_on_no_other_field(machine):
             continue
         value = getattr(base, field.name)
         others = [o for o in field.metadata.get("options", ()) if o != value] or [
-            not value if isinstance(value, bool) else value * 2 or 1
+            8 if value == CHOSEN else not value if isinstance(value, bool) else value * 2 or 1
         ]
         for other in others:
             try:
@@ -131,8 +132,10 @@ def test_everything_that_determines_a_result_changes_its_identity():
     found = [
         identity_of(),
         identity_of(machine=dataclasses.replace(eie_sim.MACHINE, name="other")),
-        identity_of(machine=dataclasses.replace(eie_sim.MACHINE, model_version=2)),
+        identity_of(machine=dataclasses.replace(eie_sim.MACHINE, model_version=eie_sim.MACHINE.model_version + 1)),
         identity_of(engine="events"),
+        identity_of(activation_fraction_bits=8),
+        identity_of(weight_fraction_bits=8),
         identity_of(index=1),
         identity_of(work=changed("name", "other")),
         identity_of(work=changed("weights", weights)),
