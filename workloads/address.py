@@ -92,7 +92,7 @@ def workload(
     the address means several layers.
     """
     path, pattern = split(address)
-    feed = Feed(seed=seed, densities={"*": act_density})
+    feed = Feed(seed=seed, densities=None if act_density == ACT_DENSITY else {"*": act_density})
     if is_graph(path):
         candidates = list(model(path, pattern, feed).layers)
         if activations is not None:

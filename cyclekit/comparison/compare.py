@@ -107,14 +107,19 @@ def entrants(names: str | None = None, prices: str | None = None) -> list[Entran
     return list(designs.values())
 
 
-def layers_of(work: Workload | Network | Model | Shape) -> list[Workload]:
-    """Return the layers of a workload, each with what reaches it in the network as it is. Raises BadInput."""
+def layers_of(work: Workload | Network | Model | Shape, n_inputs: int | None = None) -> list[Workload]:
+    """Return the layers of a workload, each with what reaches it in the network as it is. Raises BadInput.
+
+    n_inputs: of each, only so many.
+    """
     if isinstance(work, Shape):
         raise BadInput(
             f"workload {work.name!r} is a shape without values: what can be skipped or pruned hangs on them, name a "
             "layer or a file"
         )
-    return list(work.layers) if isinstance(work, Model) else machines.layers_and_inputs(work)[0]
+    if isinstance(work, Model):
+        return [layer.first(n_inputs) for layer in work.layers]
+    return machines.layers_and_inputs(work, n_inputs)[0]
 
 
 def beyond(layer: Workload, pattern: str | None) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from cyclekit.comparison.report import error
-from workloads import Layers, Workload, load
+from workloads import Model, Workload, load
 from workloads.blas import one_thread
 from workloads.networks.saved import to_bytes
 from workloads.recipes.recipe import Recipe
@@ -67,7 +67,7 @@ def test_the_error_of_a_layer_is_equal():
 def test_what_reaches_the_layers_of_a_network_is_equal():
     def network() -> bytes:
         layers = load("lenet-300-100").layers
-        return to_bytes(Layers(name="n", layers=layers).layers, "")
+        return to_bytes(Model(name="n", operators=tuple(layers)).layers, "")
 
     assert with_threads(1, network) == with_threads(2, network)
 

@@ -34,7 +34,8 @@ class Feed:
         for name in ("n", "positions"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise BadInput(f"{name} must be a whole number of at least 1, got {value!r}")
+                said = {"n": "inputs"}.get(name, name)
+                raise BadInput(f"{said} must be a whole number of at least 1, got {value!r}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise BadInput(f"seed must be a whole number from 0 on, got {self.seed!r}")
         for glob, density in (self.densities or {}).items():
@@ -64,18 +65,14 @@ class Feed:
 def _inputs(value: int | str | Path | Mapping[str, np.ndarray] | None) -> dict:
     if value is None or isinstance(value, Mapping):
         return {"arrays": value}
-    if isinstance(value, int):
-        return {"n": value}
     text = str(value)
-    if text.isdecimal():
-        return {"n": int(text)}
-    if text.startswith("random:"):
-        if not text.removeprefix("random:").isdecimal():
-            raise BadInput(f"--inputs random:SEED takes a whole number, got {text!r}")
-        return {"seed": int(text.removeprefix("random:"))}
-    if Path(text).suffix.lower() != ".npz":
-        raise BadInput(f"--inputs must be a number, an .npz file of arrays by input name, or random:SEED, got {text!r}")
-    return {"arrays": Path(text)}
+    if isinstance(value, int) or text.isdecimal():
+        return {"n": int(text) if text.isdecimal() else value}
+    if (seed := text.removeprefix("random:")) != text and seed.isdecimal():
+        return {"seed": int(seed)}
+    if Path(text).suffix.lower() == ".npz":
+        return {"arrays": Path(text)}
+    raise BadInput(f"inputs must be a whole number, an .npz file of arrays by input name, or random:SEED, got {text!r}")
 
 
 def _densities(value: float | str | Mapping[str, float] | None) -> Mapping[str, float] | None:
@@ -88,6 +85,6 @@ def _densities(value: float | str | Mapping[str, float] | None) -> Mapping[str, 
             densities[glob.strip() if equals else "*"] = float(number)
         except ValueError:
             raise BadInput(
-                f"--activation-density must be a number, or GLOB=NUMBER,GLOB=NUMBER over layers, got {str(value)!r}"
+                f"activation density must be a number, or GLOB=NUMBER,GLOB=NUMBER over layers, got {str(value)!r}"
             ) from None
     return densities

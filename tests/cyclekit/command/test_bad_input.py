@@ -28,8 +28,11 @@ from cyclekit import terminal
         ("run eie FILE --set =4", "--set must look like field=value, got '=4'"),
         ("run eie FILE --set n_pes=", "--set must look like field=value, got 'n_pes='"),
         ("run eie FILE --set queue_depth=100000000000000000000", "queue_depth must be at most "),
-        ("run eie FILE --inputs 0", "argument --inputs: must be a whole number of at least 1, got '0'"),
-        ("run eie FILE --inputs two", "argument --inputs: must be a whole number of at least 1, got 'two'"),
+        ("run eie FILE --inputs 0", "inputs must be a whole number of at least 1, got 0"),
+        (
+            "run eie FILE --inputs two",
+            "inputs must be a whole number, an .npz file of arrays by input name, or random:SEED, got 'two'",
+        ),
         ("run eie FILE --frob", "unrecognized arguments: --frob; see 'zeroskip --help'"),
         ("run eie", "the following arguments are required: WORKLOAD; see 'zeroskip run --help'"),
         ("explain eie FILE --row 4", "row must be from 0 to 3 in layer, got 4"),

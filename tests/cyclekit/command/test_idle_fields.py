@@ -35,6 +35,8 @@ def others(field, value):
         return [not value]
     if "options" in field.metadata:
         return [word for word in field.metadata["options"] if word != value]
+    if isinstance(value, str):  # "chosen", of bits
+        return [4, 8]
     return [type(value)(other) for other in (2 * value, value / 2, 1, 64, 128) if type(value)(other) != value]
 
 

@@ -10,7 +10,7 @@ from cyclekit import machine, terminal
 from workloads import address, load
 from workloads.readers import READERS, read
 
-N = 1500  # rows and columns
+N = 3000  # rows and columns
 DENSE_BYTES = 4 * N * N
 SPARE_BYTES = 3e6  # for lists of the 20 entries a row, pointers and timelines
 

@@ -230,7 +230,7 @@ def test_networks_and_data_are_listed(zeroskip):
             "--out must name a file in an existing folder, there is no folder",
         ),
         ("prune tiny --recipe R", "the following arguments are required: --out; see 'zeroskip prune --help'"),
-        ("prune tiny --recipe R --out TMP/w.npz --inputs 0", "argument --inputs: must be a whole number of at least 1"),
+        ("prune tiny --recipe R --out TMP/w.npz --inputs 0", "inputs must be a whole number of at least 1"),
         ("prune tiny --recipe R --out TMP/w.npz --calibration TMP/no.npz", "workload file 'TMP/no.npz' does not exist"),
         ("prune tiny --recipe R --out TMP/w.npz --calibration C", "inputs must be f32[batch, 8] for tiny, got"),
         (

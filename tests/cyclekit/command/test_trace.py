@@ -70,7 +70,7 @@ def test_of_layers_that_run_apart_only_the_one_asked_for_runs(zeroskip, monkeypa
             for name, n in (("a", 8), ("b", 16))
         ),
     )
-    monkeypatch.setattr("workloads.load", lambda name: apart)
+    monkeypatch.setattr("workloads.load", lambda name, feed: apart)
     words = ("trace", "eie", "two", "--set", "n_pes=1", "--json", "-")
     # two columns of n entries, the first popped in cycle 2, and 6 cycles to drain
     assert [as_json(zeroskip(*words, "--layer", name))["cycles"] for name in ("a", "two/b")] == [2 + 16 + 6, 2 + 32 + 6]

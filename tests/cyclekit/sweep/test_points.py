@@ -191,7 +191,7 @@ def test_a_file_says_what_the_command_says(tmp_path):
         ("workloads = 'alex-7'", "workloads must be a list of texts in sweep file FILE, got 'alex-7'"),
         ("workloads = ['a.npz', 7]", "workloads must be a list of texts in sweep file FILE, got ['a.npz', 7]"),
         ("workloads = 7", "workloads must be a list of texts in sweep file FILE, got 7"),
-        ("inputs = true", "inputs must be a whole number in sweep file FILE, got True"),
+        ("inputs = true", "inputs must be a whole number, a file or random:SEED in sweep file FILE, got True"),
         ("workers = 'two'", "workers must be a whole number in sweep file FILE, got 'two'"),
         (None, "sweep file FILE cannot be read: No such file or directory"),
     ],

@@ -232,59 +232,11 @@ def test_a_whole_squeezenet_is_known_by_its_length(read_bytes):
 # What takes a package that is not everybody's
 
 
-@pytest.mark.parametrize(
-    ("name", "package"), [("a.onnx", "onnx"), ("a.pt", "torch"), ("a.pth", "torch"), ("a.bin", "torch")]
-)
+@pytest.mark.parametrize(("name", "package"), [("a.pt", "torch"), ("a.pth", "torch"), ("a.bin", "torch")])
 def test_one_line_says_what_to_install(read_bytes, monkeypatch, name, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(BadInput, match=re.escape(f"pip install 'zeroskip[{package}]'")):
         read_bytes(name, b"")
-
-
-def test_onnx_layers_come_as_out_by_in(read_bytes):
-    onnx = pytest.importorskip("onnx")
-    helper, from_array = onnx.helper, onnx.numpy_helper.from_array
-    kernel, row = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2), np.array([[5, 6, 7]], np.float32)
-    stored = {
-        "c.weight": kernel,
-        "c.bias": np.float32([1, 2]),
-        "in_out": ROWS.T,
-        "out_in": ROWS,
-        "b": np.float32([3, 4]),
-    }
-    constant = helper.make_node("Constant", [], ["k"], value=from_array(np.ascontiguousarray(row.T)))
-    nodes = [
-        constant,
-        helper.make_node("Conv", ["x", "c.weight", "c.bias"], ["y1"]),
-        helper.make_node("MatMul", ["x", "in_out"], ["y2"]),
-        helper.make_node("Add", ["b", "y2"], ["y3"]),
-        helper.make_node("Gemm", ["x", "out_in", "b"], ["y4"], transB=1, alpha=2.0, beta=0.5),
-        helper.make_node("MatMul", ["k", "x"], ["y5"]),
-        helper.make_node("MatMul", ["x", "y5"], ["y6"]),
-    ]
-    graph = helper.make_graph(nodes, "g", [], [], [from_array(array, name) for name, array in stored.items()])
-    found = read_bytes("a.onnx", helper.make_model(graph).SerializeToString())
-    expected = {
-        "c.weight": kernel,
-        "c.bias": np.float32([1, 2]),
-        "in_out.weight": ROWS,
-        "in_out.bias": np.float32([3, 4]),
-        "out_in.weight": 2 * ROWS,
-        "out_in.bias": np.float32([1.5, 2]),
-        "k.weight": row.T,
-    }
-    assert same(found, expected)
-
-
-def test_onnx_with_its_weights_elsewhere_is_refused(read_bytes):
-    onnx = pytest.importorskip("onnx")
-    tensor = onnx.numpy_helper.from_array(ROWS, "w")
-    onnx.external_data_helper.set_external_data(tensor, "../secret")
-    tensor.ClearField("raw_data")
-    node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
-    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [], [tensor]))
-    with pytest.raises(BadInput, match="keeps 'w' in another file"):
-        read_bytes("a.onnx", model.SerializeToString())
 
 
 def test_state_dicts_of_pytorch(tmp_path):
