@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from workloads import readers
 from workloads.errors import BadInput, did_you_mean
 from workloads.graphs import graph
+from workloads.graphs.contents import contents as graph_contents
 from workloads.graphs.feed import ACT_DENSITY, Feed
 from workloads.networks import saved
 from workloads.readers import READERS, read, state_dict
@@ -72,8 +74,9 @@ def layers(address: str | Path) -> dict[str, Layer]:
     path, pattern = split(address)
     if is_graph(path):
         with _naming(path):
-            stored = graph.stored_layers(_there(path))
-        return {name: stored[name] for name in _matching(str(path), dict.fromkeys(stored, ""), pattern)}
+            products = {product.name: product for product in graph.stored(_there(path), Feed())[0]}
+        chosen = [products[name] for name in _matching(str(path), dict.fromkeys(products, ""), pattern)]
+        return {p.name: Layer(name=p.name, weights=p.matrix, bias=p.bias, relu=p.relu) for p in chosen}
     return {name: layer for name, (layer, _) in _layers(path, pattern, read(path)).items()}
 
 
@@ -116,13 +119,18 @@ def load(address: str | Path, feed: Feed | None = None) -> Workload | Model:
     """
     feed = Feed() if feed is None else feed
     path, pattern = split(address)
-    loaded = model(path, pattern, feed) if is_graph(path) else _apart(path, pattern, feed)
+    loaded = model(path, pattern, feed) if is_graph(path, feed) else _apart(path, pattern, feed)
     return loaded if len(loaded.layers) > 1 else loaded.layers[0]
 
 
-def is_graph(path: Path) -> bool:
-    """Tell whether a file holds a graph, which can be run."""
-    return path.suffix.lower() == GRAPH
+def is_graph(path: Path, feed: Feed | None = None) -> bool:
+    """Tell whether a file holds a graph, which can be run, or the feed says what graph its weights are of."""
+    architecture = None if feed is None else feed.architecture
+    if path.suffix.lower() != GRAPH:
+        return architecture is not None
+    if architecture is not None:
+        raise BadInput(f"{path.name} holds a graph of its own: --architecture {architecture!r} says another")
+    return True
 
 
 def model(path: Path, pattern: str, feed: Feed) -> Model:
@@ -135,6 +143,15 @@ def model(path: Path, pattern: str, feed: Feed) -> Model:
     chosen = set(_matching(str(path), names, pattern))
     with _naming(path):
         return graph.as_model(read_graph, feed, chosen.__contains__)
+
+
+def contents(address: str | Path, feed: Feed) -> tuple[list[dict[str, Any]], str]:
+    """Return what is in an ONNX file, a row a product, and a remark: see workloads.graphs.contents. Raises BadInput."""
+    path, pattern = split(address)
+    with _naming(path):
+        rows, remark = graph_contents(_there(path), feed)
+    chosen = _matching(str(path), {row["layer"]: "" for row in rows}, pattern)
+    return [row for row in rows if row["layer"] in chosen], remark
 
 
 def _apart(path: Path, pattern: str, feed: Feed) -> Model:

@@ -104,7 +104,7 @@ def load(name: str, feed: Feed | None = None) -> Task:
     path, _ = address.split(name)
     if path.suffix.lower() in address.SUFFIXES or path.exists():
         if feed.n is None and feed.arrays is None:
-            feed = replace(feed, n=N_RANDOM if address.is_graph(path) else N_DRAWN)
+            feed = replace(feed, n=N_RANDOM if address.is_graph(path, feed) else N_DRAWN)
         layers = address.load(name, feed)
         if isinstance(layers, Workload):
             layers = Model(name=layers.name, operators=(layers,), provenance=layers.provenance)

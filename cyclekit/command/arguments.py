@@ -63,6 +63,7 @@ def add_feed(parser: argparse.ArgumentParser) -> None:
         type=at_least(1),
         help="run N drawn positions of each layer and scale (default: all)",
     )
+    parser.add_argument("--architecture", metavar="A", help="what network a file without a graph is of: squeezenet-1.0")
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +77,7 @@ def feed_of(options: argparse.Namespace) -> Feed:
     """Return what the options of `add_feed` say. Raises BadInput."""
     from workloads.graphs.feed import Feed  # late: `--help` must answer at once
 
-    return Feed.of(options.inputs, options.activation_density, options.positions)
+    return Feed.of(options.inputs, options.activation_density, options.positions, options.architecture)
 
 
 def add_layer(parser: argparse.ArgumentParser) -> None:

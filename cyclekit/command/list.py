@@ -1,4 +1,4 @@
-"""The verb `list`: what there is to name in the other commands."""
+"""The verb `list`: what there is to name in the other commands, and what is in a file of weights."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ from dataclasses import fields
 from typing import Any
 
 from cyclekit import machine
+from cyclekit.command.arguments import add_feed, feed_of
+from cyclekit.command.model import layer_row
+from cyclekit.command.show import or_dash
+from cyclekit.command.subject import load, parts_of
 from cyclekit.terminal import Output
-from workloads import catalogue, data, tasks
+from workloads import address, catalogue, data, tasks
+from workloads.errors import BadInput, did_you_mean
 
 DESCRIBED = {"workloads": catalogue.describe, "networks": tasks.describe, "data": data.describe}
+KNOWN = ("machines", "presets", *DESCRIBED)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
-    parser.add_argument("what", choices=("machines", "presets", *DESCRIBED))
+    parser.add_argument("what", metavar="WHAT", help=f"one of {', '.join(KNOWN)}; or a file of weights, or FILE:GLOB")
+    add_feed(parser)
 
 
 def run(options: Namespace) -> int:
     """Say what there is."""
     out = Output(options.json)
+    if options.what not in KNOWN:
+        return _list_layers(out, options)
     if options.what in DESCRIBED:
         rows = [{"name": name, "description": text} for name, text in DESCRIBED[options.what]().items()]
     elif options.what == "machines":
@@ -43,6 +52,39 @@ def run(options: Namespace) -> int:
         for chosen in machine.all_installed():
             _show_fields(out, chosen)
     out.result(rows)
+    return 0
+
+
+def _list_layers(out: Output, options: Namespace) -> int:
+    """Print the layers of a file."""
+    path, _ = address.split(options.what)
+    if path.suffix.lower() not in address.SUFFIXES and not path.exists():
+        raise BadInput(f"unknown list {options.what!r}{did_you_mean(options.what, KNOWN)}; or name a file of weights")
+    feed = feed_of(options)
+    if address.is_graph(path, feed):
+        rows, remark = address.contents(options.what, feed)
+    else:
+        work = load(options.what, options)
+        rows, remark = [layer_row(layer) for layer in parts_of(work)], work.provenance
+    cells = [
+        [
+            row["layer"],
+            row["kind"],
+            f"{row['n_out']} x {row['n_in']}",
+            f"{row['groups']:,}",
+            or_dash(row["positions"], ","),
+            f"{100 * row['density']:.1f}",
+            or_dash(row["weight_bits"], "d"),
+            or_dash(row["macs"], ","),
+        ]
+        for row in rows
+    ]
+    heads = ["layer", "kind", "out x in", "groups", "positions", "weights [%]", "bits", "MACs of an input"]
+    n_weights = sum(row["n_out"] * row["n_in"] // row["groups"] for row in rows)
+    out.table(f"{path.name}: {len(rows)} layers, {n_weights:,} weights", heads, cells)
+    if remark:
+        out.line(f"  {remark}")
+    out.result({"file": str(path), "layers": rows, "remark": remark})
     return 0
 
 

@@ -34,6 +34,7 @@ def layer_row(layer: Workload) -> dict[str, Any]:
         "reached": layer.reached,
         "weight_bits": layer.weight_bits,
         "relu": layer.relu,
+        "macs": layer.positions * layer.blocks.size,
     }
 
 

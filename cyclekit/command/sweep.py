@@ -89,7 +89,7 @@ def _arguments(options: Namespace) -> dict[str, Any]:
         arguments["workloads"] = []
         arguments |= {names.get(key, key): value for key, value in in_file.items()}
         arguments["workloads"] = [*arguments["workloads"], *options.workloads]
-    said = {name: arguments.pop(name, None) for name in ("inputs", "activation_density", "positions")}
+    said = {name: arguments.pop(name, None) for name in ("inputs", "activation_density", "positions", "architecture")}
     feed = Feed.of(**{name: said[name] if (own := getattr(options, name)) is None else own for name in said})
     arguments |= {"feed": feed, "n_inputs": feed.n}
     arguments |= {name: value for name, value in given.items() if value is not None}

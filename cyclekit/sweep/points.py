@@ -28,6 +28,7 @@ FILE_KEYS = (
     "inputs",
     "activation_density",
     "positions",
+    "architecture",
     "workers",
     "maps",
     "into",

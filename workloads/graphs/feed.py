@@ -20,7 +20,7 @@ ACT_DENSITY = 0.35
 class Feed:
     """arrays: by input name, or the .npz file with them; n: only so many inputs, or so many drawn ones.
 
-    seed: of what is drawn. densities: {glob over layers: share not zero} of what is drawn in the place of what an
+    architecture: the network that a file of weights without a graph is of. seed: of what is drawn. densities: {glob over layers: share not zero} of what is drawn in the place of what an
     execution gives; empty: none is. positions: of each input that run, drawn (None: all).
     """
 
@@ -29,6 +29,7 @@ class Feed:
     seed: int = 0
     densities: Mapping[str, float] | None = None
     positions: int | None = None
+    architecture: str | None = None
 
     def __post_init__(self):
         for name in ("n", "positions"):
@@ -48,14 +49,18 @@ class Feed:
         inputs: int | str | Path | Mapping[str, np.ndarray] | None = None,
         activation_density: float | str | Mapping[str, float] | None = None,
         positions: int | None = None,
+        architecture: str | None = None,
     ) -> Feed:
-        """Return what the values of --inputs, --activation-density and --positions mean. Raises BadInput."""
-        return cls(**_inputs(inputs), densities=_densities(activation_density), positions=positions)
+        """Return what --inputs, --activation-density, --positions and --architecture mean. Raises BadInput."""
+        densities = _densities(activation_density)
+        return cls(**_inputs(inputs), densities=densities, positions=positions, architecture=architecture)
 
     def check_number_only(self, what: str) -> None:
         """Raise BadInput where more is said than how many inputs: of what brings its own, and no positions."""
         if self.arrays is not None or self.densities:
             raise BadInput(f"{what} takes no inputs or densities from outside: --inputs can only be a number")
+        if self.architecture is not None:
+            raise BadInput(f"{what} has an architecture of its own, got {self.architecture!r}")
 
     def density(self, layer: str) -> float | None:
         """Return the density that is drawn for a layer, None where none is said."""

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from workloads import readers
 from workloads.errors import BadInput
+from workloads.graphs import architectures, model_file
 from workloads.graphs import inputs as entering
-from workloads.graphs import model_file
 from workloads.graphs.branches import flattened
 from workloads.graphs.execute import run
 from workloads.graphs.feed import Feed
 from workloads.graphs.nodes import Nodes
 from workloads.graphs.products import MAKERS, Product, of_node
 from workloads.readers import npz
-from workloads.records import DENSE, DRAWN, RANDOM, REAL, Layer, Model, Other, Workload
+from workloads.records import DENSE, DRAWN, RANDOM, REAL, Model, Other, Workload
 
 DATA_LABELS = "labels"  # what an .npz file of inputs may hold besides
 
@@ -47,20 +48,23 @@ class Graph:
     labels: np.ndarray | None = None
 
 
-def stored_layers(path: Path) -> dict[str, Layer]:
-    """Return the layers of a graph by name, without running it; an If is looked into where its condition is stored."""
-    model = model_file.read(path)
+def stored(path: Path, feed: Feed) -> tuple[list[Product], Nodes]:
+    """Return a graph's products without running it; an If is looked into where its condition is stored."""
+    model = _source(path, feed)
     nodes = Nodes(flattened(model, None)[0], frozenset(MAKERS))
-    products, _, _ = _products(nodes)
-    return {
-        product.name: Layer(name=product.name, weights=product.matrix, bias=product.bias, relu=product.relu)
-        for product in products
-    }
+    return _products(nodes)[0], nodes
+
+
+def _source(path: Path, feed: Feed) -> Any:
+    """Return the model of a file: its own, or that of the architecture which the feed says that its weights are of."""
+    if feed.architecture is None:
+        return model_file.read(path)
+    return architectures.build(feed.architecture, readers.read(path))
 
 
 def read(path: Path, feed: Feed) -> Graph:
     """Return a file's graph with the inputs of the feed: its arrays, or random ones. Raises BadInput."""
-    model = model_file.read(path)
+    model = _source(path, feed)
     wanted = entering.wanted(model.graph)
     labels = None
     if feed.arrays is None:
@@ -121,11 +125,11 @@ def as_model(graph: Graph, feed: Feed, chosen: Callable[[str], bool] = lambda na
     for product in products:
         own.setdefault(id(product.node), []).append(layers[product.name])
     multiplied = {id(product.node) for product in graph.products}
-    shapes = _shapes(graph)
+    known = shapes(graph)
     operators: list[Workload | Other] = []
     for node in graph.nodes.computing:
         if id(node) not in multiplied:
-            operators.append(_other(node, graph, shapes))
+            operators.append(_other(node, graph, known))
         operators += own.get(id(node), [])
     name = graph.path.stem
     return Model(
@@ -221,7 +225,7 @@ def _workload(product: Product, rows: np.ndarray, graph: Graph, feed: Feed) -> W
         raise BadInput(f"layer {product.name!r}: {error}") from None
 
 
-def _shapes(graph: Graph) -> dict[str, tuple[tuple[int, ...], int]]:
+def shapes(graph: Graph) -> dict[str, tuple[tuple[int, ...], int]]:
     """Return {value: (shape, bytes of an element)} of those that can be inferred for the first run's inputs."""
     import onnx
     from onnx import helper
@@ -239,7 +243,7 @@ def _shapes(graph: Graph) -> dict[str, tuple[tuple[int, ...], int]]:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception:  # of an operator that it knows wrongly: sizes are then not known
         return {}
-    shapes = {}
+    known = {}
     for entry in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output):
         tensor = entry.type.tensor_type
         if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
@@ -247,8 +251,8 @@ def _shapes(graph: Graph) -> dict[str, tuple[tuple[int, ...], int]]:
                 size = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).itemsize
             except (KeyError, TypeError):
                 continue
-            shapes[entry.name] = tuple(d.dim_value for d in tensor.shape.dim), size
-    return shapes
+            known[entry.name] = tuple(d.dim_value for d in tensor.shape.dim), size
+    return known
 
 
 def _other(node: Any, graph: Graph, shapes: Mapping[str, tuple[tuple[int, ...], int]]) -> Other:

@@ -46,6 +46,11 @@ class Product:
     output: str = ""
 
     @property
+    def n_in(self) -> int:
+        """How many numbers reach it at a position."""
+        return self.weights.shape[1] * self.groups
+
+    @property
     def matrix(self) -> np.ndarray:
         """f32[out, in]: a normalisation that follows is in it, groups are blocks on its diagonal."""
         blocks = self.weights if self.scale is None else self.weights * self.scale[:, None]
