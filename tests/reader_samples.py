@@ -6,6 +6,7 @@ import struct
 import zipfile
 
 import numpy as np
+import pytest
 
 from workloads.readers.deep_compression import Shape
 
@@ -61,3 +62,28 @@ def torch_file(pickled: bytes) -> bytes:
         archive.writestr("archive/byteorder", b"little")
         archive.writestr("archive/version", b"3\n")
     return stream.getvalue()
+
+
+def onnx_file() -> bytes:
+    onnx = pytest.importorskip("onnx")
+    stored = [onnx.numpy_helper.from_array(ROWS.T, "w"), onnx.helper.make_tensor("b", 1, [2], [3.0, 4.0])]
+    node = onnx.helper.make_node("Gemm", ["x", "w", "b"], ["y"], alpha=2.0)
+    return onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [], stored)).SerializeToString()
+
+
+def torch_saved() -> bytes:
+    torch = pytest.importorskip("torch")
+    stream = io.BytesIO()
+    torch.save({"fc.weight": torch.tensor(ROWS), "fc.bias": torch.ones(2).bfloat16()}, stream)
+    return stream.getvalue()
+
+
+SAMPLES = {
+    "a.npz": npz_file,
+    "a.safetensors": safetensors_file,
+    "a.mtx": mtx_file,
+    "a.smtx": smtx_file,
+    "a.net": net_file,
+    "a.onnx": onnx_file,
+    "a.pt": torch_saved,
+}

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from tests.reader_samples import (
     NET_SHAPES,
     ROWS,
+    SAMPLES,
     mtx_file,
     net_file,
-    npz_file,
     safetensors_file,
-    smtx_file,
     torch_file,
 )
 from workloads.address import layers
@@ -25,33 +24,6 @@ from workloads.errors import BadInput
 from workloads.readers import deep_compression, read
 
 MOST_BYTES = 4e6
-
-
-def onnx_file() -> bytes:
-    onnx = pytest.importorskip("onnx")
-    stored = [onnx.numpy_helper.from_array(ROWS.T, "w"), onnx.helper.make_tensor("b", 1, [2], [3.0, 4.0])]
-    node = onnx.helper.make_node("Gemm", ["x", "w", "b"], ["y"], alpha=2.0)
-    return onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [], stored)).SerializeToString()
-
-
-def torch_saved() -> bytes:
-    torch = pytest.importorskip("torch")
-    import io
-
-    stream = io.BytesIO()
-    torch.save({"fc.weight": torch.tensor(ROWS), "fc.bias": torch.ones(2).bfloat16()}, stream)
-    return stream.getvalue()
-
-
-SAMPLES = {
-    "a.npz": npz_file,
-    "a.safetensors": safetensors_file,
-    "a.mtx": mtx_file,
-    "a.smtx": smtx_file,
-    "a.net": net_file,
-    "a.onnx": onnx_file,
-    "a.pt": torch_saved,
-}
 
 
 @pytest.fixture(scope="module")
