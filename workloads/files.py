@@ -1,10 +1,30 @@
-"""Reading the CSV tables that come with a package."""
+"""Reading the tables that come with a package, and the TOML that users bring."""
 
 import csv
+import tomllib
 from importlib.resources import files
+from typing import Any
+
+from workloads.errors import BadInput
 
 
 def read_table(package: str, name: str) -> list[dict[str, str]]:
     """Return the rows of data/NAME.csv of a package as {column: text}; lines that begin with # are comments."""
     text = files(package).joinpath(f"data/{name}.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return what TOML text holds; raises BadInput for all else, and for whole numbers of more than 64 bits."""
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError, and no TOMLDecodeError
+        raise BadInput(f"no TOML: {error}") from None
+    values: list[Any] = [table]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict | list):
+            values += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, int) and value.bit_length() > 63:
+            raise BadInput("no TOML: a whole number must fit 64 bits")
+    return table

@@ -41,11 +41,12 @@ RENAMED |= {"ceil": "floor", "floor": "ceil"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault. function: where it is, dotted; was, is_: the lines it touches, before and after."""
+    """One fault. function: the class and function it is in, dotted; was, is_: the lines it touches, before and after."""
 
     file: str
     line: int
     function: str
+    in_function: bool  # and not run at import
     was: str
     is_: str
     source: bytes
@@ -69,7 +70,8 @@ def mutants(file: str, source: bytes) -> list[Mutant]:
         return starts[line - 1] + column
 
     listed = []
-    for function, begin, end, text in sorted(_edits(ast.parse(source), source, offset), key=lambda edit: edit[1:]):
+    edits = sorted(_edits(ast.parse(source), source, offset), key=lambda edit: edit[2:])
+    for function, in_function, begin, end, text in edits:
         first = source.rfind(b"\n", 0, begin) + 1
         last = source.find(b"\n", end)
         mutated = source[:begin] + text + source[end:]
@@ -77,12 +79,12 @@ def mutants(file: str, source: bytes) -> list[Mutant]:
             " ".join(part.decode().split())
             for part in (source[first:last], source[first:begin] + text + source[end:last])
         )
-        listed.append(Mutant(file, source.count(b"\n", 0, begin) + 1, function, was, is_, mutated))
+        listed.append(Mutant(file, source.count(b"\n", 0, begin) + 1, function, in_function, was, is_, mutated))
     return listed
 
 
-def _edits(tree: ast.Module, source: bytes, offset) -> Iterator[tuple[str, int, int, bytes]]:
-    """Give (function, first byte, byte behind the last, what stands there instead)."""
+def _edits(tree: ast.Module, source: bytes, offset) -> Iterator[tuple[str, bool, int, int, bytes]]:
+    """Give (function, whether it is in one, first byte, byte behind the last, what stands there instead)."""
 
     def span(node) -> tuple[int, int]:
         return offset(node.lineno, node.col_offset), offset(node.end_lineno, node.end_col_offset)
@@ -133,7 +135,7 @@ def _edits(tree: ast.Module, source: bytes, offset) -> Iterator[tuple[str, int, 
                     first, last = span(test)
                     yield first, last, b"not (" + source[first:last] + b")"
 
-    def walk(node, function):
+    def walk(node, function, in_function):
         if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.Assert):
             return
         if isinstance(node, ast.keyword) and node.arg == "strict":
@@ -141,12 +143,13 @@ def _edits(tree: ast.Module, source: bytes, offset) -> Iterator[tuple[str, int, 
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             function = f"{function}.{node.name}" if function else node.name
         for edit in of_node(node):
-            yield function, *edit
+            yield function, in_function, *edit
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "returns", "decorator_list"):
                 continue
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
-                    yield from walk(child, function)
+                    inside = in_function or (isinstance(node, ast.FunctionDef) and name == "body")
+                    yield from walk(child, function, inside)
 
-    yield from walk(tree, "")
+    yield from walk(tree, "", False)
