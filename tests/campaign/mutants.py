@@ -41,7 +41,7 @@ RENAMED |= {"ceil": "floor", "floor": "ceil"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault. function: the class and function it is in, dotted; was, is_: the lines it touches, before and after."""
+    """One fault. function: the one it is in, dotted; was, is_: the lines it touches, before and after."""
 
     file: str
     line: int
