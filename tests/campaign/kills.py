@@ -59,7 +59,7 @@ def outputs(verb: Verb, folder: Path) -> dict[str, bytes]:
     return {
         name: path.read_bytes()
         for name, path in sorted(written.items())
-        if name not in verb.files and not path.name.startswith(HIDDEN)
+        if not path.name.startswith((HIDDEN, *verb.files))  # a store that is read may have its WAL beside it
     }
 
 

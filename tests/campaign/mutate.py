@@ -1,6 +1,6 @@
 """Which small faults, put into a file one at a time, would no test see?
 
-    python tests/campaign/mutate.py [--sample N] [--seed S] [--folder F] [FILE | FOLDER | FILE:LINE ...]
+    python tests/campaign/mutate.py [--sample N] [--seed S] [--minutes M] [--folder F] [FILE | FOLDER | FILE:LINE ...]
 
 A mutant is run in a copy of the tree with `pytest -x`: the tests of its package that reach its file, its own wing's
 first and the quickest of them first. It is killed by a test that fails, by a crash, by an import that fails and by a
@@ -66,6 +66,7 @@ def main() -> int:
     parser.add_argument("places", nargs="*", default=TARGETS, help=f"files, folders, FILE:LINE ({', '.join(TARGETS)})")
     parser.add_argument("--sample", type=int, help="so many of all mutants, drawn with --seed")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, help="then report on what was done until then")
     parser.add_argument("--folder", help="where the copy stays, so that the next run begins sooner")
     options = parser.parse_args()
     everything = chosen(options.places)
@@ -73,11 +74,10 @@ def main() -> int:
     known = {key for key in equivalents() if key[0] in files}
     if stale := known - {mutant.key for mutant in chosen(sorted(files))}:
         sys.exit(f"equivalent.toml names what is no mutant any more: {min(stale)}")
-    sample = everything
-    if options.sample and options.sample < len(everything):
-        sample = random.Random(options.seed).sample(everything, options.sample)
+    # Shuffled, so that what is done when time is up is a sample, too.
+    sample = random.Random(options.seed).sample(everything, min(options.sample or len(everything), len(everything)))
     print(f"{len(sample)} of {len(everything)} mutants, seed {options.seed}", flush=True)
-    n_equivalent = sum(mutant.key in known for mutant in sample)
+    n_equivalent = 0
     scores = defaultdict(lambda: [0, 0])  # package -> killed, run
     place = tempfile.TemporaryDirectory() if options.folder is None else nullcontext(options.folder)
     with place as folder:
@@ -88,8 +88,13 @@ def main() -> int:
         tests = tree.learn(sorted({test for pair in groups.values() for group in pair for test in group}))
         if slow := [test for test, about in tests.items() if about["seconds"] > FILE_S]:
             print(f"left out, above {FILE_S} s: {', '.join(slow)}", flush=True)
+        begin = time.monotonic()
         for mutant in sample:
+            if options.minutes and time.monotonic() - begin > 60 * options.minutes:
+                print("time is up", flush=True)
+                break
             if mutant.key in known:
+                n_equivalent += 1
                 continue
             ordered = [
                 test for group in groups[mutant.file] for test in sorted(group, key=lambda t: tests[t]["seconds"])

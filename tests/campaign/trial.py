@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 TEST_S = 60  # a test takes at most 12 s here, and a kernel as long again to compile
 FILE_S = 40  # a file of tests that takes longer of the processor is left out, and named
 MEMORY_BYTES = 6 * 2**30
+# What any test may rest on: the packages, and what tests share.
+BELOW_ALL = re.compile(r"(workloads|cyclekit|eie_sim|tensorcore_sim)/|tests/(?!campaign/)(.*/)?(?!test_)[^/]*$")
 JIT = "cyclekit/jit.py"
 
 
@@ -93,8 +95,7 @@ class Tree:
 
     def learn(self, tests: list[str]) -> dict[str, dict]:
         """Return {test file: {"seconds", "files" that it reaches}}; exits where one fails on the tree as it is."""
-        packages = {name: stamp for name, stamp in self.stamps.items() if not name.startswith(("tests/test_", "docs"))}
-        packages = {name: stamp for name, stamp in packages.items() if "/test_" not in name and "campaign" not in name}
+        packages = {name: stamp for name, stamp in self.stamps.items() if BELOW_ALL.match(name)}
         stored = json.loads(self.known.read_text()) if self.known.exists() else {}
         if stored.get("packages") != packages:
             stored = {"packages": packages, "tests": {}}
