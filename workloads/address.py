@@ -5,7 +5,6 @@ The part after the colon is a layer's name or a pattern with * ? [ ]; without it
 
 from __future__ import annotations
 
-import fnmatch
 import math
 import re
 from numbers import Real
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
+from workloads.globs import fits
 from workloads.networks import saved
 from workloads.readers import READERS, read
 from workloads.records import Layer, Layers, Workload
@@ -203,11 +203,7 @@ def _chosen(path: str, matrices: dict[str, str], pattern: str) -> list[str]:
     exact = pattern.removesuffix(".weight")
     if exact in matrices:
         return [exact]
-    fitting = [
-        name
-        for name, full in matrices.items()
-        if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(full, pattern)
-    ]
+    fitting = [name for name, full in matrices.items() if fits(name, pattern) or fits(full, pattern)]
     if not fitting:
         near = did_you_mean(exact, matrices)
         near = near if near.startswith(",") else f": it has {_few(matrices)}"

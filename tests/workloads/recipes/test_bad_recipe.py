@@ -133,3 +133,12 @@ def test_a_file_that_is_no_recipe(tmp_path, content, told):
     with pytest.raises(BadInput, match=told) as error:
         Recipe.read(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["targets = [GLOB]", "ignore = [GLOB]", "density = {GLOB = 0.5}"])
+def test_a_glob_longer_than_any_name(net, calibration, key):
+    # 20,000 brackets took fnmatch 15 s
+    text = f'[[step]]\ndo = "prune"\n{key}\n' + ("" if "density" in key else "density = 0.5\n")
+    recipe = Recipe.parse(text.replace("GLOB", f'"{"[" * 20_000}"'))
+    with pytest.raises(BadInput, match=r"a glob must have at most 1,000 letters, got 20,000: '\[{30}'\.\.\."):
+        recipe.fit(net, *calibration)
