@@ -59,7 +59,7 @@ def compare(cases: st.SearchStrategy, differences: Callable, n_cases: int, seed:
     for block in range(-(-n_cases // AT_ONCE)):
 
         @hypothesis.seed(seed * 1_000_003 + block)
-        @settings(max_examples=min(AT_ONCE, n_cases), phases=[Phase.generate, Phase.shrink], **quiet)
+        @settings(max_examples=min(AT_ONCE, n_cases - block * AT_ONCE), phases=[Phase.generate, Phase.shrink], **quiet)
         @given(cases)
         def agree(case):
             nonlocal n_compared

@@ -198,3 +198,13 @@ def test_a_part_of_one_row_is_loaded_with_its_own_pointers():
     assert found.cycles.tolist() == [bits // 8 for bits in rows]
     assert found.refill.tolist() == [True, True, True]
     assert found.dma_bits == sum(rows)
+
+
+def test_the_fullest_pe_says_what_a_part_holds():
+    # PE 0 has two entries a column, PE 1 one; a row is two columns: PE 0 is full after one, PE 1 would be after two.
+    # Each part moves 4 + 2 entries of 8 bits; the pointers stay.
+    spec = Spec(n_pes=2, spmat_bytes=4, refills=True, dma_width_bits=8)
+    for n in ([[2] * 4, [1] * 4], [[1] * 4, [2] * 4]):
+        found = capacity.pauses(encode(layer(n), spec), spec)
+        assert found.cycles.tolist() == [6, 6]
+        assert found.refill.tolist() == [True, True]
