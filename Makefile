@@ -7,7 +7,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test lint bench campaign clean
 
 install: $(VENV)/installed
 
@@ -37,6 +37,14 @@ bench: install
 	$(BIN)/python benchmarks/bench_share.py
 	$(BIN)/python benchmarks/bench_sweep.py
 	$(BIN)/python benchmarks/bench_search.py
+
+# For a night, docs/campaign.md; SEED=1 make campaign draws anew.
+SEED ?= 0
+campaign: install
+	$(BIN)/python tests/campaign/kills.py --seed $(SEED)
+	$(BIN)/python tests/campaign/fuzz.py --seed $(SEED)
+	$(BIN)/python tests/campaign/differential.py --seed $(SEED)
+	$(BIN)/python tests/campaign/mutate.py --sample 1000 --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) zeroskip-demo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -56,6 +57,17 @@ class Spec:
             if name not in known:
                 raise BadInput(f"unknown field {name!r}{did_you_mean(name, known)}")
         return dataclasses.replace(self, **changes)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Return the Spec that `as_dict` was called on; raises BadInput on a missing or an unknown field."""
+        names = {declared.name for declared in dataclasses.fields(cls)}
+        if stored.keys() != names:
+            raise BadInput(
+                f"a stored design must have exactly the fields of this version, differs in "
+                f"{sorted(names ^ stored.keys())}"
+            )
+        return cls(**stored)
 
     def as_dict(self) -> dict[str, Any]:
         """Return {field: value}, in order of declaration."""

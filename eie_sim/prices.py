@@ -45,7 +45,7 @@ NOTES = {
 
 def energy(run: Run, name: str) -> Energy:
     """Return what a run costs by the table of that name; raises BadInput where the table cannot price the design."""
-    return charge(prices(name, Spec(**run.spec)), run.actions, run.time_us, run.actions[Action.MACS])
+    return charge(prices(name, Spec.from_dict(run.spec)), run.actions, run.time_us, run.actions[Action.MACS])
 
 
 @lru_cache(maxsize=256)  # a design's runs follow each other

@@ -99,7 +99,7 @@ def _draw_roofline(card: str, runs: dict, folder: Path) -> Path:
     points: dict[str, list] = {"dense": [], "2:4": []}
     for size, pair in runs.items():
         for name, run in zip(points, pair, strict=True):
-            least = bounds.hbm_bytes(Problem(m=size, n=size, k=size), Spec(**run.spec))
+            least = bounds.hbm_bytes(Problem(m=size, n=size, k=size), Spec.from_dict(run.spec))
             points[name].append((2 * size**3 / least, run.measures["dense_equivalent_tflops"], f"{size:,}"))
     roofs = {"dense": (peak, gb_per_s), "2:4": (2 * peak, gb_per_s)}
     title = f"{card}, f16, square GEMMs; {gb_per_s:,.0f} GB/s"

@@ -35,7 +35,7 @@ def energy(run: Run, name: str) -> Energy:
     A multiply-add is useful where it is of the problem's own and kept. Raises BadInput for a table that has no prices
     for the design's formats, or none in pJ.
     """
-    spec, problem = Spec(**run.spec), _problem(run)
+    spec, problem = Spec.from_dict(run.spec), _problem(run)
     cost = charge(prices(name, spec), run.actions, run.time_us, _n_macs(problem, spec))
     if not spec.sparse:
         return cost
@@ -45,7 +45,7 @@ def energy(run: Run, name: str) -> Energy:
 
 def dense_over_sparse(run: Run, name: str) -> float:
     """Return the dense GEMM's energy over a sparse run's, both by one table."""
-    spec = Spec(**run.spec)
+    spec = Spec.from_dict(run.spec)
     own = charge(prices(name, spec), run.actions, run.time_us, 0)
     return _dense_pj(_problem(run), name, spec) / own.total_pj
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from tensorcore_sim.card.plan import order
+from tensorcore_sim.card.plan import order, plan
+from tensorcore_sim.card.tiling import Problem, tiling
 from tensorcore_sim.card.timeline import Plan
+from tensorcore_sim.spec import PRESETS
 
 # One SM, one tile of one k-step: a chunk of A has 10 bytes and holds L2 for 4 ticks and HBM for 20, one of B 20 bytes,
 # 6 and 30 ticks, a result 5 bytes, 7 and 9 ticks; data come 30 ticks after L2 and 50 after HBM; a k-step takes 100.
@@ -64,3 +66,21 @@ def cards(draw, most_sms: int = 6) -> Plan:
         },
         **{name: sizes(name, 12) for name in (*SIZES, *STORES)},
     )
+
+
+@st.composite
+def gemms(draw) -> Plan:
+    """Draw the Plan of a GEMM on one of two cards, with edge tiles and tails."""
+    spec = draw(st.sampled_from([PRESETS["a100-sxm-80gb"], PRESETS["h100-sxm"]])).replace(
+        sparsity=draw(st.sampled_from(["dense", "2:4", "1:4"])),
+        in_dtype=draw(st.sampled_from(["f16", "tf32", "int8"])),
+        tile_m=draw(st.sampled_from([0, 64, 128])),
+        n_stages=draw(st.integers(0, 3)),
+        n_sms=draw(st.integers(1, 40)),
+        n_sms_sharing_reads=draw(st.integers(1, 4)),
+        l2_bytes=draw(st.sampled_from([0, 10_000, 100_000, 50 * 2**20])),
+        hbm_gb_per_s=draw(st.sampled_from([10.0, 2039.0])),
+        raster_tiles=draw(st.integers(1, 4)),
+    )
+    problem = Problem(**{name: draw(st.integers(1, 700)) for name in "mnk"})
+    return plan(problem, tiling(problem, spec), draw(st.integers(1, 20_000)), spec)

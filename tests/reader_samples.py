@@ -4,8 +4,11 @@ import io
 import json
 import struct
 import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 
 from workloads.readers.deep_compression import Shape
 
@@ -123,3 +126,43 @@ def awq(codes: np.ndarray, zeros: np.ndarray, scales: np.ndarray) -> dict[str, n
     """Return what AWQ stores of codes [in, out] with zeros and scales [groups, out]."""
     order = (0, 2, 4, 6, 1, 3, 5, 7)
     return {"a.qweight": words(codes, 4, order), "a.qzeros": words(zeros, 4, order), "a.scales": scales}
+
+
+def onnx_file() -> bytes:
+    onnx = pytest.importorskip("onnx")
+    stored = [onnx.numpy_helper.from_array(ROWS.T, "w"), onnx.helper.make_tensor("b", 1, [2], [3.0, 4.0])]
+    node = onnx.helper.make_node("Gemm", ["x", "w", "b"], ["y"], alpha=2.0)
+    return onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [], stored)).SerializeToString()
+
+
+def torch_saved() -> bytes:
+    torch = pytest.importorskip("torch")
+    stream = io.BytesIO()
+    torch.save({"fc.weight": torch.tensor(ROWS), "fc.bias": torch.ones(2).bfloat16()}, stream)
+    return stream.getvalue()
+
+
+def gguf_file() -> bytes:
+    gguf = pytest.importorskip("gguf")
+    with TemporaryDirectory() as folder:
+        writer = gguf.GGUFWriter(f"{folder}/a", "llama")
+        writer.add_tensor("fc.weight", ROWS)
+        writer.add_tensor("q.weight", np.zeros((2, 34), np.uint8), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        for write in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file):
+            write()
+        writer.close()
+        return Path(f"{folder}/a").read_bytes()
+
+
+SAMPLES = {
+    "a.npz": npz_file,
+    "a.npy": npy_file,
+    "a.safetensors": safetensors_file,
+    "gptq.safetensors": gptq_file,
+    "a.mtx": mtx_file,
+    "a.smtx": smtx_file,
+    "a.net": net_file,
+    "a.onnx": onnx_file,
+    "a.pt": torch_saved,
+    "a.gguf": gguf_file,
+}

@@ -5,7 +5,6 @@ The part after the colon is a layer's name or a pattern with * ? [ ]; without it
 
 from __future__ import annotations
 
-import fnmatch
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from workloads import readers
-from workloads.errors import BadInput, did_you_mean
+from workloads.errors import BadInput, did_you_mean, fits
 from workloads.graphs import graph
 from workloads.graphs.contents import contents as graph_contents
 from workloads.graphs.feed import ACT_DENSITY, Feed
@@ -307,11 +306,7 @@ def _matching(path: str, names: dict[str, str], pattern: str) -> list[str]:
     exact = [name for name, array in names.items() if pattern in (name, array)]
     if exact:
         return [pattern] if pattern in names else exact[:1]
-    fitting = [
-        name
-        for name, array in names.items()
-        if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(array, pattern)
-    ]
+    fitting = [name for name, array in names.items() if fits(name, pattern) or fits(array, pattern)]
     if not fitting:
         near = did_you_mean(pattern.removesuffix(".weight"), names)
         near = near if near.startswith(",") else f": it has {few(list(names))}"

@@ -1,9 +1,13 @@
-"""Reading text: the CSV tables that come with a package, and a user's file whatever mark stands at its start."""
+"""Reading text: the CSV tables that come with a package, and what users bring as text and as TOML."""
 
 import codecs
 import csv
+import tomllib
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+
+from workloads.errors import BadInput
 
 
 def read_table(package: str, name: str) -> list[dict[str, str]]:
@@ -15,3 +19,19 @@ def read_table(package: str, name: str) -> list[dict[str, str]]:
 def read_text_bytes(path: Path) -> bytes:
     """Return the bytes of a text file without the byte order mark that some editors put first."""
     return path.read_bytes().removeprefix(codecs.BOM_UTF8)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return what TOML text holds; raises BadInput for all else, and for whole numbers of more than 64 bits."""
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError, and no TOMLDecodeError
+        raise BadInput(f"no TOML: {error}") from None
+    values: list[Any] = [table]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict | list):
+            values += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, int) and value.bit_length() > 63:
+            raise BadInput("no TOML: a whole number must fit 64 bits")
+    return table

@@ -57,7 +57,8 @@ def best(results: Sequence[Result]) -> str:
     rows = []
     for (workload, _), entries in of_designs.items():
         result = entries[0][2]
-        design = " ".join(f"{name}={plain(result.spec[name])}" for name in fields[result.machine])
+        known = [name for name in fields[result.machine] if name in result.spec]
+        design = " ".join(f"{name}={plain(result.spec[name])}" for name in known)
         numbers = [number(quantity.of(result)) for quantity in quantities]
         rows.append(
             [workload, ", ".join(quantity.label for _, quantity, _ in entries), result.machine, design, *numbers]
@@ -82,7 +83,8 @@ def _front(front: Front, fields: Sequence[str]) -> str:
     if front.n_left_out:
         said += f"; {front.n_left_out:,} without a price are left out"
     rows = [
-        [*(plain(result.spec[name]) for name in fields), *(number(quantity.of(result)) for quantity in quantities)]
+        [plain(result.spec[name]) if name in result.spec else "" for name in fields]
+        + [number(quantity.of(result)) for quantity in quantities]
         for result in shown
     ]
     inner = table("", [*fields, *(quantity.head for quantity in quantities)], rows)

@@ -27,6 +27,7 @@ CONNECT_S = 5.0  # for the scheduler's first answer
 LOOK_S = 2.0  # between looks at whether the scheduler and workers are there still
 WORKERLESS_S = 60.0  # how long a cluster may be without a worker
 MOST_TRIES = 3  # of a batch
+GONE = (OSError, TimeoutError, distributed.comm.core.CommClosedError)  # what is raised where nobody is there any more
 
 
 class Cluster:
@@ -38,7 +39,7 @@ class Cluster:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what has gone wrong is said below, in one line
         try:
             self._client = distributed.Client(address, timeout=CONNECT_S)
-        except (OSError, ValueError, TimeoutError, distributed.comm.core.CommClosedError) as error:
+        except (ValueError, *GONE) as error:
             said = str(error).partition("\n")[0] or type(error).__name__
             raise BadInput(f"no dask scheduler answers at {address!r}: {said}") from error
         if not (threads := self._client.nthreads()):
@@ -74,7 +75,7 @@ class Cluster:
             for future in self._some_done(list(running)):
                 batch, n_tries = running.pop(future)
                 if future.status == "finished":
-                    yield future.result()
+                    yield self._result(future)
                     continue
                 error = future.exception() if future.status == "error" else None
                 if error is not None and not isinstance(error, distributed.KilledWorker):
@@ -87,6 +88,16 @@ class Cluster:
     def _submit(self, batch: Batch, images: dict[int, Any]) -> Any:
         return self._client.submit(_run_batch, self._runner, images[batch.group], batch, pure=False)
 
+    def _result(self, future: Any) -> list[Row]:
+        """Return the rows of a finished future; raises BadInput where the scheduler has gone before they came."""
+        try:
+            return future.result()
+        except GONE as error:
+            raise self._gone() from error
+
+    def _gone(self) -> BadInput:
+        return BadInput(f"the dask scheduler at {self.address!r} has gone away; what is stored is whole")
+
     def _some_done(self, futures: list[Any]) -> list[Any]:
         """Wait until some futures are no longer pending; raises BadInput where scheduler or workers have gone."""
         workerless_since = None
@@ -98,7 +109,7 @@ class Cluster:
             except distributed.CancelledError:  # the scheduler has gone, or begun anew
                 done = {future for future in futures if future.status != "pending"}
             if self._client.status != "running" or self._n_workers() is None:
-                raise BadInput(f"the dask scheduler at {self.address!r} has gone away; what is stored is whole")
+                raise self._gone()
             if done:
                 return list(done)
             if self._n_workers():
@@ -112,7 +123,7 @@ class Cluster:
         """Return how many workers there are; None where the scheduler does not answer."""
         try:
             return len(self._client.nthreads())
-        except (OSError, TimeoutError, distributed.comm.core.CommClosedError):
+        except GONE:
             return None
 
 

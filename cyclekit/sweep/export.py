@@ -76,16 +76,23 @@ def columns(store: Store) -> dict[str, str]:
 def table(store: Store, pricing: Pricing) -> Iterator[dict[str, Any]]:
     """Yield the rows with the columns' names; what a row lacks is missing."""
     for row in store.rows():
-        flat: dict[str, Any] = _priced(row, pricing)
-        for name, value in row._asdict().items():
-            if name in SPREAD:
-                flat |= {f"{name}.{key}": inner for key, inner in (json.loads(value or "null") or {}).items()}
-            elif name == "states":
-                for kind, spent in json.loads(value or "{}").items():
-                    flat |= {f"states.{kind}.{state}": n for state, n in spent.items()}
-            elif name != "unit_map":
-                flat[name] = None if value == "null" else value  # JSON's null: the run has none
+        priced = _priced(row, pricing)
+        with row.if_sound():
+            flat = priced | _spread(row)
         yield flat
+
+
+def _spread(row: Row) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row._asdict().items():
+        if name in SPREAD:
+            flat |= {f"{name}.{key}": inner for key, inner in (json.loads(value or "null") or {}).items()}
+        elif name == "states":
+            for kind, spent in json.loads(value or "{}").items():
+                flat |= {f"states.{kind}.{state}": n for state, n in spent.items()}
+        elif name != "unit_map":
+            flat[name] = None if value == "null" else value  # JSON's null: the run has none
+    return flat
 
 
 def _priced(row: Row, pricing: Pricing) -> dict[str, Any]:

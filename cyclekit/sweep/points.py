@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -15,6 +14,7 @@ from typing import Any
 
 from cyclekit.spec import Spec
 from workloads.errors import BadInput, did_you_mean
+from workloads.files import parse_toml
 
 MOST_DIGITS = 300  # before the point or behind it: as many as a float has
 MOST_VALUES = 1_000_000  # of one field: beyond, a slip of the pen is likelier than a wish
@@ -166,11 +166,13 @@ def vary_of(texts: Sequence[str]) -> dict[str, str]:
 def read_file(path: str | Path) -> dict[str, Any]:
     """Return what a sweep's TOML file asks for; raises BadInput on what is no TOML, and on an unknown key."""
     try:
-        settings = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        settings = parse_toml(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"sweep file {str(path)!r} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise BadInput(f"sweep file {str(path)!r} is no TOML: {error}") from error
+    except BadInput as error:
+        raise BadInput(f"sweep file {str(path)!r} is {error}") from None
     for key, value in settings.items():
         if key not in FILE_KEYS:
             raise BadInput(f"sweep file {str(path)!r} has an unknown key {key!r}{did_you_mean(key, FILE_KEYS)}")

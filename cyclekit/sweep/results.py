@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -125,9 +124,10 @@ def maps(store: Store) -> Iterator[UnitMap]:
     """Yield the unit maps that are stored, one at a time."""
     for row in store.mapped():
         about = {"machine": row.machine, "workload": row.workload, "input": row.input, "engine": row.engine}
-        for kind, (states, cells) in unpack(row.unit_map).items():
-            spec = json.loads(row.spec)
-            yield UnitMap(**about, spec=spec, kind=kind, states=states, cells=cells, cycles=row.cycles)
+        with row.if_sound():
+            unpacked = unpack(row.unit_map)
+        for kind, (states, cells) in unpacked.items():
+            yield UnitMap(**about, spec=row.design(), kind=kind, states=states, cells=cells, cycles=row.cycles)
 
 
 def front(points: Sequence[Sequence[float]]) -> list[int]:
@@ -178,7 +178,7 @@ def _of_task(rows: Sequence[Row], price: Callable[[Run], Energy | str]) -> Resul
     """Return one input's way through all layers; shares of states are still cycles."""
     runs = [row.run() for row in rows]
     about = {"machine": rows[0].machine, "workload": rows[0].work, "engine": rows[0].engine}
-    about["spec"] = json.loads(rows[0].spec)
+    about["spec"] = rows[0].design()
     if rows[0].reason is not None:
         return Result(**about, reason=rows[0].reason)
     costs = [price(run) for run in runs]

@@ -11,10 +11,11 @@ import os
 import sqlite3
 import tempfile
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, get_type_hints
 
 from cyclekit.run import Run
 from workloads.errors import BadInput
@@ -71,14 +72,26 @@ class Row(NamedTuple):
         if self.reason is not None:
             return None
         stored = {name: value for name, value in self._asdict().items() if name not in OF_THE_ROW}
-        try:
+        with self.if_sound():
             fields = {name: json.loads(stored[name]) for name in WRITTEN_AS_JSON}
             return Run.from_dict(stored | fields | {"energy": None})
-        except (ValueError, TypeError, AttributeError, LookupError) as error:  # as a flipped bit may have it
+
+    def design(self) -> dict[str, Any]:
+        """Return the fields of the design. Raises BadInput if damaged."""
+        with self.if_sound():
+            return dict(json.loads(self.spec).items())
+
+    @contextmanager
+    def if_sound(self) -> Iterator[None]:
+        """Raise BadInput where what is done with the row fails, as a flipped bit may have it."""
+        try:
+            yield
+        except (ValueError, TypeError, AttributeError, LookupError, zlib.error) as error:
             what = f"task {self.task[:12]}, input {self.input} of {self.work!r}"
             raise BadInput(f"a row of the store is damaged ({what}): compute it again into another store") from error
 
 
+_KINDS = get_type_hints(Row)
 _NAMES = ", ".join(f'"{name}"' for name in Row._fields if name != "unit_map")
 _TABLE = """CREATE TABLE rows (
   number INTEGER PRIMARY KEY, task TEXT NOT NULL, part INTEGER NOT NULL, work TEXT NOT NULL, content TEXT NOT NULL,
@@ -173,7 +186,14 @@ class Store:
     def _rows(self, unit_map: str, which: str, values: Sequence[str] = ()) -> Iterator[Row]:
         with self._complaints("could not be read"):
             query = f"SELECT {_NAMES}, {unit_map} FROM rows {which} ORDER BY number"
-            yield from map(Row._make, self._connection.execute(query, values))
+            yield from map(self._row, self._connection.execute(query, values))
+
+    def _row(self, values: Sequence[Any]) -> Row:
+        """Return a row; SQLite itself keeps to no type."""
+        for (name, kind), value in zip(_KINDS.items(), values, strict=True):
+            if not isinstance(value, kind):
+                raise BadInput(f"store {str(self.path)!r} is damaged: {name} of a row is {value!r:.50}")
+        return Row._make(values)
 
     def kinds(self, column: str) -> list[tuple[str, str]]:
         """Return the (key, its JSON type) of the mappings in a column, in order of first appearance."""
@@ -195,7 +215,11 @@ class Store:
         with self._complaints("could not be read"):
             query = """SELECT machine, work, COUNT(*), COUNT(reason) FROM rows GROUP BY machine, work
                 ORDER BY MIN(number)"""
-            return self._connection.execute(query).fetchall()
+            counts = self._connection.execute(query).fetchall()
+        for machine, work, *_ in counts:
+            if not isinstance(machine, str) or not isinstance(work, str):
+                raise BadInput(f"store {str(self.path)!r} is damaged: a row is of {work!r:.50} on {machine!r:.50}")
+        return counts
 
     def __len__(self) -> int:
         with self._complaints("could not be read"):
@@ -285,7 +309,7 @@ class Store:
     def _complaints(self, what: str) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # what SQLite quotes of a damaged file may be no text
             if "not a database" in str(error):
                 raise BadInput(f"{str(self.path)!r} is no store of zeroskip: name another file") from error
             raise BadInput(f"store {str(self.path)!r} {what}: {error}") from error

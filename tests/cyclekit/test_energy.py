@@ -100,3 +100,9 @@ def test_a_table_mixes_no_units_and_calls_nothing_both_priced_and_free():
         dataclasses.replace(TABLE, actions={"reads": [Price("m", 1.0, "mW", "s")]})
     with pytest.raises(ValueError, match=r"must not call \['macs'\] both priced and free"):
         dataclasses.replace(TABLE, free={"macs": "why not"})
+
+
+def test_a_price_may_be_zero_but_not_without_end():
+    assert Price("m", 0.0, "pJ", "s").value == 0
+    with pytest.raises(ValueError, match="a price must be"):
+        Price("m", float("inf"), "pJ", "s")

@@ -23,6 +23,15 @@ class Design(Spec):
     capacity: str = choice("report", "what does not fit", source="made up", options=("report", "enforce"))
 
 
+def test_a_stored_design_comes_back_if_its_fields_are_this_version_s():
+    design = Design(n_units=8, capacity="enforce")
+    stored = json.loads(json.dumps(design.as_dict()))
+    assert Design.from_dict(stored) == design
+    for changed in (stored | {"n_unit": 1}, {name: value for name, value in stored.items() if name != "n_units"}):
+        with pytest.raises(BadInput, match=r"exactly the fields of this version, differs in \['n_units?'\]"):
+            Design.from_dict(changed)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

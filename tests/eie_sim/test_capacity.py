@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eie_sim import PRESETS, Spec, capacity, encode, simulate
+from eie_sim.spec import MAX_PES
 from eie_sim.timeline import DRAIN_CYCLES
 from tests.eie_cases import layer
 from workloads import BadInput, Workload
@@ -157,3 +158,83 @@ def test_no_run_is_refused_that_the_timeline_could_hold_twice(queue_depth, batch
     monkeypatch.setattr(sys.modules[simulate.__module__], "LONGEST", cycles - 1)
     with pytest.raises(BadInput, match="could take"):
         simulate(encode(layer([[2] * 40, [1] * 40]), spec), inputs, spec, engine="schedule")
+
+
+def test_what_two_layers_need_of_every_structure_by_hand():
+    # Two PEs. Entries: PE 0 has 2 + 1 + 1 of the first layer and five of the second, PE 1 three and five. Pointers: 4
+    # and 6. The first has 3 inputs and 4 outputs, the second 5 and 2: 3 and 2 a PE.
+    spec = Spec(n_pes=2, spmat_bytes=8, pointer_bytes=4, pointer_bits=5, register_file_entries=2, act_sram_bytes=4)
+    images = encode([layer([[2, 1, 1], [1, 1, 1]]), layer([[1] * 5] * 2)], spec)
+    found = [(need.need, need.size, need.way_out, need.fits) for need in capacity.needs(images, spec)]
+    assert found == [
+        (9, 8, "set spmat_bytes=9, more n_pes", False),
+        (10, 6, "set pointer_bytes=7", False),  # 50 bits; 32 hold six
+        (5, 31, "set pointer_bits=3, more n_pes", True),  # of one layer: each has pointers of its own
+        (3, 2, "set n_pes=3 or more, or set register_file_entries=3", False),  # 5 inputs
+        (2, 2, "set n_pes=2 or more, or set register_file_entries=2, or split the layer's rows", True),
+        (3, 2, "set n_pes=3 or more, or set act_sram_bytes=6", False),
+    ]
+
+
+def test_no_more_pes_are_named_than_there_can_be():
+    spec = Spec(n_pes=1, register_file_entries=1)
+    for n_in, named in ((MAX_PES, f"set n_pes={MAX_PES} or more, or set reg"), (MAX_PES + 1, "set reg")):
+        source = capacity.needs([encode(wide(n_in), spec)], spec)[3]
+        assert source.way_out.startswith(named)
+
+
+def test_the_bytes_of_a_layer_by_hand():
+    # Rows 2, 3 and 22 of one PE of two: three entries and a padding; the other PE has none. One column: two pointers of
+    # 16 bits in each PE. The codebook has 16 places of 16 bits, whatever the layer uses.
+    weights = np.zeros((46, 1), np.float32)
+    weights[[4, 6, 44], 0] = 1, 2, 3
+    spec = Spec(n_pes=2)
+    image = encode(Workload(name="column", weights=weights, activations=[1]), spec)
+    assert capacity.stored(image, spec) == {"entries": 3, "padding": 1, "pointers": 8, "codebook": 32}
+    assert capacity.stored(image, spec.replace(pointer_bits=12))["pointers"] == 6
+
+
+def test_batches_are_loaded_before_their_rows_and_fill_the_detection_tree_again():
+    # Nine activations over two PEs: rows 0 to 4; files of two hold rows 0-1, 2-3 and 4: 2 x 16 bits at 16 a cycle, then
+    # 1 x 16. The first batch is there; of 9 activations 2 x 2 need no reading.
+    spec = Spec(n_pes=2, register_file_entries=2, batches=True, act_sram_width_bits=16)
+    image = encode(layer([[1] * 9] * 2), spec)
+    found = capacity.pauses(image, spec)
+    assert (found.cycles.tolist(), found.act_sram_reads, found.dma_bits) == ([0, 0, 2, 0, 1], 5, 0)
+    assert not found.refill.any()
+    slow = capacity.pauses(image, spec.replace(lnzd_latency_cycles=3))
+    assert slow.cycles.tolist() == [3, 0, 5, 0, 4]
+    assert capacity.pauses(image, spec.replace(register_file_entries=5)).act_sram_reads == 0
+
+
+def test_the_load_phase_moves_everything_once():
+    # three activations of 16 bits, three entries of 8, four pointers of 16: 136 bits at 8 a cycle; a bias is one more
+    # column, an entry and a pointer, 24 bits
+    spec = Spec(n_pes=1, load_phase=True, dma_width_bits=8)
+    for bias, bits in ((None, 136), ([1], 160)):
+        found = capacity.pauses(encode(layer([[1, 1, 1]], bias=bias), spec), spec)
+        n_rows = 3 + (bias is not None)
+        assert found.cycles.tolist() == [bits // 8] + [0] * (n_rows - 1)
+        assert found.refill.tolist() == [True] + [False] * (n_rows - 1)
+        assert found.dma_bits == bits
+
+
+def test_a_part_of_one_row_is_loaded_with_its_own_pointers():
+    # Two PEs, columns of two entries in PE 0 and one in PE 1; rows of two columns, the last of one. Four entries are a
+    # row: 4 x 8 bits and, 2 PEs x 3 pointers x 16 bits; the third row has 2 + 1 entries and 2 x 2 pointers.
+    spec = Spec(n_pes=2, spmat_bytes=4, pointer_bytes=6, refills=True, dma_width_bits=8)
+    found = capacity.pauses(encode(layer([[2] * 5, [1] * 5]), spec), spec)
+    rows = [6 * 8 + 6 * 16, 6 * 8 + 6 * 16, 3 * 8 + 4 * 16]
+    assert found.cycles.tolist() == [bits // 8 for bits in rows]
+    assert found.refill.tolist() == [True, True, True]
+    assert found.dma_bits == sum(rows)
+
+
+def test_the_fullest_pe_says_what_a_part_holds():
+    # PE 0 has two entries a column, PE 1 one; a row is two columns: PE 0 is full after one, PE 1 would be after two.
+    # Each part moves 4 + 2 entries of 8 bits; the pointers stay.
+    spec = Spec(n_pes=2, spmat_bytes=4, refills=True, dma_width_bits=8)
+    for n in ([[2] * 4, [1] * 4], [[1] * 4, [2] * 4]):
+        found = capacity.pauses(encode(layer(n), spec), spec)
+        assert found.cycles.tolist() == [6, 6]
+        assert found.refill.tolist() == [True, True]

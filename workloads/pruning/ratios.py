@@ -1,13 +1,12 @@
 """How much of each layer to keep, and how fast to get there: densities by name, sensitivity, schedules."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from itertools import repeat
 from numbers import Integral, Real
 
 import numpy as np
 
-from workloads.errors import BadInput, did_you_mean
+from workloads.errors import BadInput, did_you_mean, fits
 from workloads.pruning.patterns import Pattern
 from workloads.pruning.patterns import pattern as as_pattern
 from workloads.pruning.prune import prune
@@ -23,7 +22,7 @@ def per_layer(names: Iterable[str], by_glob: Mapping[str, float]) -> dict[str, f
     """
     densities, names = {}, list(names)
     for glob, density in by_glob.items():
-        fitting = [name for name in names if fnmatchcase(name, glob)]
+        fitting = [name for name in names if fits(name, glob)]
         if not fitting:
             raise BadInput(f"no layer fits {glob!r}{did_you_mean(glob, names)}")
         densities |= dict.fromkeys(fitting, checked_density(density))

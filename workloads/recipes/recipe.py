@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from workloads.blas import one_thread
 from workloads.errors import BadInput, did_you_mean
+from workloads.files import parse_toml
 from workloads.quantisation.share import share
 from workloads.recipes.steps import STEPS, State, Step
 from workloads.recipes.subjects import Compressible, subject
@@ -48,10 +48,7 @@ class Recipe:
     @classmethod
     def parse(cls, text: str) -> Recipe:
         """Return the recipe that TOML text describes. Raises BadInput naming the step, the key and the value."""
-        try:
-            table = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise BadInput(f"not TOML: {error}") from None
+        table = parse_toml(text)
         for key in table:
             if key not in ("seed", "step"):
                 raise BadInput(f"unknown key {key!r}{did_you_mean(key, ('seed', 'step'))}")

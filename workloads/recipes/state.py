@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 
-from workloads.errors import BadInput, did_you_mean
+from workloads.errors import BadInput, did_you_mean, fits
 from workloads.recipes.evidence import Calibration
 from workloads.recipes.subjects import Subject
 
@@ -77,10 +76,10 @@ class Step:
         for key in ("targets", "ignore"):
             fitting[key] = set()
             for glob in getattr(self, key):
-                fits = {name for name in known if fnmatchcase(name, glob)}
-                if not fits:
+                matching = {name for name in known if fits(name, glob)}
+                if not matching:
                     raise BadInput(f"{key}: no matrix fits {glob!r}{did_you_mean(glob, known)}")
-                fitting[key] |= fits
+                fitting[key] |= matching
         chosen = [name for name in known if name in fitting["targets"] - fitting["ignore"]]
         if not chosen:
             raise BadInput(f"ignore must leave a matrix to work on, got {list(self.ignore)}")

@@ -175,6 +175,16 @@ def test_a_design_that_is_the_best_in_several_is_one_row():
     assert cells[cells.index("energy, area") :][:3] == ["energy, area", "nobody's", "a=1 b=0"]
 
 
+def test_a_design_without_a_field_that_the_others_have_is_shown_without_it():
+    # as of a row whose design was damaged, or that another version of the machine stored
+    results = [result(time_us=2, energy_pj=1.0, a=1, b=2), result(time_us=1, energy_pj=9.0, b=1)]
+    cells = made(results).cells()
+    for said, design in (("time", "b=1"), ("energy, energy x time", "a=1 b=2")):
+        assert cells[cells.index(said) :][:3] == [said, "nobody's", design]
+    # on the front: a, b, time
+    assert b"<tr><td></td><td>1</td><td>1</td>" in page("results.db", results, (), n_rows=2)
+
+
 def test_a_workload_without_prices_has_a_least_time_only():
     results = [result(time_us=2, a=1), result(time_us=1, a=2)]
     assert [(quantity.label, best.spec["a"]) for _, quantity, best in least(results)] == [("time", 2)]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.sweep_cases import rows
+from workloads import BadInput
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs zeroskip[dask]")
 
@@ -135,3 +136,24 @@ def test_a_scheduler_that_is_not_there(file, tmp_path):
     assert running.returncode == 2
     assert said.startswith("zeroskip: error: no dask scheduler answers at 'tcp://127.0.0.1:1': ")
     assert said.count("\n") == 1
+
+
+def test_the_scheduler_goes_away_while_rows_are_on_their_way():
+    from distributed.comm.core import CommClosedError
+
+    from cyclekit.sweep.cluster import Cluster
+
+    class Finished:
+        def __init__(self, error):
+            self.error = error
+
+        def result(self):
+            raise self.error
+
+    cluster = object.__new__(Cluster)  # one that has no scheduler any more
+    cluster.address = "tcp://nobody:1"
+    for error in (CommClosedError("in <TCP (closed)>"), ConnectionResetError(104, "reset"), TimeoutError()):
+        with pytest.raises(BadInput, match="'tcp://nobody:1' has gone away; what is stored is whole"):
+            cluster._result(Finished(error))
+    with pytest.raises(ZeroDivisionError):  # what a task itself raises stays what it is
+        cluster._result(Finished(ZeroDivisionError()))

@@ -1,6 +1,7 @@
 """Do the texts of --vary and a sweep's file mean what they say, and is every value checked before anything runs?"""
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -193,6 +194,7 @@ def test_a_file_says_what_the_command_says(tmp_path):
         ("workloads = 7", "workloads must be a list of texts in sweep file FILE, got 7"),
         ("inputs = true", "inputs must be a whole number, a file or random:SEED in sweep file FILE, got True"),
         ("workers = 'two'", "workers must be a whole number in sweep file FILE, got 'two'"),
+        (f"workers = 0x{'f' * 5000}", "sweep file FILE is no TOML: a whole number must fit 64 bits"),
         (None, "sweep file FILE cannot be read: No such file or directory"),
     ],
 )
@@ -203,3 +205,11 @@ def test_a_file_that_says_nothing(tmp_path, text, complaint):
     with pytest.raises(BadInput) as refused:
         read_file(path)
     assert str(refused.value) == complaint.replace("FILE", repr(str(path)))
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 20_000, "{a=" * 20_000])
+def test_a_file_that_no_parser_can_hold(tmp_path, value):
+    path = tmp_path / "sweep.toml"
+    path.write_text(f"workers = {value}")
+    with pytest.raises(BadInput, match=re.escape(f"sweep file {str(path)!r} is no TOML: ")):
+        read_file(path)

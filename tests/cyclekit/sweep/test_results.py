@@ -1,6 +1,7 @@
 """Are a store's results the sums over layers and means over inputs of its rows, priced, and is Pareto's front right?"""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eie_sim
-from cyclekit.sweep.results import front, read
+from cyclekit.sweep.results import front, maps, read
 from cyclekit.sweep.store import Row, Store
 from cyclekit.sweep.sweep import sweep
 from tests.sweep_cases import small
@@ -66,6 +67,62 @@ def test_a_damaged_row_is_named(tmp_path, damage):
         BadInput, match="a row of the store is damaged \\(task b, input 1 of 'net'\\): compute it again"
     ):
         results(tmp_path, row("a"), row("b", input=1)._replace(**damage))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"work": b"net"}, "work of a row is b'net'"),
+        ({"machine": b"gone"}, "machine of a row is b'gone'"),
+        ({"task": b"b"}, "task of a row is b'b'"),
+        ({"cycles": "ten"}, "cycles of a row is 'ten'"),
+        ({"spec": b"{}"}, "spec of a row is b'{}'"),
+        ({"reason": b"too small"}, "reason of a row is b'too small'"),
+    ],
+)
+def test_a_row_of_other_kinds_than_its_columns_is_named(tmp_path, damage, said):
+    with pytest.raises(BadInput, match=f"is damaged: {re.escape(said)}"):
+        results(tmp_path, row("a"), row("b", input=1)._replace(**damage))
+
+
+@pytest.mark.parametrize("name", ["work", "machine"])
+def test_counting_rows_names_a_damaged_one(tmp_path, name):
+    with Store(tmp_path / "results.db") as store:
+        store.add([row("a")._replace(**{name: b"x"})])
+        with pytest.raises(BadInput, match="is damaged: a row is of "):
+            store.counts()
+
+
+@pytest.mark.parametrize("spec", ["{", "[]", "3", "null"])
+def test_a_damaged_design_is_named_whether_or_not_it_was_feasible(tmp_path, spec):
+    for reason in (None, "too small"):
+        damaged = row("b", spec=spec, reason=reason)
+        with pytest.raises(BadInput, match="a row of the store is damaged"):
+            damaged.design()
+        with pytest.raises(BadInput, match="a row of the store is damaged"):
+            results(tmp_path, damaged)
+
+
+def test_a_damaged_map_is_named(tmp_path):
+    with Store(tmp_path / "results.db") as store:
+        store.add([row("a")._replace(unit_map=b"no zlib")])
+        with pytest.raises(BadInput, match="a row of the store is damaged"):
+            list(maps(store))
+
+
+def test_a_design_of_other_fields_than_the_machines_has_no_price(tmp_path):
+    for place, (spec, field) in enumerate(
+        (
+            (eie_sim.Spec().as_dict() | {"n_pe": 4}, "n_pe"),
+            ({"n_pes": 4}, "queue_depth"),
+        )
+    ):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        (found,) = results(folder, row("a", machine="eie", spec=json.dumps(spec)))
+        assert found.energy_pj is None
+        assert found.unpriced.startswith("a stored design must have exactly the fields of this version, differs in [")
+        assert repr(field) in found.unpriced
 
 
 def test_a_workload_that_has_changed_replaces_all_of_the_former(tmp_path):

@@ -6,15 +6,10 @@ from hypothesis import strategies as st
 
 from tensorcore_sim.card import events as card_events
 from tensorcore_sim.card import schedule as card_schedule
-from tensorcore_sim.card.plan import plan
-from tensorcore_sim.card.tiling import Problem, tiling
 from tensorcore_sim.card.timeline import CardTimeline
-from tensorcore_sim.spec import PRESETS
 from tests import naive_card
-from tests.card_cases import card, cards
+from tests.card_cases import card, cards, gemms
 from tests.shuffled import ShuffledEnvironment
-
-A100, H100 = PRESETS["a100-sxm-80gb"], PRESETS["h100-sxm"]
 
 
 @settings(max_examples=300)
@@ -32,28 +27,8 @@ def test_the_order_of_events_inside_a_tick_never_matters(made, seed):
 
 
 @settings(max_examples=25)
-@given(
-    st.sampled_from([A100, H100]),
-    st.tuples(*[st.integers(1, 700)] * 3),
-    st.fixed_dictionaries(
-        {
-            "sparsity": st.sampled_from(["dense", "2:4", "1:4"]),
-            "in_dtype": st.sampled_from(["f16", "tf32", "int8"]),
-            "tile_m": st.sampled_from([0, 64, 128]),
-            "n_stages": st.integers(0, 3),
-            "n_sms": st.integers(1, 40),
-            "n_sms_sharing_reads": st.integers(1, 4),
-            "l2_bytes": st.sampled_from([0, 10_000, 100_000, 50 * 2**20]),
-            "hbm_gb_per_s": st.sampled_from([10.0, 2039.0]),
-            "raster_tiles": st.integers(1, 4),
-        }
-    ),
-    st.integers(1, 20_000),
-)
-def test_they_are_one_on_gemms_with_edge_tiles_and_tails(preset, sizes, changes, step_ticks):
-    spec = preset.replace(**changes)
-    problem = Problem(**dict(zip("mnk", sizes, strict=True)))
-    made = plan(problem, tiling(problem, spec), step_ticks, spec)
+@given(gemms())
+def test_they_are_one_on_gemms_with_edge_tiles_and_tails(made):
     timeline = card_schedule.timeline(made)
     assert card_events.timeline(made).differences(timeline) == []
     assert naive_card.timeline(made).differences(timeline) == []

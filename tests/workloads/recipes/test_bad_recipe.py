@@ -26,7 +26,10 @@ def calibration():
     ("text", "complaint"),
     [
         ("", "a recipe must hold at least one [[step]], got none"),
-        ("[[step", "not TOML: "),
+        ("[[step", "no TOML: "),
+        (f"seed = {'9' * 5000}", "no TOML: "),
+        (f"seed = {2**63}", "no TOML: a whole number must fit 64 bits"),
+        (f"seed = {'[' * 20_000}", "no TOML: "),
         ("sed = 3", "unknown key 'sed', did you mean 'seed'?"),
         ("step = 3", "step must be tables, each headed [[step]], got 3"),
         ('seed = -1\n[[step]]\ndo = "share"', "seed must be a whole number from 0 on, got -1"),
@@ -122,7 +125,7 @@ def test_only_what_computes_takes_a_calibration(net):
         subject(3)
 
 
-@pytest.mark.parametrize(("content", "told"), [(None, "cannot be read"), (b"\xff", "not UTF-8"), (b"a", "not TOML")])
+@pytest.mark.parametrize(("content", "told"), [(None, "cannot be read"), (b"\xff", "not UTF-8"), (b"a", "no TOML")])
 def test_a_file_that_is_no_recipe(tmp_path, content, told):
     path = tmp_path / "r.toml"
     if content is not None:
@@ -130,3 +133,12 @@ def test_a_file_that_is_no_recipe(tmp_path, content, told):
     with pytest.raises(BadInput, match=told) as error:
         Recipe.read(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["targets = [GLOB]", "ignore = [GLOB]", "density = {GLOB = 0.5}"])
+def test_a_glob_longer_than_any_name(net, calibration, key):
+    # 20,000 brackets took fnmatch 15 s
+    text = f'[[step]]\ndo = "prune"\n{key}\n' + ("" if "density" in key else "density = 0.5\n")
+    recipe = Recipe.parse(text.replace("GLOB", f'"{"[" * 20_000}"'))
+    with pytest.raises(BadInput, match=r"a glob must have at most 1,000 letters, got 20,000: '\[{30}'\.\.\."):
+        recipe.fit(net, *calibration)
