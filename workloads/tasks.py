@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from workloads import address, data
+from workloads import address
 from workloads.blas import one_thread
 from workloads.errors import BadInput, did_you_mean
 from workloads.graphs.feed import Feed
-from workloads.networks import lenet, nets
+from workloads.networks import data, lenet, nets
 from workloads.networks.sentences import sentences
 from workloads.networks.sequential import Sequential
 from workloads.networks.transformer import Encoder

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from figures import over_seeds, row
 
-from workloads.data import fashion_mnist
+from workloads.networks.data import fashion_mnist
 from workloads.networks.nets import mlp
 from workloads.networks.train import Recipe, fit
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from figures import over_seeds, pruned, pruned_by_steps, row, shared
 
-from workloads.data import digits
 from workloads.networks import nets
+from workloads.networks.data import digits
 from workloads.networks.sequential import Sequential
 from workloads.networks.train import Recipe, fit
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from figures import over_seeds, pruned_by_steps, row, shared
 
-from workloads.data import fashion_mnist
+from workloads.networks.data import fashion_mnist
 from workloads.networks.nets import mlp
 from workloads.networks.train import Recipe, fit
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from figures import over_seeds, pruned_by_steps, row, shared
 
-from workloads.data import fashion_mnist
+from workloads.networks.data import fashion_mnist
 from workloads.networks.lenet import DENSITIES, WIDTHS
 from workloads.networks.nets import mlp
 from workloads.networks.train import Recipe, fit

@@ -8,7 +8,7 @@ import time
 import numpy as np
 from figures import row
 
-from workloads.data import fetch
+from workloads.networks.data import fetch
 from workloads.networks.sentences import sentences
 from workloads.networks.transformer import Encoder
 from workloads.networks.wordpiece import tokenise, vocabulary

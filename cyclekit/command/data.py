@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from cyclekit.terminal import Output
-from workloads import data
+from workloads.networks import data
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -12,8 +12,9 @@ from cyclekit.command.model import layer_row
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import load, parts_of
 from cyclekit.terminal import Output
-from workloads import address, catalogue, data, tasks
+from workloads import address, catalogue, tasks
 from workloads.errors import BadInput, did_you_mean
+from workloads.networks import data
 
 DESCRIBED = {"workloads": catalogue.describe, "networks": tasks.describe, "data": data.describe}
 KNOWN = ("machines", "presets", *DESCRIBED)

@@ -14,12 +14,12 @@ from cyclekit import machine
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, feed_of
 from cyclekit.command.model import show_model
 from cyclekit.command.subject import load, parts_of
+from cyclekit.comparison.verdict import RELATIVE_ERROR, float64_outputs, judged
 from cyclekit.energy import Energy
 from cyclekit.positions import rows_of
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, progress
-from cyclekit.verdict import RELATIVE_ERROR, float64_outputs, judged
 from workloads.errors import BadInput
 from workloads.records import Model, Shape, Workload
 

@@ -20,9 +20,9 @@ ACT_DENSITY = 0.35
 class Feed:
     """arrays: by input name, or the .npz file with them; n: only so many inputs, or so many drawn ones.
 
-    architecture: the network that a file of weights without a graph is of. seed: of what is drawn. densities: {glob over
-    layers: share not zero} of what is drawn in the place of what an execution gives. positions: of each input that run,
-    drawn (None: all).
+    architecture: the network that a file of weights without a graph is of. seed: of what is drawn. densities: {glob
+    over layers: share not zero} of what is drawn in the place of what an execution gives. positions: of each input that
+    run, drawn (None: all).
     """
 
     arrays: Mapping[str, np.ndarray] | Path | None = None

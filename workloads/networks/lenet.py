@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workloads.data import as_inputs, fashion_mnist
 from workloads.errors import BadInput
+from workloads.networks.data import as_inputs, fashion_mnist
 from workloads.networks.train import Recipe, initialise, train, tune_centroids
 from workloads.pruning.prune import prune
 from workloads.quantisation.share import bias_codes, share

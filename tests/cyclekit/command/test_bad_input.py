@@ -53,7 +53,7 @@ from cyclekit import terminal
             "prune to 2:4 first, or run with sparsity=dense",
         ),
         ("rows results.db --prices calibrated", "--prices is for the file that --export names: name one"),
-        ("list machine", "argument what: invalid choice: 'machine'"),
+        ("list machine", "unknown list 'machine', did you mean 'machines'?; or name a file of weights"),
         ("rum eie FILE", "argument COMMAND: invalid choice: 'rum'"),
         ("", "the following arguments are required: COMMAND; see 'zeroskip --help'"),
         ("validate ei", "unknown machine 'ei', did you mean 'eie'?"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workloads import data, tasks
-from workloads.networks import nets
+from workloads import tasks
+from workloads.networks import data, nets
 from workloads.pruning.patterns import mask
 from workloads.pruning.scores import magnitude
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cyclekit.command.cli import main
+from cyclekit.comparison.verdict import RELATIVE_ERROR, float64_outputs, judged
 from cyclekit.run import Run
-from cyclekit.verdict import RELATIVE_ERROR, float64_outputs, judged
 from workloads import Layer, Network
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workloads import data
 from workloads.errors import BadInput
+from workloads.networks import data
 
 CONTENT = b"numbers\n" * 100
 
