@@ -30,7 +30,10 @@ class Ledger:
 
     def totals(self) -> dict[str, dict[str, int]]:
         """Return {unit kind: {state: cycles}}, summed over the units of a kind."""
-        return {
-            kind: {state.name.lower(): int(spent[:, state].sum()) for state in names}
-            for kind, (names, spent) in self.states.items()
-        }
+        sums = {kind: (names, spent.sum(axis=0).tolist()) for kind, (names, spent) in self.states.items()}
+        return {kind: {state.name.lower(): spent[state] for state in names} for kind, (names, spent) in sums.items()}
+
+    def copy(self) -> Ledger:
+        """Return the same books in arrays of their own."""
+        states = {kind: (names, spent.copy()) for kind, (names, spent) in self.states.items()}
+        return Ledger(self.cycles, states, dict(self.actions))

@@ -219,6 +219,16 @@ def all_installed() -> list[Machine]:
     return [load(name) for name in installed()]
 
 
+def named(names: str | None) -> list[Machine]:
+    """Return the machines of "NAME,NAME": all that are installed for None, none for "none". Raises BadInput."""
+    if names is None:
+        return all_installed()
+    words = [] if names == "none" else [word.strip() for word in names.split(",")]
+    if twice := next((word for word in words if words.count(word) > 1), None):
+        raise BadInput(f"--machines must name each machine once, got {twice!r} twice")
+    return [load(word) for word in words]
+
+
 def find(name: str) -> Machine | None:
     """Return the machine of stored rows; None where it is not installed: a store can outlive its machine's package."""
     try:

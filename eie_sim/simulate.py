@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from math import ceil
 from typing import Any
 
@@ -87,7 +86,7 @@ def simulate(
     timing = {**vars(spec), "clock_mhz": None}  # the clock alone changes no cycle
     books = reuse(image, "books", (signal, engine, timing), lambda: _books(image, reals != 0, spec, engine, progress))
     timeline, ledger, states, capacity_notes = books
-    own_ledger = deepcopy(ledger)  # what is reused must not change with the Run that a user edits
+    own_ledger = ledger.copy()  # what is reused must not change with the Run that a user edits
     product, output_sha256 = reuse(
         image, "product", (signal, number_format), lambda: _product(image, timeline.column, values, bits, spec)
     )
@@ -96,26 +95,26 @@ def simulate(
             f"{product.n_saturations} additions saturated at 16 bits: set activation_fraction_bits below "
             f"{product.format.outputs}",
         )
-    handled = ledger.actions["entries"]
+    handled, design = ledger.actions["entries"], spec.as_dict()
     return Run(
         machine=NAME,
         workload=image.layer.name,
         input=index,
         engine=engine,
-        spec=spec.as_dict(),
-        id=identity(NAME, MODEL_VERSION, spec.as_dict(), image.digest, values, reals != 0, product.format),
+        spec=design,
+        id=identity(NAME, MODEL_VERSION, design, image.digest, values, reals != 0, product.format),
         cycles=timeline.cycles,
         time_us=timeline.cycles / spec.clock_mhz,
         load_balance=handled / (spec.n_pes * timeline.cycles),
         actions=own_ledger.actions,
-        states=deepcopy(states),
+        states={kind: dict(spent) for kind, spent in states.items()},
         output_sha256=output_sha256,
         check=reference.check(image.workload, reals, values, product.outputs, product.format) if check else None,
         measures={f"{name}_fraction_bits": n_bits for name, n_bits in product.format._asdict().items()},
         notes=tuple(dict.fromkeys(capacity_notes + notes)),
         outputs=product.outputs.copy(),
         output_step=2.0**-product.format.outputs,
-        timeline=deepcopy(timeline),
+        timeline=timeline.copy(),
         ledger=own_ledger,
     )
 
@@ -133,7 +132,8 @@ def _books(image: Image, non_zero: np.ndarray, spec: Spec, engine: str, progress
     _check_length(image, np.count_nonzero(non_zero) + image.n_columns - len(non_zero), pauses, spec)
     timeline = ENGINES[engine](image, non_zero, pauses, spec, progress)
     ledger = account(timeline, image, pauses, spec)
-    return timeline, ledger, ledger.totals(), image.notes + capacity.check([image], spec) + _late_notes(timeline)
+    notes = reuse(image, "capacity", vars(spec), lambda: capacity.check([image], spec))
+    return timeline, ledger, ledger.totals(), image.notes + notes + _late_notes(timeline)
 
 
 def _late_notes(timeline: Timeline) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from workloads.errors import BadInput, did_you_mean, fits
 from workloads.graphs import graph
 from workloads.graphs.contents import contents as graph_contents
 from workloads.graphs.feed import ACT_DENSITY, Feed
+from workloads.graphs.graph import Graph
 from workloads.networks import saved
 from workloads.readers import READERS, read, state_dict
 from workloads.readers.state_dict import Candidate, few
@@ -132,10 +133,18 @@ def is_graph(path: Path, feed: Feed | None = None) -> bool:
     return True
 
 
-def model(path: Path, pattern: str, feed: Feed) -> Model:
-    """Return the model in an ONNX file, run on what the feed says; of its products those that the pattern means."""
+def graph_of(path: Path, feed: Feed) -> Graph:
+    """Return the graph of a file with what enters it. Raises BadInput."""
     with _naming(path):
-        read_graph = graph.read(_there(path), feed)
+        return graph.read(_there(path), feed)
+
+
+def model(path: Path, pattern: str, feed: Feed, read_graph: Graph | None = None) -> Model:
+    """Return the model in an ONNX file, run on what the feed says; of its products those that the pattern means.
+
+    read_graph: what `graph_of` gave, where it is there already.
+    """
+    read_graph = graph_of(path, feed) if read_graph is None else read_graph
     names = dict.fromkeys((product.name for product in read_graph.products), "")
     if not names:
         raise BadInput(f"workload file {str(path)!r} holds no product with stored weights")

@@ -13,6 +13,7 @@ from workloads import address
 from workloads.blas import one_thread
 from workloads.errors import BadInput, did_you_mean
 from workloads.graphs.feed import Feed
+from workloads.graphs.graph import Graph
 from workloads.networks import data, lenet, nets
 from workloads.networks.sentences import sentences
 from workloads.networks.sequential import Sequential
@@ -33,7 +34,7 @@ N_DRAWN = 256  # for a file's layers: after one input alone, what weighs inputs 
 class Task:
     """A network and its inputs: f32[batch, ...] with labels int[batch], sentences of an Encoder, or None for a Model.
 
-    test_inputs, test_labels: those that accuracy is measured on, none of them among the others.
+    test_inputs, test_labels: those that accuracy is measured on, none of them among the others. graph: of an ONNX file.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Task:
     labels: np.ndarray | None = None
     test_inputs: Any = None
     test_labels: np.ndarray | None = None
+    graph: Graph | None = None
 
     @property
     def measure(self) -> str | None:
@@ -105,11 +107,27 @@ def load(name: str, feed: Feed | None = None) -> Task:
     if path.suffix.lower() in address.SUFFIXES or path.exists():
         if feed.n is None and feed.arrays is None:
             feed = replace(feed, n=N_RANDOM if address.is_graph(path, feed) else N_DRAWN)
+        if address.is_graph(path, feed):
+            return _graph(name, feed)
         layers = address.load(name, feed)
         if isinstance(layers, Workload):
             layers = Model(name=layers.name, operators=(layers,), provenance=layers.provenance)
         return Task(name=layers.name, network=layers, provenance=layers.provenance)
     raise BadInput(f"unknown network {name!r}{did_you_mean(name, NAMED)}; or name a file of weights")
+
+
+def _graph(name: str, feed: Feed) -> Task:
+    """Return the products of an ONNX graph, each with what reaches it; grouped ones are no part of it."""
+    path, pattern = address.split(name)
+    graph = address.graph_of(path, feed)
+    model = address.model(path, pattern, feed, graph)
+    layers = tuple(layer for layer in model.layers if layer.groups == 1)
+    grouped = [layer.name for layer in model.layers if layer.groups > 1]
+    if not layers:
+        raise BadInput(f"{name!r} holds grouped convolutions alone, which are left as they are")
+    said = f"; {len(grouped)} grouped convolutions are left as they are" if grouped else ""
+    network = replace(model, operators=layers)
+    return Task(name=model.name, network=network, provenance=f"{model.provenance}{said}", graph=graph)
 
 
 def _lenet() -> Task:

@@ -13,6 +13,7 @@ from cyclekit.command.subject import layers_of, task_of
 from cyclekit.comparison import report
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads.errors import BadInput
+from workloads.graphs import rewrite
 from workloads.networks import saved
 from workloads.pruning.prune import compacted
 from workloads.recipes.recipe import Recipe
@@ -24,7 +25,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_network(parser)
     parser.add_argument("--recipe", metavar="FILE", required=True, help="the steps, in TOML (docs/pruning.md)")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the .npz to write, which 'zeroskip run' reads")
+    parser.add_argument("--out", metavar="FILE", required=True, help="the .npz to write, or of an ONNX model the .onnx")
+    parser.add_argument("--machines", metavar="M,M|none", help="whose costs to tell (default: all that are installed)")
     parser.add_argument("--compact", action="store_true", help="drop rows and columns that hold no weight")
     parser.add_argument("--check", action="store_true", help="compare the machines' values with the references")
 
@@ -33,15 +35,19 @@ def run(options: Namespace) -> int:
     """Compress a network by a recipe, report its layers and write them; 1 where a check failed."""
     out = Output(options.json)
     path = Path(options.out)
-    if path.suffix != ".npz":
-        raise BadInput(f"--out must name an .npz file, got {options.out!r}")
+    if path.suffix not in (".npz", ".onnx"):
+        raise BadInput(f"--out must name an .npz or .onnx file, got {options.out!r}")
     check_writable(path, "--out")
+    machines = machine.named(options.machines)
     recipe = Recipe.read(options.recipe)
     task = task_of(options)
+    if path.suffix == ".onnx" and (task.graph is None or options.compact):
+        why = "--compact takes rows out of it" if task.graph else f"{task.name} is none"
+        raise BadInput(f"--out must name an .npz file: an .onnx is written of an ONNX model, and {why}")
     fitted = recipe.fit(task.network, task.inputs, task.labels)
     pruned, dense = layers_of(task, fitted, options.batch)
-    machines = machine.all_installed()
-    announce(*report.expected(machines, [*pruned, *dense], options.check))
+    if machines:
+        announce(*report.expected(machines, [*pruned, *dense], options.check))
     layers = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
     pruned = [compacted(layer) for layer in pruned] if options.compact else pruned
     totals = {}
@@ -65,13 +71,23 @@ def run(options: Namespace) -> int:
         "totals": totals,
     }
     provenance = f"{task.provenance}; recipe {Path(options.recipe).name}"
-    write_asked(path, saved.to_bytes(pruned, provenance), "--out")
+    content = None
+    if task.graph is not None:
+        try:
+            changed = rewrite.with_weights(task.graph, {layer.name: layer for layer in pruned})
+            result["outputs"] = rewrite.compared(task.graph, changed)
+            content = changed.SerializeToString() if path.suffix == ".onnx" else None
+        except BadInput as error:
+            if path.suffix == ".onnx":
+                raise
+            result["outputs_unknown"] = str(error)
+    write_asked(path, saved.to_bytes(pruned, provenance) if content is None else content, "--out")
     if task.inputs is None:
         out.line(task.provenance)  # what reaches a file's layers may be drawn
     _show(out, result)
     out.line(f"wrote {path}")
     out.result(result)
-    rows = [row for layer in layers for row in layer["machines"].values()]
+    rows = [row for layer in layers for row in layer.get("machines", {}).values()]
     return 0 if all(row["checked"] is not False for row in rows) else 1
 
 
@@ -113,6 +129,21 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         if len(notes) > N_NOTES:
             out.line(f"  and {len(notes) - N_NOTES} notes more, which --json tells")
         out.line()
+    if "outputs" in result:
+        cells = [
+            [
+                row["output"],
+                or_dash(row["relative_error"], ".4f"),
+                or_dash(row["cosine"], ".6f"),
+                or_dash(row["top_1"], ".4f"),
+                "-" if row["accuracy"] is None else "{:.4f}, {:.4f}".format(*row["accuracy"]),
+            ]
+            for row in result["outputs"]
+        ]
+        heads = ["output", "relative error", "cosine", "top-1 alike", "accuracy before, after"]
+        out.table("outputs of the graph, before and after, on the inputs calibrated on", heads, cells)
+    if "outputs_unknown" in result:
+        out.line(f"  note: no outputs to compare: {result['outputs_unknown']}")
     if result["measure"]:
         out.line(f"{result['measure']}: {result['quality_before']:.4f} before, {result['quality_after']:.4f} after")
 

@@ -278,7 +278,7 @@ def _estimates(
                 yield estimate([entrant.inputs(layer, batch)], True)
             if entrant.only_shape:
                 continue
-            seconds, n_bytes = estimate([entrant.inputs(layer, batch)])
+            seconds, n_bytes = estimate([entrant.inputs(layer.sample(LADDER_POSITIONS), batch)])
             n_times = len(shares_of(layers)) + (len(SIZES) if chosen.size_field else 0)
             more, most_bytes = estimate([entrant.inputs(layer, max(BATCHES))])
             yield n_times * seconds + more * (len(BATCHES) if chosen.batched else 1), max(n_bytes, most_bytes)

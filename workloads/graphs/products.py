@@ -25,7 +25,8 @@ class Product:
 
     weights: f32[out, in / groups] as the graph multiplies them, scale f32[out] apart; bias: f32[out] or None; reads:
     values that `rows` takes to give f32[batch * positions, in]; operand: the place of the weights among the node's
-    inputs; stored: them f32[out, in / groups] -> the operand's own array, None where they cannot be put back; bits: of
+    inputs; stored: them f32[out, in / groups], and the operand's own array -> the array with them, None where they
+    cannot be put back; bits: of
     a quantised weight; axis_from_end: where the outputs lie in what the node computes; output: its name.
     """
 
@@ -35,7 +36,7 @@ class Product:
     reads: tuple[str, ...]
     rows: Callable[[Values], np.ndarray]
     operand: int
-    stored: Callable[[np.ndarray], np.ndarray] | None
+    stored: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
     bias: np.ndarray | None = None
     scale: np.ndarray | None = None
     groups: int = 1
@@ -110,7 +111,7 @@ def _matmul(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         reads=(value,),
         rows=rows_of,
         operand=place,
-        stored=lambda new: (new.T if place else new).reshape(shape),
+        stored=lambda new, _: (new.T if place else new).reshape(shape),
         bits=quantised.bits_of(node.input[place], nodes),
         axis_from_end=1 if place else 2,
         output=node.output[0],
@@ -132,7 +133,7 @@ def _gemm(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
     weights = np.float32(alpha) * (array if is_out_in else array.T)
     bias = as_bias(added, len(weights), 1 if place else 2)
 
-    def stored(new: np.ndarray) -> np.ndarray:
+    def stored(new: np.ndarray, _: np.ndarray) -> np.ndarray:
         new = new / np.float32(alpha)
         return new if is_out_in else new.T
 
@@ -166,7 +167,7 @@ def _conv(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         reads=(value,),
         rows=lambda values: rows(values[value], Window.of(settings, kernel, values[value].shape[2:])),
         operand=1,
-        stored=lambda new: new.reshape(array.shape),
+        stored=lambda new, _: new.reshape(array.shape),
         bias=None if bias is None else bias.astype(np.float32),
         groups=groups,
         bits=quantised.bits_of(node.input[1], nodes),
@@ -188,7 +189,7 @@ def _conv_transpose(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
     def rows_of(values: Values) -> np.ndarray:
         return np.moveaxis(values[value], 1, -1).reshape(-1, n_in)
 
-    def stored(new: np.ndarray) -> np.ndarray:
+    def stored(new: np.ndarray, _: np.ndarray) -> np.ndarray:
         return new.reshape(groups, -1, n_of_group).swapaxes(1, 2).reshape(array.shape)
 
     weights = parts.swapaxes(1, 2).reshape(-1, n_of_group)
@@ -219,8 +220,8 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         suffix = "" if len(from_inputs) == 1 else ".backward" if is_backward else ".forward"
         half = None if both is None else np.split(both[place].astype(np.float32), 2)
 
-        def stored(new: np.ndarray, which: int, place: int = place) -> np.ndarray:
-            array = (from_inputs, from_state)[which].copy()
+        def stored(new: np.ndarray, before: np.ndarray, place: int = place) -> np.ndarray:
+            array = before.copy()
             array[place, : len(new)] = new
             return array
 
@@ -238,7 +239,7 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
                 reads=(value,),
                 rows=lambda values: values[value].swapaxes(0, 1).reshape(-1, from_inputs.shape[2]),
                 operand=1,
-                stored=lambda new, stored=stored: stored(new, 0),
+                stored=stored,
                 bias=None if half is None else half[0],
                 **common,
             )
@@ -250,7 +251,7 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
                 reads=(states, initial) if initial else (states,),
                 rows=before,
                 operand=2,
-                stored=lambda new, stored=stored: stored(new, 1),
+                stored=stored,
                 bias=None if half is None else half[1][:n_state],
                 **common,
             )

@@ -144,19 +144,19 @@ class _Chooser:
     """Which weights stay, by saliency, chosen for `step` inputs at once."""
 
     def __init__(self, shape: tuple[int, int], density: float | None, n_m: tuple[int, int] | None):
-        self.n_out, n_in = shape
+        self.n_out = shape[0]
         self.density, self.n_m = density, n_m
         if n_m is None:
             self.step = BLOCK
             checked_density(density)
         else:
-            self.n, self.step = checked_n_m(n_m, n_in)
+            self.n, self.step = checked_n_m(n_m)
 
     def keep(self, first: int, saliency: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Return bool[inputs, out] for the saliency f64[inputs, out] of the inputs from `first` on."""
         rows = saliency.T
         if self.n_m is not None:
-            return largest(rows, self.n).T
+            return largest(rows, min(self.n, rows.shape[1])).T  # the last group may be short
         # A block without enough living weights leaves the rest of its share to the blocks after it.
         count = round(self.density * self.n_out * (first + len(saliency))) - np.count_nonzero(free[:first])
         return largest(rows.reshape(1, -1), min(count, rows.size)).reshape(rows.shape).T

@@ -46,15 +46,15 @@ class Pattern:
     def box(self, shape: tuple[int, int], kernel: int = 1) -> tuple[int, int]:
         """Return the (height, width) of a group in weights of this shape. Raises BadInput unless boxes fill it.
 
+        The last group of a row by N:M may be short, as a machine fills it with zeros.
         kernel: columns of one input channel (kh * kw of a convolution, whose weights are f32[out, in * kh * kw]).
         """
         n_out, n_in = shape
         if isinstance(kernel, bool) or not isinstance(kernel, Integral) or kernel < 1 or n_in % kernel:
             raise BadInput(f"kernel must be an integer that divides the {n_in} inputs, got {kernel!r}")
         height, width = self.height or n_out, kernel if self.by_kernel else self.width or n_in
-        step = self.m or width
-        if n_out % height or n_in % step:
-            raise BadInput(f"shape must be a multiple of {height} x {step} for pattern {self.name!r}, got {shape}")
+        if n_out % height or n_in % width:
+            raise BadInput(f"shape must be a multiple of {height} x {width} for pattern {self.name!r}, got {shape}")
         return height, width
 
 
@@ -111,7 +111,9 @@ def mask(
         density = kind.n / kind.m if density is None else checked_density(density)
         if not math.isclose(density, kind.n / kind.m):
             raise BadInput(f"density of pattern {kind.name!r} must be {kind.n / kind.m:g} or left out, got {density!r}")
-        return largest(scores.reshape(-1, kind.m), kind.n).reshape(scores.shape)
+        filled = np.pad(scores, ((0, 0), (0, -scores.shape[1] % kind.m)), constant_values=-np.inf)
+        chosen = largest(filled.reshape(-1, kind.m), kind.n).reshape(filled.shape)
+        return np.ascontiguousarray(chosen[:, : scores.shape[1]])
     density, groups = checked_density(density), _pooled(scores, height, width)
     if within == "row" and groups.shape[1] == 1 < groups.shape[0]:
         raise BadInput(f"within must be 'layer' for pattern {kind.name!r}, which has one group in a row, got 'row'")

@@ -38,15 +38,16 @@ def checked_density(density: float) -> float:
     return float(density)
 
 
-def checked_n_m(n_m: tuple[int, int], n_in: int) -> tuple[int, int]:
-    """Return n and m. Raises BadInput unless n of every m weights of a row of n_in can be kept."""
+def checked_n_m(n_m: tuple[int, int], n_in: int | None = None) -> tuple[int, int]:
+    """Return n and m. Raises BadInput unless n of every m can be kept; n_in: of a row whose groups must be whole."""
     try:
         n, m = n_m
-        sound = n in range(1, m + 1) and n_in % m == 0
+        sound = n in range(1, m + 1) and (n_in is None or n_in % m == 0)
     except (TypeError, ValueError):
         sound = False
     if not sound:
-        raise BadInput(f"n_m must be (n, m) with 1 <= n <= m and m a divisor of the {n_in} inputs, got {n_m!r}")
+        whole = "" if n_in is None else f" and m a divisor of the {n_in} inputs"
+        raise BadInput(f"n_m must be (n, m) with 1 <= n <= m{whole}, got {n_m!r}")
     return int(n), int(m)
 
 

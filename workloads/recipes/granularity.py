@@ -68,7 +68,9 @@ def flexibility(network: Compressible, name: str, density: float, names: Sequenc
         size = shape[0] * shape[1]
         n_groups = size // (height * width)
         if kind.m:
-            bits += size // kind.m * _log2_choices(kind.m, kind.n)
+            full, short = divmod(shape[1], kind.m)
+            of_row = full * _log2_choices(kind.m, kind.n) + _log2_choices(short, min(kind.n, short))
+            bits += shape[0] * of_row
         else:
             bits += _log2_choices(n_groups, round(density * n_groups))
         n_weights += size

@@ -269,7 +269,7 @@ W, H = np.ones((2, 8), np.float32), np.eye(8)
         (lambda: sparsegpt(W, H), "exactly one of density, n_m and mask must be given"),
         (lambda: sparsegpt(W, H, density=0.5, mask=W > 0), "exactly one of density, n_m and mask must be given"),
         (lambda: sparsegpt(W, H, density=0), "density must be a number above 0 and at most 1, got 0"),
-        (lambda: sparsegpt(W, H, n_m=(2, 3)), r"n_m must be .* a divisor of the 8 inputs, got \(2, 3\)"),
+        (lambda: sparsegpt(W, H, n_m=(4, 3)), r"n_m must be \(n, m\) with 1 <= n <= m, got \(4, 3\)"),
         (lambda: sparsegpt(W, H, n_m=(5, 4)), r"n_m must be .*, got \(5, 4\)"),
         (lambda: sparsegpt(W, H, n_m="2:4"), "n_m must be .*, got '2:4'"),
         (lambda: sparsegpt(W, H, mask=W), r"mask must be bool\[2, 8\], got float32\[2, 8\]"),

@@ -181,7 +181,6 @@ NAMES = "pattern must be element, vector 1x4, block 4x4, kernel, filter, channel
             {},
             "shape must be a multiple of 4 x 4 for pattern 'block 4x4', got (6, 8)",
         ),
-        ((ONES, "2:3"), {}, "shape must be a multiple of 1 x 3 for pattern '2:3', got (6, 8)"),
         ((ONES, "kernel", 0.5), {"kernel": 3}, "kernel must be an integer that divides the 8 inputs, got 3"),
         ((ONES, "channel", 0.5), {"kernel": 0}, "kernel must be an integer that divides the 8 inputs, got 0"),
         ((ONES, "2:4", 0.4), {}, "density of pattern '2:4' must be 0.5 or left out, got 0.4"),
@@ -205,3 +204,11 @@ def test_what_does_not_fit_is_named(arguments, options, message):
 def test_a_density_outside_0_to_1_is_named(density):
     with pytest.raises(BadInput, match=r"^density must be a number above 0 and at most 1, got "):
         mask(ONES, "element", density)
+
+
+def test_the_last_group_of_a_row_may_be_short():
+    # groups of four: 1 2 3 4 | 5 6: of the first the larger two, of the second both; of a group of one, that one
+    rows = np.array([[1.0, 2, 3, 4, 5, 6], [4.0, 3, 2, 1, 6, 5]])
+    assert mask(rows, "2:4").tolist() == [[0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 1, 1]]
+    assert mask(rows[:, :5], "2:4").tolist() == [[0, 0, 1, 1, 1], [1, 1, 0, 0, 1]]
+    assert mask(-rows, "1:5").tolist() == [[1, 0, 0, 0, 0, 1], [0, 0, 0, 1, 0, 1]]

@@ -1,0 +1,69 @@
+"""Are pruned weights put back into the graph where they were, and is nothing else touched?"""
+
+import numpy as np
+import pytest
+
+from tests.graph_case import BIAS, CONV, DENSE, INPUTS, NORM, written
+from workloads import BadInput
+from workloads.graphs import rewrite
+from workloads.graphs.execute import run
+from workloads.graphs.feed import Feed
+from workloads.graphs.graph import as_model, read
+from workloads.records import Layer
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+RNG = np.random.default_rng(1)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return written(tmp_path)
+
+
+def layers_of(path):
+    graph = read(path, Feed(arrays=INPUTS))
+    return graph, {layer.name: layer for layer in as_model(graph, Feed()).layers}
+
+
+def changed(layer, weights) -> Layer:
+    return Layer(name=layer.name, weights=weights, bias=layer.bias)
+
+
+def test_masks_go_back_through_a_normalisation_and_a_transpose(path):
+    graph, layers = layers_of(path)
+    masks = {name: RNG.random(layer.weights.shape) < 0.5 for name, layer in layers.items()}
+    model = rewrite.with_weights(
+        graph, {name: changed(layer, layer.weights * masks[name]) for name, layer in layers.items()}
+    )
+    # By hand: the mask over the convolution's own weights, and over the matrix, whatever comes after either.
+    conv = CONV * masks["conv"].reshape(CONV.shape)
+    outputs = np.stack([conv_of(sample, conv) for sample in INPUTS["x"]]) + BIAS[:, None, None]
+    scale = NORM["gamma"] / np.sqrt(NORM["variance"] + 1e-5)
+    normed = (outputs - NORM["mean"][:, None, None]) * scale[:, None, None] + NORM["beta"][:, None, None]
+    (fc,) = (name for name in layers if name != "conv")
+    expected = np.maximum(normed, 0).mean(axis=(2, 3)) @ (DENSE * masks[fc].T)
+    assert np.allclose(run(model, INPUTS, ["y"])["y"], expected, rtol=1e-5, atol=1e-5)
+    tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    assert np.array_equal(tensors["conv.weight"] == 0, conv == 0)
+    assert all(np.array_equal(tensors[name], array) for name, array in (NORM | {"conv.bias": BIAS}).items())
+
+
+def conv_of(sample, weights):
+    windows = np.lib.stride_tricks.sliding_window_view(sample, (3, 3), axis=(1, 2))
+    return np.einsum("chwij,ocij->ohw", windows, weights)
+
+
+def test_a_graph_whose_weights_are_as_they_were_is_the_same_file(path):
+    graph, layers = layers_of(path)
+    assert rewrite.with_weights(graph, layers).SerializeToString() == path.read_bytes()
+    (row,) = rewrite.compared(graph, graph.model)
+    assert (row["relative_error"], row["top_1"]) == (0, 1)
+    assert row["cosine"] == pytest.approx(1)
+
+
+def test_a_changed_bias_has_no_place(path):
+    graph, layers = layers_of(path)
+    conv = layers["conv"]
+    with pytest.raises(BadInput, match="layer 'conv' has another bias than the graph"):
+        rewrite.with_weights(graph, {"conv": Layer(name="conv", weights=0 * conv.weights, bias=conv.bias + 1)})
