@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -35,5 +36,8 @@ class Ledger:
 
     def copy(self) -> Ledger:
         """Return the same books in arrays of their own."""
+        same = copy(self)  # what was checked need not be checked again
         states = {kind: (names, spent.copy()) for kind, (names, spent) in self.states.items()}
-        return Ledger(self.cycles, states, dict(self.actions))
+        object.__setattr__(same, "states", states)
+        object.__setattr__(same, "actions", dict(self.actions))
+        return same

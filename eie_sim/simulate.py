@@ -196,22 +196,29 @@ def _enter(
     activations: np.ndarray | Run, image: Image, spec: Spec
 ) -> tuple[np.ndarray, np.ndarray, arithmetic.Format, tuple[str, ...]]:
     """Return what enters the machine: 16-bit values i16[in], the reals that they stand for f64[in], bits, and notes."""
-    layer, book = image.layer, image.codebook.astype(np.float64)
+    layer = image.layer
     if isinstance(activations, Run):
         reals = activations.values
     else:
         reals = checked_array("activations", activations, (1,)).astype(np.float64)
     if reals.shape != (layer.n_in,):
         raise BadInput(f"activations must be f32[{layer.n_in}] for {layer.name}, got shape {reals.shape}")
-    of_activations, of_weights = spec.activation_fraction_bits, spec.weight_fraction_bits
+    of_activations = spec.activation_fraction_bits
+    of_weights, book_notes = reuse(image, "book", spec.weight_fraction_bits, lambda: _book(image, spec))
     if of_activations == CHOSEN:
         of_activations = arithmetic.chosen_bits(reals if layer.bias is None else np.append(reals, 1.0))
-    if of_weights == CHOSEN:
-        of_weights = arithmetic.chosen_bits(book, least=0)
-    values, codes = arithmetic.quantise(reals, of_activations), arithmetic.quantise(book, of_weights)
+    values = arithmetic.quantise(reals, of_activations)
     notes = _quantisation_notes("activations", reals, values, "activation_fraction_bits", of_activations, spec)
-    notes += _quantisation_notes("codebook values", book, codes, "weight_fraction_bits", of_weights, spec)
-    return values, reals, arithmetic.Format(of_activations, of_weights, of_activations), notes
+    return values, reals, arithmetic.Format(of_activations, of_weights, of_activations), notes + book_notes
+
+
+def _book(image: Image, spec: Spec) -> tuple[int, tuple[str, ...]]:
+    """Return the fraction bits of the codebook, and what is to be said of values that they do not hold."""
+    book, bits = image.codebook.astype(np.float64), spec.weight_fraction_bits
+    if bits == CHOSEN:
+        bits = arithmetic.chosen_bits(book, least=0)
+    codes = arithmetic.quantise(book, bits)
+    return bits, _quantisation_notes("codebook values", book, codes, "weight_fraction_bits", bits, spec)
 
 
 def _quantisation_notes(
