@@ -16,6 +16,7 @@ from cyclekit.terminal import Output
 from workloads.records import Model, Workload
 
 N_NOTES = 6  # of all layers that are printed
+ABOUT = ("out x in", "positions", "weights [%]", "act. [%]", "reached")  # what `about` tells of a layer
 
 
 def layer_row(layer: Workload) -> dict[str, Any]:
@@ -37,6 +38,18 @@ def layer_row(layer: Workload) -> dict[str, Any]:
     }
 
 
+def about(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a table on what a layer is, of its `layer_row`."""
+    sizes, positions = f"{row['n_out']} x {row['n_in']}", f"{row['positions']:,}"
+    return [
+        sizes if row["groups"] == 1 else f"{sizes} / {row['groups']}",
+        positions if row["positions_run"] == row["positions"] else f"{row['positions_run']:,} of {positions}",
+        f"{100 * row['density']:.1f}",
+        f"{100 * row['activation_density']:.1f}",
+        row["reached"],
+    ]
+
+
 def show_model(
     out: Output, model: Model, layers: Sequence[Workload], runs: Sequence[Run], balance: str
 ) -> dict[str, Any]:
@@ -47,8 +60,8 @@ def show_model(
     rows = [layer_row(layer) | _costs(of_layer[layer.name]) for layer in layers]
     total = _total(rows)
     energy, unit, pj = _energy_unit(total)
-    heads = ["layer", "out x in", "positions", "weights [%]", "act. [%]", "reached", "cycles", "time [us]", "time [%]"]
-    heads += [f"{balance} [%]", *([f"energy [{unit}]"] if energy else [])]
+    heads = ["layer", *ABOUT, "cycles", "time [us]", "time [%]", f"{balance} [%]"]
+    heads += [f"energy [{unit}]"] if energy else []
     cells = []
     for row in [*rows, total | {"layer": "all"}]:
         share = 100 * row["time_us"] / total["time_us"] if total["time_us"] else 0.0
@@ -56,11 +69,7 @@ def show_model(
         cells.append(
             [
                 row["layer"],
-                "" if is_all else _sizes(row),
-                "" if is_all else _positions(row),
-                or_dash(None if is_all else 100 * row["density"], ".1f"),
-                or_dash(None if is_all else 100 * row["activation_density"], ".1f"),
-                row.get("reached", ""),
+                *([""] * len(ABOUT) if is_all else about(row)),
                 f"{row['cycles']:,.0f}",
                 f"{row['time_us']:,.3f}",
                 f"{share:.1f}",
@@ -73,10 +82,8 @@ def show_model(
     if checked:
         passed = sum(check["passed"] for check in checked)
         out.line(f"  values: {passed} of {len(checked)} runs agree with the references")
-    if model.others:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(other.kind for other in model.others).most_common(8))
-        out.line(f"  not run and in no sum: {len(model.others)} operators that are no product: {kinds}")
-    notes = list(dict.fromkeys([*model.notes, *(_named(run.workload, note) for run in runs for note in run.notes)]))
+    show_others(out, model)
+    notes = list(dict.fromkeys([*model.notes, *(named(run.workload, note) for run in runs for note in run.notes)]))
     for note in notes[:N_NOTES]:
         out.line(f"  note: {note}")
     if len(notes) > N_NOTES:
@@ -91,7 +98,15 @@ def show_model(
     }
 
 
-def _named(layer: str, note: str) -> str:
+def show_others(out: Output, model: Model) -> None:
+    """Print what of a model is no product with stored weights."""
+    if model.others:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(other.kind for other in model.others).most_common(8))
+        out.line(f"  not run and in no sum: {len(model.others)} operators that are no product: {kinds}")
+
+
+def named(layer: str, note: str) -> str:
+    """Return a note of a run with the layer's name, if it does not begin with it."""
     return note if note.startswith(layer) else f"{layer}: {note}"
 
 
@@ -122,17 +137,6 @@ def _energy_unit(total: dict[str, Any]) -> tuple[bool, str, float]:
     energy = total["energy_pj"]
     unit, pj = ("uJ", 1e6) if (energy or 0) >= 1e8 else ("nJ", 1e3)
     return energy is not None, unit, pj
-
-
-def _sizes(row: dict[str, Any]) -> str:
-    sizes = f"{row['n_out']} x {row['n_in']}"
-    return sizes if row["groups"] == 1 else f"{sizes} / {row['groups']}"
-
-
-def _positions(row: dict[str, Any]) -> str:
-    if row["positions_run"] < row["positions"]:
-        return f"{row['positions_run']:,} of {row['positions']:,}"
-    return f"{row['positions']:,}"
 
 
 def _what(runs: Sequence[Run], layers: Sequence[Workload]) -> str:
