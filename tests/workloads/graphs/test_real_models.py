@@ -37,7 +37,7 @@ SILERO = {"Conv": 1 + 4 + 1, "LSTM": 2}
 
 @pytest.fixture(scope="module", params=MODELS, ids=lambda key: key[1])
 def case(request):
-    """Return a model's graph, its layers with what reaches them, and what enters."""
+    """Return a file's graph, the model with what reaches its layers, and what enters."""
     package, name = request.param
     inputs, positions = MODELS[request.param]
     with pytest.MonkeyPatch.context() as patch:
@@ -48,7 +48,7 @@ def case(request):
             pytest.skip(str(error))
     feed = Feed(arrays=inputs, positions=positions)
     read = graph.read(path, feed)
-    return read, graph.as_model(read, feed).layers, inputs
+    return read, graph.as_model(read, feed), inputs
 
 
 def values(model, inputs, names):
@@ -131,7 +131,8 @@ def is_close(own, expected):
 
 
 def test_every_product_gets_what_onnxruntime_has_there_and_gives_what_it_computes(case):
-    read, layers, inputs = case
+    read, model, inputs = case
+    layers = model.layers
     assert [layer.name for layer in layers] == [product.name for product in read.products]
     nodes = {product.name: product.node for product in read.products}
     names = {name for node in nodes.values() for name in [*outputs_of(read, node), *filter(None, node.input)]}
@@ -164,13 +165,13 @@ def test_every_product_gets_what_onnxruntime_has_there_and_gives_what_it_compute
 
 
 def test_all_products_of_the_model_are_layers(case):
-    read, layers, _ = case
+    read, model, _ = case
     counts = Counter(
         node.op_type
         for node in read.model.graph.node
         if node.op_type in ("Conv", "MatMul", "Gemm") and not stored(read.model.graph).isdisjoint(node.input[:2])
     )
-    assert Counter(layer.kind for layer in layers) == (SILERO if "silero" in read.path.name else counts)
+    assert Counter(layer.kind for layer in model.layers) == (SILERO if "silero" in read.path.name else counts)
 
 
 def test_a_flat_graph_computes_what_the_file_does(case):
@@ -179,3 +180,16 @@ def test_a_flat_graph_computes_what_the_file_does(case):
     whole, flat = values(read.model, inputs, names), values(read.flat, inputs, names)
     for name in names:
         assert np.array_equal(whole[name], flat[name])
+
+
+def test_attention_is_named_and_counted(case):
+    # PP-OCRv6 ends in two blocks of attention over a picture's columns, an eighth of its width, 120 wide: each
+    # multiplies queries with keys, and what comes of it with values.
+    read, model, _ = case
+    of_computed = [other for other in model.others if other.reason == "a product of two computed values"]
+    n_columns = PICTURE.shape[-1] // 8
+    expected = [n_columns * n_columns * 120] * 4 if "rec" in read.path.name else []
+    assert [other.n_macs for other in of_computed] == expected
+    assert any(f"4 products of two computed values, {sum(expected):,} MACs" in note for note in model.notes) == any(
+        expected
+    )
