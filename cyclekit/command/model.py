@@ -145,4 +145,4 @@ def _what(runs: Sequence[Run], layers: Sequence[Workload]) -> str:
     batch = batches[0] if len(batches) == 1 else f"{batches[0]} to {batches[-1]}"
     if n_runs == 1:
         return f"one run of {batch} input{'' if batch == 1 else 's'}"
-    return f"mean of the runs, of {batch} inputs"
+    return f"mean of {n_runs} runs, {batch} inputs in all"
