@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclekit.command.arguments import WORKLOAD, add_batch, add_feed, feed_of
-from cyclekit.command.model import ABOUT, about, layer_row, named, show_others
+from cyclekit.command.model import ABOUT, about, layer_row, show_notes, show_others
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import load
 from cyclekit.comparison.compare import Cost, Entrant, entrants, layers_of
@@ -162,18 +162,14 @@ def _show(out: Output, comparison: Comparison, designs: Sequence[Mapping[str, An
     for label, cost in comparison.total.items():
         if cost.reason:
             out.line(f"  {label} cannot: {cost.reason}")
-        notes = cost.notes
+        said = [("", note) for note in cost.notes]
         if len(layers) > 1 and not cost.reason:
-            said = zip(layers, comparison.costs, strict=True)
-            notes = list(dict.fromkeys(named(layer.name, note) for layer, of in said for note in of[label].notes))
-        for note in notes[:N_NOTES]:
-            out.line(f"  {label}: {note}")
-        if len(notes) > N_NOTES:
-            out.line(f"  {label}: and {len(notes) - N_NOTES} notes more, which --json tells")
+            of_layers = zip(layers, comparison.costs, strict=True)
+            said = [(layer.name, note) for layer, costs in of_layers for note in costs[label].notes]
+        show_notes(out, label, said, N_NOTES)
     if isinstance(work, Model):
         show_others(out, work)
-        for note in work.notes:
-            out.line(f"  note: {note}")
+        show_notes(out, "note", [("", note) for note in work.notes], N_NOTES)
     is_graph = isinstance(work, Model) and work.is_graph
     provenances = [work.provenance] if is_graph else [layer.provenance for layer in layers]
     for provenance in dict.fromkeys(filter(None, provenances)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import fsum
 from statistics import fmean
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cyclekit.command.show import or_dash
+from cyclekit.positions import NUMBER
 from cyclekit.run import Run
 from cyclekit.terminal import Output
 from workloads.records import Model, Workload
@@ -83,18 +84,15 @@ def show_model(
         passed = sum(check["passed"] for check in checked)
         out.line(f"  values: {passed} of {len(checked)} runs agree with the references")
     show_others(out, model)
-    notes = list(dict.fromkeys([*model.notes, *(named(run.workload, note) for run in runs for note in run.notes)]))
-    for note in notes[:N_NOTES]:
-        out.line(f"  note: {note}")
-    if len(notes) > N_NOTES:
-        out.line(f"  and {len(notes) - N_NOTES} notes more, which --json tells")
+    said = [("", note) for note in model.notes] + [(run.workload, note) for run in runs for note in run.notes]
+    show_notes(out, "note", said, N_NOTES)
     return {
         "model": model.name,
         "provenance": model.provenance,
         "layers": rows,
         "total": total,
         "others": [vars(other) for other in model.others],
-        "notes": notes,
+        "notes": list(dict.fromkeys(_named(*note) for note in said)),
     }
 
 
@@ -105,7 +103,25 @@ def show_others(out: Output, model: Model) -> None:
         out.line(f"  not run and in no sum: {len(model.others)} operators that are no product: {kinds}")
 
 
-def named(layer: str, note: str) -> str:
+def show_notes(out: Output, label: str, said: Iterable[tuple[str, str]], most: int) -> None:
+    """Print (layer, note) pairs, of those that differ in layer and numbers only the first, and so at most so many."""
+    first: dict[str, str] = {}
+    layers: dict[str, set[str]] = {}
+    for layer, note in said:
+        kind = NUMBER.sub("#", note.removeprefix(layer))
+        first.setdefault(kind, _named(layer, note))
+        layers.setdefault(kind, set()).add(layer)
+    lines = [
+        note if len(layers[kind]) == 1 else f"{note} (the like in {len(layers[kind])} layers)"
+        for kind, note in first.items()
+    ]
+    for line in lines[:most]:
+        out.line(f"  {label}: {line}")
+    if len(lines) > most:
+        out.line(f"  {label}: and {len(lines) - most} more, which --json tells")
+
+
+def _named(layer: str, note: str) -> str:
     """Return a note of a run with the layer's name, if it does not begin with it."""
     return note if note.startswith(layer) else f"{layer}: {note}"
 
