@@ -15,7 +15,7 @@ import numpy as np
 from cyclekit.run import Run, identity
 from workloads.records import SAMPLE_SEED, Workload
 
-_NUMBER = re.compile(r"\d[\d,.]*")
+NUMBER = re.compile(r"\d[\d,.]*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ def _notes(runs: Sequence[Run]) -> tuple[str, ...]:
     first, n_with = {}, {}
     for run in runs:
         for note in run.notes:
-            kind = _NUMBER.sub("#", note)
+            kind = NUMBER.sub("#", note)
             first.setdefault(kind, note)
             n_with[kind] = n_with.get(kind, 0) + 1
     n = len(runs)

@@ -15,6 +15,9 @@ from workloads.errors import BadInput
 
 LONG_S = 2.0  # work expected to take longer says so first
 LARGE_BYTES = 1e9  # and so does work expected to take more memory
+GAP = 2  # between the columns of a table
+NAME = 28  # letters in a line of the first column where a table is too wide for the terminal
+TEXT = 16  # letters that a line of any other text has at least
 DATABASE = b"SQLite format 3\0"  # how each of SQLite's begins
 
 
@@ -34,22 +37,41 @@ class Output:
         """Print a table; columns of numbers, where "-" stands for none, are set flush right."""
         right = [all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
         if self._text.isatty():
-            from rich.console import Console
-            from rich.table import Table
-            from rich.text import Text  # plain text: rich would take "[us]" in a string for a style
-
-            table = Table(title=Text(title), title_justify="left", header_style="bold")
-            for i, column in enumerate(columns):  # what stands first is a name to type: it stays in one piece
-                table.add_column(Text(column), justify="right" if right[i] else "left", overflow="fold", no_wrap=i == 0)
-            for row in rows:
-                table.add_row(*map(Text, row))
-            Console(file=self._text).print(table)
+            self._fitted(title, columns, rows, right)
             return
         widths = [max(len(cell) for cell in cells) for cells in zip(columns, *rows, strict=True)]
         self.line(title)
         for row in (columns, *rows):
             cells = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
             self.line("  " + "  ".join(cells).rstrip())
+
+    def _fitted(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+        """Print a table in as many blocks as the terminal's width asks for, with the first column in each."""
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text  # plain text: rich would take "[us]" in a string for a style
+
+        console = Console(file=self._text)
+        for number, widths in enumerate(fitted(columns, rows, right, console.width)):
+            table = Table(
+                title=None if number else Text(title),
+                title_justify="left",
+                header_style="bold",
+                box=box.SIMPLE_HEAD,
+                show_edge=False,
+                pad_edge=False,
+                padding=(0, GAP - 1, 0, 0),
+            )
+            for i, width in widths.items():
+                table.add_column(
+                    Text(columns[i]), justify="right" if right[i] else "left", overflow="fold", width=width
+                )
+            for row in rows:
+                table.add_row(*(Text(row[i]) for i in widths))
+            if number:
+                console.print()
+            console.print(table)
 
     def result(self, value: Any) -> None:
         """Write the result as JSON where it was asked for."""
@@ -61,6 +83,39 @@ class Output:
             sys.stdout.flush()
             return
         write_asked(Path(self._json_path), text.encode(), "--json")
+
+
+def fitted(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], width: int
+) -> list[dict[int, int]]:
+    """Return {column: its width} of each block of a table, so that every block has the first column and fits.
+
+    Numbers stay in one piece, heads fold between words, text folds, and so does the first column where it must.
+    """
+    words = [max(map(len, column.split()), default=0) for column in columns]
+    cells = [max((len(row[i]) for row in rows), default=0) for i in range(len(columns))]
+    least = [
+        max(word, cell if is_number or not i else min(cell, TEXT))
+        for i, (word, cell, is_number) in enumerate(zip(words, cells, right, strict=True))
+    ]
+    most = [max(len(column), cell) for column, cell in zip(columns, cells, strict=True)]
+    room = width - sum(GAP + n for n in least[1:])
+    if least[0] > room:
+        least[0] = most[0] = min(least[0], max(room, NAME))
+    blocks, taken = [{0: least[0]}], least[0]
+    for i in range(1, len(columns)):
+        if taken + GAP + least[i] > width and len(blocks[-1]) > 1:
+            blocks.append({0: least[0]})
+            taken = least[0]
+        blocks[-1][i] = least[i]
+        taken += GAP + least[i]
+    for block in blocks:
+        spare = width - sum(block.values()) - GAP * (len(block) - 1)
+        for i in sorted(block, key=lambda i: most[i] - least[i]):  # heads in one line before long texts
+            more = max(0, min(most[i] - least[i], spare))
+            block[i] += more
+            spare -= more
+    return blocks
 
 
 @contextmanager

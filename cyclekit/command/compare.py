@@ -9,9 +9,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cyclekit.command.arguments import WORKLOAD, add_batch, add_feed, feed_of
+from cyclekit.command.model import ABOUT, about, layer_row, show_notes, show_others
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import load
 from cyclekit.comparison.compare import Cost, Entrant, entrants, layers_of
@@ -30,6 +29,7 @@ from cyclekit.comparison.conditions import (
 from cyclekit.terminal import Output, announce, make_folder, progress
 from workloads.address import readable
 from workloads.errors import BadInput
+from workloads.records import Model
 
 MOST_LINES = 6  # that a figure has colours for
 MOST_TABLES = 4  # of single layers that are printed; more go into one
@@ -60,7 +60,8 @@ def run(options: Namespace) -> int:
         make_folder(Path(options.out))
     names = dict.fromkeys(options.workloads)
     n_inputs = feed_of(options).n
-    layers_of_work = {readable(name): layers_of(load(name, options), n_inputs) for name in names}
+    works = {readable(name): load(name, options) for name in names}
+    layers_of_work = {name: layers_of(work, n_inputs) for name, work in works.items()}
     batches = {name: batch_of(name, layers, options.batch) for name, layers in layers_of_work.items()}
     announce(*expected([(layers, batches[name]) for name, layers in layers_of_work.items()], chosen, options.check))
     comparisons = []
@@ -70,7 +71,7 @@ def run(options: Namespace) -> int:
     designs = [_design(entrant, [comparison.total[entrant.label] for comparison in comparisons]) for entrant in chosen]
     _show_designs(out, chosen, designs)
     for comparison in comparisons:
-        _show(out, comparison, designs)
+        _show(out, comparison, designs, works[comparison.workload])
     if len(comparisons) > 1:
         _show_winners(out, comparisons)
     if options.out is not None:
@@ -137,18 +138,23 @@ def _show_designs(out: Output, chosen: Sequence[Entrant], designs: Sequence[Mapp
     out.line()
 
 
-def _show(out: Output, comparison: Comparison, designs: Sequence[Mapping[str, Any]]) -> None:
+def _show(out: Output, comparison: Comparison, designs: Sequence[Mapping[str, Any]], work: Any) -> None:
     """Print one workload: its layers, their sum, the ladders and what they say."""
-    batch = comparison.batch
-    if len(comparison.layers) > MOST_TABLES:
-        _show_layers(out, comparison)
-    for layer, costs in zip(comparison.layers, comparison.costs, strict=True):
-        if len(comparison.layers) > MOST_TABLES:
-            break
-        share, active = layer.mask.mean(), (layer.activations != 0).mean()
-        title = f"{layer.name}: {layer.n_out} x {layer.n_in}, {share:.1%} of the weights and {active:.1%} of the "
-        out.table(f"{title}activations not zero, batch {batch:,}", *_cells(costs, designs))
-    if len(comparison.layers) > 1:
+    batch, layers = comparison.batch, comparison.layers
+    rows = [layer_row(layer) for layer in layers]
+    if len(layers) > MOST_TABLES:
+        cells = [
+            [layer.name, *about(row), *(or_dash(cost.time_of_input_us, ",.2f") for cost in costs.values())]
+            for layer, row, costs in zip(layers, rows, comparison.costs, strict=True)
+        ]
+        out.table(f"{comparison.workload}: time of an input [us]", ["layer", *ABOUT, *comparison.total], cells)
+    else:
+        for row, costs in zip(rows, comparison.costs, strict=True):
+            sizes, positions, weights, active, _ = about(row)
+            at = "" if positions == "1" else f", {positions} positions"
+            title = f"{row['layer']}: {sizes}{at}, {weights}% of the weights and {active}% of the activations not zero"
+            out.table(f"{title}, batch {batch:,}", *_cells(costs, designs))
+    if len(layers) > 1:
         out.table(f"{comparison.workload}: all layers, batch {batch:,}", *_cells(comparison.total, designs))
     checked = [cost.checked for costs in comparison.costs for cost in costs.values()]
     if known := [value for value in checked if value is not None]:
@@ -156,11 +162,17 @@ def _show(out: Output, comparison: Comparison, designs: Sequence[Mapping[str, An
     for label, cost in comparison.total.items():
         if cost.reason:
             out.line(f"  {label} cannot: {cost.reason}")
-        for note in cost.notes[:N_NOTES]:
-            out.line(f"  {label}: {note}")
-        if len(cost.notes) > N_NOTES:
-            out.line(f"  {label}: and {len(cost.notes) - N_NOTES} notes more, which --json tells")
-    for provenance in dict.fromkeys(layer.provenance for layer in comparison.layers if layer.provenance):
+        said = [("", note) for note in cost.notes]
+        if len(layers) > 1 and not cost.reason:
+            of_layers = zip(layers, comparison.costs, strict=True)
+            said = [(layer.name, note) for layer, costs in of_layers for note in costs[label].notes]
+        show_notes(out, label, said, N_NOTES)
+    if isinstance(work, Model):
+        show_others(out, work)
+        show_notes(out, "note", [("", note) for note in work.notes], N_NOTES)
+    is_graph = isinstance(work, Model) and work.is_graph
+    provenances = [work.provenance] if is_graph else [layer.provenance for layer in layers]
+    for provenance in dict.fromkeys(filter(None, provenances)):
         out.line(f"  workload: {provenance}")
     out.line()
     for ladder in comparison.ladders:
@@ -261,24 +273,6 @@ def _show_winners(out: Output, comparisons: Sequence[Comparison]) -> None:
         rows.append(cells)
     heads = ["workload", "batch", "fastest", "over the batch", "least energy", "over the batch"]
     out.table("Who wins", heads, rows)
-
-
-def _show_layers(out: Output, comparison: Comparison) -> None:
-    """Print many layers in one table: what each is, and its time on every design."""
-    rows = []
-    for layer, costs in zip(comparison.layers, comparison.costs, strict=True):
-        run = f"{layer.rows_of_input:,} of " if layer.sampled else ""
-        about = [
-            layer.name,
-            f"{layer.n_out} x {layer.n_in}" + (f" / {layer.groups}" if layer.groups > 1 else ""),
-            f"{run}{layer.positions:,}",
-            f"{100 * np.count_nonzero(layer.blocks) / layer.blocks.size:.1f}",
-            f"{100 * (layer.activations != 0).mean():.1f}",
-            layer.reached,
-        ]
-        rows.append([*about, *(or_dash(cost.time_of_input_us, ",.2f") for cost in costs.values())])
-    heads = ["layer", "out x in", "positions", "weights [%]", "act. [%]", "reached"]
-    out.table(f"{comparison.workload}: time of an input [us]", [*heads, *comparison.total], rows)
 
 
 def _draw(comparisons: Sequence[Comparison], folder: Path) -> list[Path]:

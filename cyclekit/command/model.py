@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import fsum
 from statistics import fmean
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from cyclekit.command.show import or_dash
+from cyclekit.positions import NUMBER
 from cyclekit.run import Run
 from cyclekit.terminal import Output
 from workloads.records import Model, Workload
 
 N_NOTES = 6  # of all layers that are printed
+ABOUT = ("out x in", "positions", "weights [%]", "act. [%]", "reached")  # what `about` tells of a layer
 
 
 def layer_row(layer: Workload) -> dict[str, Any]:
@@ -38,6 +40,18 @@ def layer_row(layer: Workload) -> dict[str, Any]:
     }
 
 
+def about(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a table on what a layer is, of its `layer_row`."""
+    sizes, positions = f"{row['n_out']} x {row['n_in']}", f"{row['positions']:,}"
+    return [
+        sizes if row["groups"] == 1 else f"{sizes} / {row['groups']}",
+        positions if row["positions_run"] == row["positions"] else f"{row['positions_run']:,} of {positions}",
+        f"{100 * row['density']:.1f}",
+        f"{100 * row['activation_density']:.1f}",
+        row["reached"],
+    ]
+
+
 def show_model(
     out: Output, model: Model, layers: Sequence[Workload], runs: Sequence[Run], balance: str
 ) -> dict[str, Any]:
@@ -48,8 +62,8 @@ def show_model(
     rows = [layer_row(layer) | _costs(of_layer[layer.name]) for layer in layers]
     total = _total(rows)
     energy, unit, pj = _energy_unit(total)
-    heads = ["layer", "out x in", "positions", "weights [%]", "act. [%]", "reached", "cycles", "time [us]", "time [%]"]
-    heads += [f"{balance} [%]", *([f"energy [{unit}]"] if energy else [])]
+    heads = ["layer", *ABOUT, "cycles", "time [us]", "time [%]", f"{balance} [%]"]
+    heads += [f"energy [{unit}]"] if energy else []
     cells = []
     for row in [*rows, total | {"layer": "all"}]:
         share = 100 * row["time_us"] / total["time_us"] if total["time_us"] else 0.0
@@ -57,11 +71,7 @@ def show_model(
         cells.append(
             [
                 row["layer"],
-                "" if is_all else _sizes(row),
-                "" if is_all else _positions(row),
-                or_dash(None if is_all else 100 * row["density"], ".1f"),
-                or_dash(None if is_all else 100 * row["activation_density"], ".1f"),
-                row.get("reached", ""),
+                *([""] * len(ABOUT) if is_all else about(row)),
                 f"{row['cycles']:,.0f}",
                 f"{row['time_us']:,.3f}",
                 f"{share:.1f}",
@@ -74,25 +84,46 @@ def show_model(
     if checked:
         passed = sum(check["passed"] for check in checked)
         out.line(f"  values: {passed} of {len(checked)} runs agree with the references")
-    if model.others:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(other.kind for other in model.others).most_common(8))
-        out.line(f"  not run and in no sum: {len(model.others)} operators that are no product: {kinds}")
-    notes = list(dict.fromkeys([*model.notes, *(_named(run.workload, note) for run in runs for note in run.notes)]))
-    for note in notes[:N_NOTES]:
-        out.line(f"  note: {note}")
-    if len(notes) > N_NOTES:
-        out.line(f"  and {len(notes) - N_NOTES} notes more, which --json tells")
+    show_others(out, model)
+    said = [("", note) for note in model.notes] + [(run.workload, note) for run in runs for note in run.notes]
+    show_notes(out, "note", said, N_NOTES)
     return {
         "model": model.name,
         "provenance": model.provenance,
         "layers": rows,
         "total": total,
         "others": [vars(other) for other in model.others],
-        "notes": notes,
+        "notes": list(dict.fromkeys(_named(*note) for note in said)),
     }
 
 
+def show_others(out: Output, model: Model) -> None:
+    """Print what of a model is no product with stored weights."""
+    if model.others:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(other.kind for other in model.others).most_common(8))
+        out.line(f"  not run and in no sum: {len(model.others)} operators that are no product: {kinds}")
+
+
+def show_notes(out: Output, label: str, said: Iterable[tuple[str, str]], most: int) -> None:
+    """Print (layer, note) pairs, of those that differ in layer and numbers only the first, and so at most so many."""
+    first: dict[str, str] = {}
+    layers: dict[str, set[str]] = {}
+    for layer, note in said:
+        kind = NUMBER.sub("#", note.removeprefix(layer))
+        first.setdefault(kind, _named(layer, note))
+        layers.setdefault(kind, set()).add(layer)
+    lines = [
+        note if len(layers[kind]) == 1 else f"{note} (the like in {len(layers[kind])} layers)"
+        for kind, note in first.items()
+    ]
+    for line in lines[:most]:
+        out.line(f"  {label}: {line}")
+    if len(lines) > most:
+        out.line(f"  {label}: and {len(lines) - most} more, which --json tells")
+
+
 def _named(layer: str, note: str) -> str:
+    """Return a note of a run with the layer's name, if it does not begin with it."""
     return note if note.startswith(layer) else f"{layer}: {note}"
 
 
@@ -125,21 +156,10 @@ def _energy_unit(total: dict[str, Any]) -> tuple[bool, str, float]:
     return energy is not None, unit, pj
 
 
-def _sizes(row: dict[str, Any]) -> str:
-    sizes = f"{row['n_out']} x {row['n_in']}"
-    return sizes if row["groups"] == 1 else f"{sizes} / {row['groups']}"
-
-
-def _positions(row: dict[str, Any]) -> str:
-    if row["positions_run"] < row["positions"]:
-        return f"{row['positions_run']:,} of {row['positions']:,}"
-    return f"{row['positions']:,}"
-
-
 def _what(runs: Sequence[Run], layers: Sequence[Workload]) -> str:
     """Return what a row is the mean of."""
     n_runs, batches = len(runs) // len(layers), sorted({layer.batch for layer in layers})
     batch = batches[0] if len(batches) == 1 else f"{batches[0]} to {batches[-1]}"
     if n_runs == 1:
         return f"one run of {batch} input{'' if batch == 1 else 's'}"
-    return f"mean of the runs, of {batch} inputs"
+    return f"mean of {n_runs} runs, {batch} inputs in all"

@@ -22,6 +22,7 @@ from workloads.graphs.products import MAKERS, Product, of_node
 from workloads.readers import npz
 from workloads.records import DENSE, DRAWN, RANDOM, REAL, Model, Other, Workload
 
+Shapes = Mapping[str, tuple[tuple[int, ...], int]]  # {value: its shape and the bytes of an element}
 DATA_LABELS = "labels"  # what an .npz file of inputs may hold besides
 
 
@@ -125,7 +126,7 @@ def as_model(graph: Graph, feed: Feed, chosen: Callable[[str], bool] = lambda na
     for product in products:
         own.setdefault(id(product.node), []).append(layers[product.name])
     multiplied = {id(product.node) for product in graph.products}
-    known = shapes(graph)
+    known = _measured(graph, shapes(graph))
     operators: list[Workload | Other] = []
     for node in graph.nodes.computing:
         if id(node) not in multiplied:
@@ -225,8 +226,8 @@ def _workload(product: Product, rows: np.ndarray, graph: Graph, feed: Feed) -> W
         raise BadInput(f"layer {product.name!r}: {error}") from None
 
 
-def shapes(graph: Graph) -> dict[str, tuple[tuple[int, ...], int]]:
-    """Return {value: (shape, bytes of an element)} of those that can be inferred for the first run's inputs."""
+def shapes(graph: Graph) -> Shapes:
+    """Return the shapes that can be inferred for the first run's inputs."""
     import onnx
     from onnx import helper
 
@@ -255,13 +256,25 @@ def shapes(graph: Graph) -> dict[str, tuple[tuple[int, ...], int]]:
     return known
 
 
-def _other(node: Any, graph: Graph, shapes: Mapping[str, tuple[tuple[int, ...], int]]) -> Other:
+def _measured(graph: Graph, known: Shapes) -> Shapes:
+    """Return the shapes with those, as the first run has them, that products of computed values lack."""
+    products = [node for node in graph.nodes.computing if _is_of_computed(node, graph)]
+    names = [name for node in products for name in (node.input[0], node.output[0]) if name not in known]
+    values = run(graph.flat, graph.parts[0], names) if names else {}
+    return dict(known) | {name: (array.shape, array.itemsize) for name, array in values.items()}
+
+
+def _is_of_computed(node: Any, graph: Graph) -> bool:
+    return node.op_type == "MatMul" and graph.nodes.constant_names.isdisjoint(node.input)
+
+
+def _other(node: Any, graph: Graph, measured: Shapes) -> Other:
     name = graph.names[id(node)]
-    known = [shapes[output] for output in node.output if output in shapes]
+    known = [measured[output] for output in node.output if output in measured]
     is_known = len(known) == len([output for output in node.output if output])
     n_macs = 0
-    if node.op_type == "MatMul" and is_known and node.input[0] in shapes:
-        n_macs = math.prod(known[0][0]) * shapes[node.input[0]][0][-1]
+    if _is_of_computed(node, graph):
+        n_macs = math.prod(known[0][0]) * measured[node.input[0]][0][-1]
     sizes = {
         tensor.name: math.prod(tensor.dims)
         for tensor in graph.flat.graph.initializer

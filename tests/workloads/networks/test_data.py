@@ -86,7 +86,7 @@ def test_every_row_of_the_table_is_complete():
 
 
 def test_descriptions_say_size_licence_and_package():
-    assert data.describe()["silero-vad"].endswith("; 1.2 MB, MIT, from pip silero-vad==6.2.3")
+    assert data.describe()["silero-vad"].endswith("; 3.6 MB, MIT, from pip silero-vad==6.2.3")
 
 
 # A wheel

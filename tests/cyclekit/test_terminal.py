@@ -1,0 +1,99 @@
+"""Can a table be read on a terminal of any width: no number broken, no column lost?"""
+
+import io
+import re
+
+import pytest
+
+from cyclekit.terminal import Output, fitted
+
+HEADS = ["layer", "out x in", "reached", "time [us]"]
+ROWS = [
+    ["branch.of.a.model.encoder.0.conv", "128 x 387", "real", "2.295"],
+    ["fc", "3 x 64", "random", "1,234.567"],
+]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Return a function that gives the lines of a table on a terminal of some columns."""
+
+    def lines(width, heads, rows):
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("NO_COLOR", "1")
+        out = Output(None)
+        out._text = Terminal()
+        out.table("T", heads, rows)
+        text = re.sub(r"\x1b\[\d*m", "", out._text.getvalue())
+        return [line.rstrip() for line in text.splitlines()]
+
+    return lines
+
+
+def test_a_table_that_fits_has_a_line_a_row(shown):
+    assert shown(80, HEADS, ROWS) == [
+        "T",
+        "layer                              out x in  reached  time [us]",
+        "─" * (32 + 2 + 9 + 2 + 7 + 2 + 9),
+        "branch.of.a.model.encoder.0.conv  128 x 387  real         2.295",
+        "fc                                   3 x 64  random   1,234.567",
+    ]
+
+
+def test_one_a_little_too_wide_folds_names_and_heads(shown):
+    assert shown(59, HEADS, ROWS) == [
+        "T",
+        "layer                          out x in  reached  time [us]",
+        "─" * 59,
+        "branch.of.a.model.encoder.0.  128 x 387  real         2.295",
+        "conv",
+        "fc                               3 x 64  random   1,234.567",
+    ]
+
+
+def test_one_far_too_wide_comes_in_blocks_that_begin_with_the_names(shown):
+    assert shown(48, HEADS, ROWS) == [
+        "T",
+        "layer                          out x in  reached",
+        "─" * 48,
+        "branch.of.a.model.encoder.0.  128 x 387  real",
+        "conv",
+        "fc                               3 x 64  random",
+        "",
+        "layer                         time [us]",
+        "─" * 39,
+        "branch.of.a.model.encoder.0.      2.295",
+        "conv",
+        "fc                            1,234.567",
+    ]
+
+
+def test_heads_fold_between_words_before_anything_else():
+    # 5 letters of "layer", then "weights" over "[%]", "act." over "[%]", each two spaces apart
+    blocks = fitted(["layer", "weights [%]", "act. [%]"], [["fc", "9.0", "35.1"]], [False, True, True], 5 + 9 + 6)
+    assert blocks == [{0: 5, 1: 7, 2: 4}]
+
+
+def test_text_takes_what_numbers_leave():
+    rows = [["fc", "7", "a sentence of many words"]]
+    assert fitted(["name", "n", "what"], rows, [False, True, False], 30) == [{0: 4, 1: 1, 2: 30 - 4 - 2 - 1 - 2}]
+
+
+@pytest.mark.parametrize("width", range(1, 200, 7))
+def test_every_column_comes_and_no_number_is_broken(width):
+    blocks = fitted(HEADS, ROWS, [False, True, False, True], width)
+    assert sorted(i for block in blocks for i in block if i) == [1, 2, 3]
+    for block in blocks:
+        assert next(iter(block)) == 0
+        assert all(len(row[i]) <= block[i] for row in ROWS for i in block if i in (1, 3))
+        assert len(block) == 2 or sum(block.values()) + 2 * (len(block) - 1) <= width
+
+
+def test_a_table_without_rows_has_its_heads(shown):
+    assert shown(80, ["layer", "cycles"], []) == ["T", "layer  cycles", "─" * 13]
