@@ -49,9 +49,8 @@ def _replace(graph: Any, conditions: Mapping[str, np.ndarray], originals: dict[s
         _rename(branch, renamed)
         taken_names |= _defined(branch)
         graph.initializer.extend(branch.initializer)
-        graph.sparse_initializer.extend(branch.sparse_initializer)
         for inner in branch.node:
-            if inner.name in node_names:
+            if inner.name and inner.name in node_names:
                 inner.name = f"{inner.name}@{node.output[0]}"
             node_names.add(inner.name)
             nodes.append(inner)
@@ -70,7 +69,7 @@ def _copy(node: Any) -> Any:
 
 def _defined(graph: Any) -> set[str]:
     """Return the names that a graph gives values to, its own and not those of graphs in it."""
-    stored = [tensor.name for tensor in graph.initializer] + [s.values.name for s in graph.sparse_initializer]
+    stored = [tensor.name for tensor in graph.initializer]
     return {*stored, *(entry.name for entry in graph.input), *(name for node in graph.node for name in node.output)}
 
 
@@ -80,8 +79,6 @@ def _rename(graph: Any, renamed: Mapping[str, str]) -> None:
         return
     for tensor in graph.initializer:
         tensor.name = renamed.get(tensor.name, tensor.name)
-    for sparse in graph.sparse_initializer:
-        sparse.values.name = renamed.get(sparse.values.name, sparse.values.name)
     for entry in graph.output:
         entry.name = renamed.get(entry.name, entry.name)
     for node in graph.node:

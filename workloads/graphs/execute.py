@@ -41,7 +41,7 @@ def run(model: Any, feeds: Mapping[str, np.ndarray], names: Iterable[str]) -> di
 
 def constant_names(graph: Any) -> set[str]:
     """Return the names of the values that hang on no input of the graph."""
-    known = {tensor.name for tensor in graph.initializer} | {sparse.values.name for sparse in graph.sparse_initializer}
+    known = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type not in UNSURE and not subgraphs(node) and all(name in known for name in node.input if name):
             known |= {name for name in node.output if name}

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from workloads.errors import BadInput
 from workloads.readers.limits import check_dense
 
@@ -39,6 +41,8 @@ def read(path: Path) -> Any:
             _check(sparse.values, path)
             _check(sparse.indices, path)
             check_dense(tuple(sparse.dims), path.stat().st_size)
+            graph.initializer.append(_dense(sparse))
+        del graph.sparse_initializer[:]
     if model.ByteSize() > MOST_BYTES:
         raise BadInput("takes more than 2 GiB with its weights, which onnxruntime is not handed in one piece")
     return inliner.inline_local_functions(model) if model.functions else model
@@ -57,6 +61,18 @@ def graphs(graph: Any, depth: int = 0) -> Iterator[Any]:
 def subgraphs(node: Any) -> dict[str, Any]:
     """Return the graphs that a node holds, by attribute."""
     return {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")}
+
+
+def _dense(sparse: Any) -> Any:
+    """Return the tensor that a sparse one stands for, its places numbered through or by axis."""
+    from onnx import numpy_helper
+
+    values, places = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    dense = np.zeros(tuple(sparse.dims), values.dtype)
+    if places.size and (places.min() < 0 or (places >= (dense.size if places.ndim == 1 else dense.shape)).any()):
+        raise BadInput(f"is damaged: {sparse.values.name!r} has a place beyond its shape {list(sparse.dims)}")
+    dense[np.unravel_index(places, dense.shape) if places.ndim == 1 else tuple(places.T)] = values
+    return numpy_helper.from_array(dense, sparse.values.name)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
