@@ -9,7 +9,7 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.graphs.execute import constant_names, constants, run
-from workloads.graphs.model_file import subgraphs
+from workloads.graphs.structure import subgraphs
 
 MOST_ROUNDS = 32  # of Ifs in branches of Ifs
 

@@ -18,6 +18,7 @@ from workloads.graphs.execute import run
 from workloads.graphs.feed import Feed
 from workloads.graphs.nodes import Nodes
 from workloads.graphs.products import MAKERS, Product, of_node
+from workloads.graphs.structure import graphs, read_by, subgraphs
 from workloads.readers import npz
 from workloads.records import DENSE, DRAWN, RANDOM, REAL, Layer, Model, Other, Workload
 
@@ -79,7 +80,7 @@ def read(path: Path, feed: Feed) -> Graph:
     flat, originals = flattened(model, parts[0])
     for node in flat.graph.node:  # the states of each step are needed, and need a name
         if node.op_type in ("LSTM", "GRU", "RNN") and not (node.output and node.output[0]):
-            node.output[:] = [f"{node.name or node.output[-1]}.Y", *node.output[1:]]
+            node.output[:] = [f"{'.'.join(filter(None, [node.name, *node.output]))}.Y", *node.output[1:]]
     nodes = Nodes(flat, frozenset(MAKERS))
     products, names, passed_over = _products(nodes)
     return Graph(
@@ -258,11 +259,6 @@ def _other(node: Any, graph: Graph, shapes: Mapping[str, tuple[tuple[int, ...], 
     n_macs = 0
     if node.op_type == "MatMul" and is_known and node.input[0] in shapes:
         n_macs = math.prod(known[0][0]) * shapes[node.input[0]][0][-1]
-    sizes = {
-        tensor.name: math.prod(tensor.dims)
-        for tensor in graph.flat.graph.initializer
-        if sum(length > 1 for length in tensor.dims) >= 2
-    }
     reason = graph.passed_over.get(name, "")
     if n_macs and not reason:
         reason = "a product of two computed values"
@@ -272,9 +268,19 @@ def _other(node: Any, graph: Graph, shapes: Mapping[str, tuple[tuple[int, ...], 
         n_elements=sum(math.prod(shape) for shape, _ in known) if is_known else None,
         n_bytes=sum(math.prod(shape) * size for shape, size in known) if is_known else None,
         n_macs=n_macs,
-        n_weights=sum(sizes.get(value, 0) for value in node.input),
+        n_weights=_n_weights(node, graph),
         reason=reason,
     )
+
+
+def _n_weights(node: Any, graph: Graph) -> int:
+    """Return how many numbers stand in the matrices that a node reads, those in the graphs that it holds as well."""
+    inner = [within for held in subgraphs(node).values() for within in graphs(held)]
+    tensors = [tensor for holder in (graph.flat.graph, *inner) for tensor in holder.initializer]
+    shapes = {name: array.shape for name, array in graph.nodes.values.items()} | {t.name: t.dims for t in tensors}
+    names = read_by(node) | {tensor.name for holder in inner for tensor in holder.initializer}
+    read = [shapes[name] for name in names if name in shapes]
+    return sum(math.prod(shape) for shape in read if sum(length > 1 for length in shape) >= 2)
 
 
 def _notes(operators: Iterable[Workload | Other], graph: Graph, n_chosen: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
+from workloads.readers.limits import check_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,7 @@ def random(entries: Sequence[Wanted], seed: int, n_inputs: int) -> dict[str, np.
             if isinstance(length, str) and axis and (not length or length not in open_first):
                 raise BadInput(f"wants {entry}, of which axis {axis} has no length: give --inputs FILE.npz with it")
             lengths.append(n_inputs if isinstance(length, str) else length)
+        check_bytes(f"random numbers for {entry}", 4 * math.prod(lengths))
         arrays[entry.name] = rng.standard_normal(lengths, np.float32).astype(entry.dtype)
     return arrays
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from workloads.errors import BadInput
+from workloads.graphs.structure import check_functions, check_names, graphs
 from workloads.readers.limits import check_dense
 
 KIND = "ONNX model"
 MOST_BYTES = 2**31 - 1  # of a protobuf message, and so of what onnxruntime is handed
-MOST_DEPTH = 32  # of graphs in graphs
 EXTRA = "and to read it takes: pip install 'zeroskip[onnx]'"
 
 
@@ -45,22 +45,11 @@ def read(path: Path) -> Any:
         del graph.sparse_initializer[:]
     if model.ByteSize() > MOST_BYTES:
         raise BadInput("takes more than 2 GiB with its weights, which onnxruntime is not handed in one piece")
-    return inliner.inline_local_functions(model) if model.functions else model
-
-
-def graphs(graph: Any, depth: int = 0) -> Iterator[Any]:
-    """Yield a graph and all graphs in its nodes. Raises BadInput where they lie too deep in each other."""
-    if depth > MOST_DEPTH:
-        raise BadInput(f"is damaged: it holds graphs in graphs, more than {MOST_DEPTH} deep")
-    yield graph
-    for node in graph.node:
-        for inner in subgraphs(node).values():
-            yield from graphs(inner, depth + 1)
-
-
-def subgraphs(node: Any) -> dict[str, Any]:
-    """Return the graphs that a node holds, by attribute."""
-    return {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")}
+    if model.functions:
+        check_functions(model)
+        model = inliner.inline_local_functions(model)
+    check_names(model)
+    return model
 
 
 def _dense(sparse: Any) -> Any:

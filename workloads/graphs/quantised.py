@@ -68,11 +68,10 @@ def _integer(node: Any, nodes: Nodes) -> Operands | str | None:
         return None
     weight_scale = _scale_after(node, nodes)
     source = nodes.origin(node.input[0])
-    if weight_scale is None or source is None or source.op_type not in ("DynamicQuantizeLinear", "QuantizeLinear"):
+    if weight_scale is None or source is None or source.op_type != "DynamicQuantizeLinear":
         return "the scale of its integers is not beside it"
     is_conv, value = node.op_type == "ConvInteger", node.input[0]
-    dynamic = source.op_type == "DynamicQuantizeLinear"
-    scale, zero = source.output[1] if dynamic else source.input[1], node.input[2] if len(node.input) > 2 else ""
+    scale, zero = source.output[1], node.input[2] if len(node.input) > 2 else ""
     weights = _real(array, weight_scale, nodes.constant(node, 3), 0 if is_conv else -1)
     return Operands(
         weights=weights if is_conv else np.swapaxes(weights, -1, -2),

@@ -96,7 +96,9 @@ def test_a_value_that_two_read_has_no_activation_function(tmp_path):
 def test_a_value_that_a_branch_reads_too_has_no_activation_function(tmp_path):
     """The branch of an If sees the values around it without naming them among its inputs."""
     branches = {
-        name: helper.make_graph([helper.make_node(op, ["h"], [name])], name, [], [helper.make_empty_tensor_value_info(name)])
+        name: helper.make_graph(
+            [helper.make_node(op, ["h"], [name])], name, [], [helper.make_empty_tensor_value_info(name)]
+        )
         for name, op in (("then", "Neg"), ("other", "Abs"))
     }
     loop = helper.make_node("If", ["cond"], ["z"], then_branch=branches["then"], else_branch=branches["other"])

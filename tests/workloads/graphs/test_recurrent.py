@@ -22,9 +22,7 @@ def network(kind, direction="forward", has_bias=True, has_start=False, outputs=(
         stored["b"] = normal(n_places, 2 * n_rows)
     inputs = {"x": (N_STEPS, N_BATCH, N_IN)} | ({"start": (n_places, N_BATCH, N_HIDDEN)} if has_start else {})
     names = ["x", "w", "r", "b" if has_bias else "", "", "start" if has_start else ""]
-    node = helper.make_node(
-        kind, names, [*outputs], name="rec", hidden_size=N_HIDDEN, direction=direction, **settings
-    )
+    node = helper.make_node(kind, names, [*outputs], name="rec", hidden_size=N_HIDDEN, direction=direction, **settings)
     model = model_of([node], inputs, stored, [name for name in outputs if name])
     return model, {name: normal(*shape, seed=7) for name, shape in inputs.items()}, stored
 
@@ -46,7 +44,9 @@ def steps_of(kind: str, w_sums: np.ndarray, r_sums: np.ndarray, before: np.ndarr
 @pytest.mark.parametrize("has_start", [False, True])
 @pytest.mark.parametrize("has_bias", [False, True])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize(("kind", "settings"), [("LSTM", {}), ("GRU", {}), ("GRU", {"linear_before_reset": 1}), ("RNN", {})])
+@pytest.mark.parametrize(
+    ("kind", "settings"), [("LSTM", {}), ("GRU", {}), ("GRU", {"linear_before_reset": 1}), ("RNN", {})]
+)
 def test_the_states_follow_from_what_reaches_both_matrices(tmp_path, kind, settings, direction, has_bias, has_start):
     model, feeds, stored = network(kind, direction, has_bias, has_start, **settings)
     (states,) = reference(model, feeds, "states")
@@ -66,7 +66,9 @@ def test_the_states_follow_from_what_reaches_both_matrices(tmp_path, kind, setti
         start = feeds["start"][place] if has_start else np.zeros((N_BATCH, N_HIDDEN))
         order = range(N_STEPS - 1, -1, -1) if is_backward else range(N_STEPS)
         sums = [
-            (layer.activations @ layer.weights.T + (0 if layer.bias is None else layer.bias)).reshape(N_BATCH, N_STEPS, -1)
+            (layer.activations @ layer.weights.T + (0 if layer.bias is None else layer.bias)).reshape(
+                N_BATCH, N_STEPS, -1
+            )
             for layer in (from_inputs, from_state)
         ]
         before = from_state.activations.reshape(N_BATCH, N_STEPS, N_HIDDEN)

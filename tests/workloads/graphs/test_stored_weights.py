@@ -177,11 +177,11 @@ def test_a_sparse_initializer(tmp_path, by_axis):
 
 
 def test_weights_in_a_file_beside_the_model(tmp_path):
-    model = model_of([HALF, helper.make_node("MatMul", ["y", "v"], ["z"])], X, {"w": normal(5, 4), "v": normal(4, 2)}, ("z",))
-    expected = reference(model, FEEDS, "y", "z")
-    onnx.save_model(
-        model, tmp_path / "f.onnx", save_as_external_data=True, location="f.bin", size_threshold=0
+    model = model_of(
+        [HALF, helper.make_node("MatMul", ["y", "v"], ["z"])], X, {"w": normal(5, 4), "v": normal(4, 2)}, ("z",)
     )
+    expected = reference(model, FEEDS, "y", "z")
+    onnx.save_model(model, tmp_path / "f.onnx", save_as_external_data=True, location="f.bin", size_threshold=0)
     first, second = load(tmp_path / "f.onnx", Feed.of(inputs=FEEDS)).layers
     check(first, expected[0], batch=3)
     check(second, expected[1], batch=3)
@@ -190,7 +190,12 @@ def test_weights_in_a_file_beside_the_model(tmp_path):
 def test_a_function_of_the_models_own(tmp_path):
     """A model's local function is a product of its own at each place that calls it."""
     body = helper.make_function(
-        "own", "Linear", ["a", "b"], ["c"], [helper.make_node("MatMul", ["a", "b"], ["c"])], [helper.make_opsetid("", 17)]
+        "own",
+        "Linear",
+        ["a", "b"],
+        ["c"],
+        [helper.make_node("MatMul", ["a", "b"], ["c"])],
+        [helper.make_opsetid("", 17)],
     )
     nodes = [
         helper.make_node("Linear", ["x", "w"], ["y"], domain="own"),
