@@ -65,7 +65,7 @@ def read(path: Path, feed: Feed) -> Graph:
     wanted = entering.wanted(model.graph)
     labels = None
     if feed.arrays is None:
-        arrays, reached = entering.random(wanted, feed.seed, feed.n or 1), RANDOM
+        arrays, reached = entering.random(wanted, feed.seed, feed.n), RANDOM
         said = f"inputs random: standard normal, seed {feed.seed}"
     else:
         given, said = _given(feed)
@@ -109,10 +109,9 @@ def as_model(graph: Graph, feed: Feed, chosen: Callable[[str], bool] = lambda na
     reads = [name for product in products for name in product.reads if name]
     blocks: dict[str, list[np.ndarray]] = {product.name: [] for product in products}
     for part in graph.parts:
-        values = {
-            name: array.astype(np.float32) if array.dtype.kind == "f" else array
-            for name, array in run(graph.flat, part, reads).items()
-        }
+        values = run(graph.flat, part, reads)
+        with np.errstate(over="ignore"):  # the layer refuses what is beyond f32
+            values = {n: array.astype(np.float32) if array.dtype.kind == "f" else array for n, array in values.items()}
         for product in products:
             blocks[product.name].append(np.asarray(product.rows(values), np.float32))
     layers = {
@@ -170,7 +169,7 @@ def _label(node: Any, nodes: Nodes) -> str:
 
     A slash becomes a dot: before one, an address has a network's name.
     """
-    stored = {tensor.name for tensor in nodes.model.graph.initializer}
+    stored = nodes.stored
     if node.op_type in MAKERS:
         for name in node.input:
             if name in stored and name.endswith(".weight"):
@@ -276,11 +275,13 @@ def _other(node: Any, graph: Graph, shapes: Mapping[str, tuple[tuple[int, ...], 
 def _n_weights(node: Any, graph: Graph) -> int:
     """Return how many numbers stand in the matrices that a node reads, those in the graphs that it holds as well."""
     inner = [within for held in subgraphs(node).values() for within in graphs(held)]
-    tensors = [tensor for holder in (graph.flat.graph, *inner) for tensor in holder.initializer]
-    shapes = {name: array.shape for name, array in graph.nodes.values.items()} | {t.name: t.dims for t in tensors}
-    names = read_by(node) | {tensor.name for holder in inner for tensor in holder.initializer}
-    read = [shapes[name] for name in names if name in shapes]
-    return sum(math.prod(shape) for shape in read if sum(length > 1 for length in shape) >= 2)
+    shapes = [tuple(tensor.dims) for holder in inner for tensor in holder.initializer]
+    for name in read_by(node):
+        if name in graph.nodes.stored:
+            shapes.append(tuple(graph.nodes.stored[name].dims))
+        elif name in graph.nodes.values:
+            shapes.append(graph.nodes.values[name].shape)
+    return sum(math.prod(shape) for shape in shapes if sum(length > 1 for length in shape) >= 2)
 
 
 def _notes(operators: Iterable[Workload | Other], graph: Graph, n_chosen: int) -> tuple[str, ...]:

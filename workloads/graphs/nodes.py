@@ -35,6 +35,11 @@ class Nodes:
         return constant_names(self.model.graph)
 
     @cached_property
+    def stored(self) -> dict[str, Any]:
+        """{name: the tensor} of what the graph itself holds."""
+        return {tensor.name: tensor for tensor in self.model.graph.initializer}
+
+    @cached_property
     def computing(self) -> list[Any]:
         """The nodes that hang on an input."""
         return [node for node in self.model.graph.node if not self.constant_names.issuperset(filter(None, node.output))]

@@ -38,10 +38,10 @@ def bits_of(value: str, nodes: Nodes) -> int | None:
 def _type_bits(value: str, nodes: Nodes) -> int | None:
     from onnx import TensorProto
 
-    kinds = {tensor.name: tensor.data_type for tensor in nodes.model.graph.initializer}
+    kind = nodes.stored[value].data_type if value in nodes.stored else None
     names = {4: ("INT4", "UINT4"), 8: ("INT8", "UINT8"), 16: ("INT16", "UINT16"), 32: ("INT32",)}
     for bits, types in names.items():
-        if kinds.get(value) in {getattr(TensorProto, name, -1) for name in types}:
+        if kind in {getattr(TensorProto, name, -1) for name in types}:
             return bits
     return None
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.onnx_models import check, helper, loaded, model_of, normal, only, reference
+from tests.onnx_models import check, helper, loaded, model_of, normal, only, onnx, reference
 
 LINEAR = helper.make_node("MatMul", ["x", "w"], ["h"])
 CONV = helper.make_node("Conv", ["x", "w"], ["h"])
@@ -96,10 +96,8 @@ def test_a_value_that_two_read_has_no_activation_function(tmp_path):
 def test_a_value_that_a_branch_reads_too_has_no_activation_function(tmp_path):
     """The branch of an If sees the values around it without naming them among its inputs."""
     branches = {
-        name: helper.make_graph(
-            [helper.make_node(op, ["h"], [name])], name, [], [helper.make_empty_tensor_value_info(name)]
-        )
-        for name, op in (("then", "Neg"), ("other", "Abs"))
+        name: helper.make_graph([helper.make_node(kind, ["h"], [name])], name, [], [onnx.ValueInfoProto(name=name)])
+        for name, kind in (("then", "Neg"), ("other", "Abs"))
     }
     loop = helper.make_node("If", ["cond"], ["z"], then_branch=branches["then"], else_branch=branches["other"])
     model = linear(

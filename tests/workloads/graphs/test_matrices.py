@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.onnx_models import TensorProto, check, helper, loaded, model_of, normal, only, reference
+from tests.onnx_models import TensorProto, check, helper, loaded, model_of, normal, only, product_of, reference
 
 
 @pytest.mark.parametrize("c_shape", [None, (), (1,), "m", "n", "mn"])
@@ -31,9 +31,7 @@ def test_gemm(tmp_path, constant, trans_a, trans_b, alpha, beta, c_shape):
         assert layer.bias is None
         expected = expected - np.float32(beta) * stored["C"]
     rows = np.moveaxis(expected, 0 if constant == "A" else 1, -1)
-    np.testing.assert_allclose(
-        layer.activations @ layer.weights.T + (0 if layer.bias is None else layer.bias), rows, rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(product_of(layer), rows, rtol=1e-5, atol=1e-5)
     assert layer.batch * layer.positions == (n if constant == "A" else m)
 
 

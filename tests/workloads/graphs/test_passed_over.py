@@ -6,6 +6,7 @@ import pytest
 from tests.onnx_models import TensorProto, helper, loaded, model_of, normal, reference
 from workloads.errors import BadInput
 
+ORDERS = {"q": [0, 2, 1, 3], "k": [0, 2, 3, 1], "v": [0, 2, 1, 3]}
 N_TOKENS, N_WIDTH, N_HEADS = 6, 8, 2
 
 
@@ -17,9 +18,7 @@ def attention():
         nodes += [
             helper.make_node("MatMul", ["x", f"{name}.weight"], [f"{name}_flat"]),
             helper.make_node("Reshape", [f"{name}_flat", "heads"], [f"{name}_heads"]),
-            helper.make_node(
-                "Transpose", [f"{name}_heads"], [name], perm=[0, 2, 3, 1] if name == "k" else [0, 2, 1, 3]
-            ),
+            helper.make_node("Transpose", [f"{name}_heads"], [name], perm=ORDERS[name]),
         ]
     nodes += [
         helper.make_node("MatMul", ["q", "k"], ["scores"], name="qk"),

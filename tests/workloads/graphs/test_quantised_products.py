@@ -57,7 +57,7 @@ def test_qlinear_matmul(tmp_path, per_column):
     model = model_of([quantise(), node], {"x": (2, 3, 5)}, stored)
     feeds = {"x": normal(2, 3, 5)}
     (y,) = reference(model, feeds, "y")
-    assert y.min() > 0 and y.max() < 255  # nothing is cut off
+    assert (y.min() > 0) & (y.max() < 255)  # nothing is cut off
     layer = only(tmp_path, model, feeds)
     check(layer, real(y), batch=2, step=0.5001 * float(Y_SCALE))
     assert (layer.kind, layer.weight_bits) == ("QLinearMatMul", 8)
@@ -81,7 +81,7 @@ def test_qlinear_conv(tmp_path, groups, per_channel):
     model = model_of([quantise(), node], {"x": (2, 4, 5, 5)}, stored)
     feeds = {"x": normal(2, 4, 5, 5)}
     (y,) = reference(model, feeds, "y")
-    assert y.min() > 0 and y.max() < 255
+    assert (y.min() > 0) & (y.max() < 255)
     layer = only(tmp_path, model, feeds)
     check(layer, real(y), axis=1, batch=2, step=0.5001 * float(Y_SCALE))
     assert (layer.groups, layer.weight_bits) == (groups, 8)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.onnx_models import address, helper, loaded, model_of, normal, reference
-from workloads.graphs.feed import Feed
+from tests.onnx_models import address, helper, loaded, model_of, normal, product_of, reference
 
 N_STEPS, N_BATCH, N_IN, N_HIDDEN = 4, 2, 5, 3
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -65,12 +64,7 @@ def test_the_states_follow_from_what_reaches_both_matrices(tmp_path, kind, setti
         np.testing.assert_array_equal(rows, feeds["x"].swapaxes(0, 1))
         start = feeds["start"][place] if has_start else np.zeros((N_BATCH, N_HIDDEN))
         order = range(N_STEPS - 1, -1, -1) if is_backward else range(N_STEPS)
-        sums = [
-            (layer.activations @ layer.weights.T + (0 if layer.bias is None else layer.bias)).reshape(
-                N_BATCH, N_STEPS, -1
-            )
-            for layer in (from_inputs, from_state)
-        ]
+        sums = [product_of(layer).reshape(N_BATCH, N_STEPS, -1) for layer in (from_inputs, from_state)]
         before = from_state.activations.reshape(N_BATCH, N_STEPS, N_HIDDEN)
         np.testing.assert_array_equal(before[:, order[0]], start)
         cell = np.zeros((N_BATCH, N_HIDDEN))
@@ -122,9 +116,8 @@ def test_sequences_of_lengths_of_their_own_are_passed_over(tmp_path):
 
 
 def test_another_layout_is_passed_over(tmp_path):
-    model, feeds, _ = network("RNN", layout=1)
+    model, _, _ = network("RNN", layout=1)
     path = tmp_path / "f.onnx"
     path.write_bytes(with_a_matrix(model).SerializeToString())
     # onnxruntime itself does not run it: only its weights are asked for.
     assert list(address.layers(path)) == ["fc"]
-    assert Feed.of().arrays is None and feeds

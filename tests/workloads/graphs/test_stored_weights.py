@@ -1,4 +1,4 @@
-"""Are the weights of an ONNX graph found wherever they stand: behind other nodes, in branches, sparse, in other files?"""
+"""Are the weights of an ONNX graph found wherever they stand: behind nodes, in branches, sparse, in other files?"""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from workloads.graphs.feed import Feed
 
 X = {"x": (3, 5)}
 FEEDS = {"x": normal(3, 5)}
-HALF = helper.make_node("MatMul", ["x", "w"], ["y"])
+LINEAR = helper.make_node("MatMul", ["x", "w"], ["y"])
 SCALE, ZERO = np.float32(0.02), np.uint8(7)
 QUANTISED = np.random.default_rng(0).integers(0, 256, (5, 4)).astype(np.uint8)
 
@@ -45,7 +45,7 @@ BEHIND = {
 @pytest.mark.parametrize("name", BEHIND)
 def test_behind_other_nodes(tmp_path, name):
     nodes, stored = BEHIND[name]
-    model = model_of([*nodes, HALF], X, stored)
+    model = model_of([*nodes, LINEAR], X, stored)
     layer = only(tmp_path, model, FEEDS)
     check(layer, *reference(model, FEEDS, "y"), batch=3)
     assert layer.weight_bits == (8 if name.startswith("Dequantize") else None)
@@ -55,7 +55,7 @@ def test_behind_other_nodes(tmp_path, name):
 @pytest.mark.parametrize("name", BEHIND)
 def test_they_are_found_without_running_the_graph(tmp_path, name):
     nodes, stored = BEHIND[name]
-    model = model_of([*nodes, HALF], X, stored)
+    model = model_of([*nodes, LINEAR], X, stored)
     (tmp_path / "f.onnx").write_bytes(model.SerializeToString())
     (layer,) = layers(tmp_path / "f.onnx").values()
     np.testing.assert_array_equal(layer.weights.T, *reference(model, FEEDS, "w"))
@@ -148,7 +148,8 @@ def test_names_of_a_branch_that_the_graph_has_too(tmp_path):
     first, second = (branching(branch("then", "w", s), branch("else", "w", s + 1)) for s in (1, 3))
     last = second.graph.node[-1]
     last.output[0] = "z"
-    model = model_of([*first.graph.node, last, helper.make_node("Add", ["y", "z"], ["sum_of_both"])], X, {"zero": np.float32(0)}, ("sum_of_both",))  # fmt: skip
+    nodes = [*first.graph.node, last, helper.make_node("Add", ["y", "z"], ["both"])]
+    model = model_of(nodes, X, {"zero": np.float32(0)}, ("both",))
     feeds = {"x": np.abs(FEEDS["x"])}
     one, other = loaded(tmp_path, model, feeds).layers
     np.testing.assert_array_equal(one.weights.T, normal(5, 4, seed=1))
@@ -166,7 +167,7 @@ def test_a_sparse_initializer(tmp_path, by_axis):
     dense = np.zeros((5, 4), np.float32)
     places = np.array([1, 6, 7, 19])
     dense.ravel()[places] = [1, -2, 3, 4]
-    model = model_of([HALF], X, {})
+    model = model_of([LINEAR], X, {})
     sparse = onnx.SparseTensorProto(dims=dense.shape)
     sparse.values.CopyFrom(tensor("w", dense.ravel()[places]))
     sparse.indices.CopyFrom(tensor("", np.argwhere(dense) if by_axis else places))
@@ -177,9 +178,8 @@ def test_a_sparse_initializer(tmp_path, by_axis):
 
 
 def test_weights_in_a_file_beside_the_model(tmp_path):
-    model = model_of(
-        [HALF, helper.make_node("MatMul", ["y", "v"], ["z"])], X, {"w": normal(5, 4), "v": normal(4, 2)}, ("z",)
-    )
+    nodes = [LINEAR, helper.make_node("MatMul", ["y", "v"], ["z"])]
+    model = model_of(nodes, X, {"w": normal(5, 4), "v": normal(4, 2)}, ("z",))
     expected = reference(model, FEEDS, "y", "z")
     onnx.save_model(model, tmp_path / "f.onnx", save_as_external_data=True, location="f.bin", size_threshold=0)
     first, second = load(tmp_path / "f.onnx", Feed.of(inputs=FEEDS)).layers
@@ -189,14 +189,8 @@ def test_weights_in_a_file_beside_the_model(tmp_path):
 
 def test_a_function_of_the_models_own(tmp_path):
     """A model's local function is a product of its own at each place that calls it."""
-    body = helper.make_function(
-        "own",
-        "Linear",
-        ["a", "b"],
-        ["c"],
-        [helper.make_node("MatMul", ["a", "b"], ["c"])],
-        [helper.make_opsetid("", 17)],
-    )
+    product = helper.make_node("MatMul", ["a", "b"], ["c"])
+    body = helper.make_function("own", "Linear", ["a", "b"], ["c"], [product], [helper.make_opsetid("", 17)])
     nodes = [
         helper.make_node("Linear", ["x", "w"], ["y"], domain="own"),
         helper.make_node("Linear", ["y", "v"], ["z"], domain="own"),

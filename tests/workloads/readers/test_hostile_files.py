@@ -25,6 +25,7 @@ from tests.reader_samples import (
     torch_file,
 )
 from workloads.address import layers
+from workloads.catalogue import load
 from workloads.errors import BadInput
 from workloads.readers import deep_compression, read
 
@@ -34,8 +35,14 @@ MOST_BYTES = 4e6
 def onnx_file() -> bytes:
     onnx = pytest.importorskip("onnx")
     stored = [onnx.numpy_helper.from_array(ROWS.T, "w"), onnx.helper.make_tensor("b", 1, [2], [3.0, 4.0])]
-    node = onnx.helper.make_node("Gemm", ["x", "w", "b"], ["y"], alpha=2.0)
-    return onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [], stored)).SerializeToString()
+    value = onnx.helper.make_tensor_value_info
+    nodes = [
+        onnx.helper.make_node("Relu", ["x"], ["r"]),
+        onnx.helper.make_node("Gemm", ["r", "w", "b"], ["y"], alpha=2.0),
+    ]
+    graph = onnx.helper.make_graph(nodes, "g", [value("x", 1, ("n", 3))], [value("y", 1, ("n", 2))], stored)
+    domains = [onnx.helper.make_opsetid("", 17)]
+    return onnx.helper.make_model(graph, opset_imports=domains, ir_version=8).SerializeToString()
 
 
 def torch_saved() -> bytes:
@@ -78,7 +85,8 @@ def survives(tmp_path_factory):
     """Return a function that reads a file of the given name and bytes: layers or one line, in little memory."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "a.mtx").write_bytes(mtx_file())
-    read(folder / "a.mtx")  # so that the memory of SciPy's modules is not counted
+    read(folder / "a.mtx")  # so that the memory of SciPy's modules is not counted, nor onnxruntime's
+    pytest.importorskip("onnxruntime")
 
     def reader(name: str, content: bytes) -> str | None:
         path = folder / name
@@ -90,6 +98,8 @@ def survives(tmp_path_factory):
                 deep_compression.read(path, NET_SHAPES)
             else:
                 layers(path)
+                if name.endswith(".onnx"):
+                    load(path)
         except BadInput as error:
             complaint = str(error)
         finally:
