@@ -110,10 +110,10 @@ def as_model(graph: Graph, feed: Feed, chosen: Callable[[str], bool] = lambda na
     blocks: dict[str, list[np.ndarray]] = {product.name: [] for product in products}
     for part in graph.parts:
         values = run(graph.flat, part, reads)
-        with np.errstate(over="ignore"):  # the layer refuses what is beyond f32
+        with np.errstate(over="ignore", invalid="ignore"):  # the layer refuses what is beyond f32
             values = {n: array.astype(np.float32) if array.dtype.kind == "f" else array for n, array in values.items()}
-        for product in products:
-            blocks[product.name].append(np.asarray(product.rows(values), np.float32))
+            for product in products:
+                blocks[product.name].append(np.asarray(product.rows(values), np.float32))
     layers = {
         product.name: _workload(product, np.concatenate(blocks.pop(product.name)), graph, feed) for product in products
     }
@@ -156,7 +156,8 @@ def _products(nodes: Nodes) -> tuple[list[Product], dict[int, str], dict[str, st
     for node in nodes.computing:
         name = _free(_label(node, nodes), used)
         names[id(node)] = name
-        of_this = of_node(node, nodes, name)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # a layer refuses what is not finite
+            of_this = of_node(node, nodes, name)
         if isinstance(of_this, str):
             passed_over[name] = of_this
         else:

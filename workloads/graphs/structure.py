@@ -68,6 +68,8 @@ def check_names(model: Any) -> None:
             raise BadInput(f"holds an operator {kind!r}, which opset {opset} does not have") from None
 
     def check(graph: Any, around: tuple[set[str], ...]) -> None:
+        if not all(isinstance(text, str) for text in _texts(graph)):
+            raise BadInput("is damaged: a name in it is no UTF-8")
         stored = [tensor.name for tensor in graph.initializer]
         known = set(stored)
         if len(known) < len(stored):
@@ -92,6 +94,14 @@ def check_names(model: Any) -> None:
                 known.add(name)
 
     check(model.graph, ())
+
+
+def _texts(graph: Any) -> Iterator[str | bytes]:
+    """Yield every name in a graph; protobuf leaves as bytes what is no text."""
+    yield from (entry.name for entry in (*graph.initializer, *graph.input, *graph.output))
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def read_by(node: Any) -> set[str]:
