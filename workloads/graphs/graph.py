@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ class Graph:
     reached: str
     said: str
     labels: np.ndarray | None = None
+
+    @cached_property
+    def multiplied(self) -> set[str]:
+        """The names of the stored arrays that products take their weights from."""
+        return self.nodes.behind(product.node.input[product.operand] for product in self.products)
 
 
 def stored_layers(path: Path) -> dict[str, Layer]:
@@ -274,10 +280,13 @@ def _other(node: Any, graph: Graph, shapes: Mapping[str, tuple[tuple[int, ...], 
 
 
 def _n_weights(node: Any, graph: Graph) -> int:
-    """Return how many numbers stand in the matrices that a node reads, those in the graphs that it holds as well."""
+    """Return how many numbers stand in the matrices that a node reads, those in the graphs that it holds as well.
+
+    What a product multiplies is its own: a table that is read at the beginning may be multiplied at the end.
+    """
     inner = [within for held in subgraphs(node).values() for within in graphs(held)]
     shapes = [tuple(tensor.dims) for holder in inner for tensor in holder.initializer]
-    for name in read_by(node):
+    for name in read_by(node) - graph.multiplied:
         if name in graph.nodes.stored:
             shapes.append(tuple(graph.nodes.stored[name].dims))
         elif name in graph.nodes.values:

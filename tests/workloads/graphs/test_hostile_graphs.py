@@ -1,6 +1,8 @@
 """Is a forged or unusual ONNX file refused in one line, at once, in little memory and without leaving its folder?"""
 
 import resource
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -123,6 +125,28 @@ def test_a_small_file_of_a_large_tensor(tmp_path, bomb, power):
     ]
     stored = {"n": np.array([2**power]), "one": np.ones(1, np.float32), "zero": np.float32(0), "u": normal(4, 2)}
     refused(tmp_path, model_of(nodes, X, W | stored), "cannot be run")
+
+
+def test_no_more_than_half_of_the_memory_is_had(tmp_path):
+    """Half a gigabyte on a machine that is told to have a quarter of one for it."""
+    nodes = [helper.make_node("ConstantOfShape", ["n"], ["big"]), helper.make_node("ReduceSum", ["big"], ["sum"])]
+    nodes += [helper.make_node("Add", ["x", "sum"], ["h"]), helper.make_node("MatMul", ["h", "w"], ["y"])]
+    model = model_of(nodes, X, W | {"n": np.array([1, 2**27])})
+    (tmp_path / "f.onnx").write_bytes(model.SerializeToString())
+    program = f"""
+import resource
+from workloads import BadInput, load
+from workloads.graphs import execute
+execute.most_bytes = lambda: 2**28
+try:
+    load({str(tmp_path / "f.onnx")!r})
+except BadInput as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    most_kilobytes, _, said = done.stdout.partition(" ")
+    assert int(most_kilobytes) < 2**19
+    assert "cannot be run" in said
 
 
 def test_weights_that_are_a_large_tensor(tmp_path):

@@ -162,6 +162,31 @@ def test_names_of_a_branch_that_the_graph_has_too(tmp_path):
 # Other places
 
 
+def test_weights_that_are_listed_among_the_inputs_as_old_files_have_it(tmp_path):
+    model = model_of([LINEAR], X | {"w": (5, 4)}, {"w": normal(5, 4)})
+    check(only(tmp_path, model, FEEDS), *reference(model, FEEDS, "y"), batch=3)
+
+
+def test_weights_that_two_products_share(tmp_path):
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("MatMul", ["h", "w"], ["y"])]
+    model = model_of(nodes, X, {"w": normal(5, 5)})
+    first, second = loaded(tmp_path, model, FEEDS).layers
+    assert (first.name, second.name) == ("w", "w#2")
+    for layer, expected in zip((first, second), reference(model, FEEDS, "h", "y"), strict=True):
+        check(layer, expected, batch=3)
+
+
+def test_a_table_that_is_read_and_multiplied_is_not_passed_over(tmp_path):
+    """An embedding whose rows are looked up at the beginning and multiplied at the end: no weight is left out."""
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["h"], name="embedding"),
+        helper.make_node("Transpose", ["table"], ["w"], perm=[1, 0]),
+        helper.make_node("MatMul", ["h", "w"], ["y"]),
+    ]
+    model = model_of(nodes, {"ids": (2,)}, {"table": normal(20, 8)}, kind=TensorProto.INT64)
+    assert loaded(tmp_path, model, {"ids": np.array([3, 4])}).notes == ()
+
+
 @pytest.mark.parametrize("by_axis", [False, True])
 def test_a_sparse_initializer(tmp_path, by_axis):
     dense = np.zeros((5, 4), np.float32)
