@@ -83,7 +83,7 @@ def read(path: Path, feed: Feed) -> Graph:
         short = {n: a[: feed.n] if a.ndim and len(a) == len(arrays[first]) else a for n, a in arrays.items()}
         parts, n_inputs = entering.runs(wanted, short)
         labels = None if labels is None else labels[: feed.n]
-    flat, originals = flattened(model, parts[0])
+    flat, originals = flattened(model, parts)
     for node in flat.graph.node:  # the states of each step are needed, and need a name
         if node.op_type in ("LSTM", "GRU", "RNN") and not (node.output and node.output[0]):
             node.output[:] = [f"{'.'.join(filter(None, [node.name, *node.output]))}.Y", *node.output[1:]]

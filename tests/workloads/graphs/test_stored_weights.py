@@ -6,6 +6,7 @@ import pytest
 from tests.onnx_models import TensorProto, check, helper, loaded, model_of, normal, only, onnx, reference, tensor
 from workloads import load
 from workloads.address import layers
+from workloads.errors import BadInput
 from workloads.graphs.feed import Feed
 
 X = {"x": (3, 5)}
@@ -109,6 +110,16 @@ def test_the_branch_that_the_inputs_take(tmp_path, sign, seed):
     assert layer.name == {1: "a", -1: "b"}[sign]
     np.testing.assert_array_equal(layer.weights.T, normal(5, 4, seed=seed))
     check(layer, *reference(model, feeds, "y"), batch=3)
+
+
+def test_inputs_that_take_different_branches_are_refused(tmp_path):
+    """A graph of one input runs once for each, and one run's layers are not another's."""
+    model = branching(branch("then", "a.weight", 1), branch("else", "b.weight", 2))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    rows = np.abs(normal(2, 5)) * [[1], [-1]]
+    assert only(tmp_path, model, {"x": np.abs(rows)}).name == "a"
+    with pytest.raises(BadInput, match="takes other branches for run 1 of its inputs than for the first, by 'cond'"):
+        loaded(tmp_path, model, {"x": rows})
 
 
 @pytest.mark.parametrize("signs", [(1, 1), (1, -1)])
