@@ -131,8 +131,14 @@ def awq(codes: np.ndarray, zeros: np.ndarray, scales: np.ndarray) -> dict[str, n
 def onnx_file() -> bytes:
     onnx = pytest.importorskip("onnx")
     stored = [onnx.numpy_helper.from_array(ROWS.T, "w"), onnx.helper.make_tensor("b", 1, [2], [3.0, 4.0])]
-    node = onnx.helper.make_node("Gemm", ["x", "w", "b"], ["y"], alpha=2.0)
-    return onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [], stored)).SerializeToString()
+    value = onnx.helper.make_tensor_value_info
+    nodes = [
+        onnx.helper.make_node("Relu", ["x"], ["r"]),
+        onnx.helper.make_node("Gemm", ["r", "w", "b"], ["y"], alpha=2.0),
+    ]
+    graph = onnx.helper.make_graph(nodes, "g", [value("x", 1, ("n", 3))], [value("y", 1, ("n", 2))], stored)
+    domains = [onnx.helper.make_opsetid("", 17)]
+    return onnx.helper.make_model(graph, opset_imports=domains, ir_version=8).SerializeToString()
 
 
 def torch_saved() -> bytes:

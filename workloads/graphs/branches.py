@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from workloads.errors import BadInput
 from workloads.graphs.execute import constant_names, constants, run
-from workloads.graphs.model_file import subgraphs
+from workloads.graphs.structure import subgraphs
 
 MOST_ROUNDS = 32  # of Ifs in branches of Ifs
 
 
-def flattened(model: Any, feeds: Mapping[str, np.ndarray] | None) -> tuple[Any, dict[str, str]]:
+def flattened(model: Any, parts: Sequence[Mapping[str, np.ndarray]] | None) -> tuple[Any, dict[str, str]]:
     """Return the model with each If replaced by its taken branch, and {name: its original one} of what was renamed.
 
-    feeds: the inputs that decide; None: only an If whose condition is a constant is replaced. Raises BadInput.
+    parts: the inputs of each run, which decide, and all alike; None: only an If whose condition is a constant is
+    replaced. Raises BadInput.
     """
     import onnx
 
@@ -26,13 +27,23 @@ def flattened(model: Any, feeds: Mapping[str, np.ndarray] | None) -> tuple[Any, 
     originals: dict[str, str] = {}
     for _ in range(MOST_ROUNDS):
         conditions = {node.input[0] for node in flat.graph.node if node.op_type == "If"}
-        if feeds is None:
+        if parts is None:
             conditions &= constant_names(flat.graph)
         if not conditions:
             return flat, originals
-        values = constants(flat, conditions) if feeds is None else run(flat, feeds, conditions)
-        _replace(flat.graph, values, originals)
+        _replace(
+            flat.graph, constants(flat, conditions) if parts is None else _alike(flat, parts, conditions), originals
+        )
     raise BadInput(f"holds branches in branches, more than {MOST_ROUNDS} deep")
+
+
+def _alike(flat: Any, parts: Sequence[Mapping[str, np.ndarray]], conditions: set[str]) -> Mapping[str, np.ndarray]:
+    first, *others = (run(flat, feeds, conditions) for feeds in parts)
+    for place, values in enumerate(others, 1):
+        for name in conditions:
+            if bool(np.all(values[name])) != bool(np.all(first[name])):
+                raise BadInput(f"takes other branches for run {place} of its inputs than for the first, by {name!r}")
+    return first
 
 
 def _replace(graph: Any, conditions: Mapping[str, np.ndarray], originals: dict[str, str]) -> None:
@@ -49,9 +60,8 @@ def _replace(graph: Any, conditions: Mapping[str, np.ndarray], originals: dict[s
         _rename(branch, renamed)
         taken_names |= _defined(branch)
         graph.initializer.extend(branch.initializer)
-        graph.sparse_initializer.extend(branch.sparse_initializer)
         for inner in branch.node:
-            if inner.name in node_names:
+            if inner.name and inner.name in node_names:
                 inner.name = f"{inner.name}@{node.output[0]}"
             node_names.add(inner.name)
             nodes.append(inner)
@@ -70,7 +80,7 @@ def _copy(node: Any) -> Any:
 
 def _defined(graph: Any) -> set[str]:
     """Return the names that a graph gives values to, its own and not those of graphs in it."""
-    stored = [tensor.name for tensor in graph.initializer] + [s.values.name for s in graph.sparse_initializer]
+    stored = [tensor.name for tensor in graph.initializer]
     return {*stored, *(entry.name for entry in graph.input), *(name for node in graph.node for name in node.output)}
 
 
@@ -80,8 +90,6 @@ def _rename(graph: Any, renamed: Mapping[str, str]) -> None:
         return
     for tensor in graph.initializer:
         tensor.name = renamed.get(tensor.name, tensor.name)
-    for sparse in graph.sparse_initializer:
-        sparse.values.name = renamed.get(sparse.values.name, sparse.values.name)
     for entry in graph.output:
         entry.name = renamed.get(entry.name, entry.name)
     for node in graph.node:

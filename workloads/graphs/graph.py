@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from workloads.graphs.execute import run
 from workloads.graphs.feed import Feed
 from workloads.graphs.nodes import Nodes
 from workloads.graphs.products import MAKERS, Product, of_node
+from workloads.graphs.structure import graphs, read_by, subgraphs
 from workloads.readers import npz
 from workloads.records import DENSE, DRAWN, RANDOM, REAL, Model, Other, Workload
 
@@ -48,6 +50,11 @@ class Graph:
     said: str
     labels: np.ndarray | None = None
 
+    @cached_property
+    def multiplied(self) -> set[str]:
+        """The names of the stored arrays that products take their weights from."""
+        return self.nodes.behind(product.node.input[product.operand] for product in self.products)
+
 
 def stored(path: Path, feed: Feed) -> tuple[list[Product], Nodes]:
     """Return a graph's products without running it; an If is looked into where its condition is stored."""
@@ -69,7 +76,7 @@ def read(path: Path, feed: Feed) -> Graph:
     wanted = entering.wanted(model.graph)
     labels = None
     if feed.arrays is None:
-        arrays, reached = entering.random(wanted, feed.seed, feed.n or 1), RANDOM
+        arrays, reached = entering.random(wanted, feed.seed, feed.n), RANDOM
         said = f"inputs random: standard normal, seed {feed.seed}"
     else:
         given, said = _given(feed)
@@ -81,10 +88,10 @@ def read(path: Path, feed: Feed) -> Graph:
         short = {n: a[: feed.n] if a.ndim and len(a) == len(arrays[first]) else a for n, a in arrays.items()}
         parts, n_inputs = entering.runs(wanted, short)
         labels = None if labels is None else labels[: feed.n]
-    flat, originals = flattened(model, parts[0])
+    flat, originals = flattened(model, parts)
     for node in flat.graph.node:  # the states of each step are needed, and need a name
         if node.op_type in ("LSTM", "GRU", "RNN") and not (node.output and node.output[0]):
-            node.output[:] = [f"{node.name or node.output[-1]}.Y", *node.output[1:]]
+            node.output[:] = [f"{'.'.join(filter(None, [node.name, *node.output]))}.Y", *node.output[1:]]
     nodes = Nodes(flat, frozenset(MAKERS))
     products, names, passed_over = _products(nodes)
     return Graph(
@@ -113,12 +120,11 @@ def as_model(graph: Graph, feed: Feed, chosen: Callable[[str], bool] = lambda na
     reads = [name for product in products for name in product.reads if name]
     blocks: dict[str, list[np.ndarray]] = {product.name: [] for product in products}
     for part in graph.parts:
-        values = {
-            name: array.astype(np.float32) if array.dtype.kind == "f" else array
-            for name, array in run(graph.flat, part, reads).items()
-        }
-        for product in products:
-            blocks[product.name].append(np.asarray(product.rows(values), np.float32))
+        values = run(graph.flat, part, reads)
+        with np.errstate(over="ignore", invalid="ignore"):  # the layer refuses what is beyond f32
+            values = {n: array.astype(np.float32) if array.dtype.kind == "f" else array for n, array in values.items()}
+            for product in products:
+                blocks[product.name].append(np.asarray(product.rows(values), np.float32))
     layers = {
         product.name: _workload(product, np.concatenate(blocks.pop(product.name)), graph, feed) for product in products
     }
@@ -161,7 +167,8 @@ def _products(nodes: Nodes) -> tuple[list[Product], dict[int, str], dict[str, st
     for node in nodes.computing:
         name = _free(_label(node, nodes), used)
         names[id(node)] = name
-        of_this = of_node(node, nodes, name)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # a layer refuses what is not finite
+            of_this = of_node(node, nodes, name)
         if isinstance(of_this, str):
             passed_over[name] = of_this
         else:
@@ -174,7 +181,7 @@ def _label(node: Any, nodes: Nodes) -> str:
 
     A slash becomes a dot: before one, an address has a network's name.
     """
-    stored = {tensor.name for tensor in nodes.model.graph.initializer}
+    stored = nodes.stored
     if node.op_type in MAKERS:
         for name in node.input:
             if name in stored and name.endswith(".weight"):
@@ -275,11 +282,6 @@ def _other(node: Any, graph: Graph, measured: Shapes) -> Other:
     n_macs = 0
     if _is_of_computed(node, graph):
         n_macs = math.prod(known[0][0]) * measured[node.input[0]][0][-1]
-    sizes = {
-        tensor.name: math.prod(tensor.dims)
-        for tensor in graph.flat.graph.initializer
-        if sum(length > 1 for length in tensor.dims) >= 2
-    }
     reason = graph.passed_over.get(name, "")
     if n_macs and not reason:
         reason = "a product of two computed values"
@@ -289,9 +291,24 @@ def _other(node: Any, graph: Graph, measured: Shapes) -> Other:
         n_elements=sum(math.prod(shape) for shape, _ in known) if is_known else None,
         n_bytes=sum(math.prod(shape) * size for shape, size in known) if is_known else None,
         n_macs=n_macs,
-        n_weights=sum(sizes.get(value, 0) for value in node.input),
+        n_weights=_n_weights(node, graph),
         reason=reason,
     )
+
+
+def _n_weights(node: Any, graph: Graph) -> int:
+    """Return how many numbers stand in the matrices that a node reads, those in the graphs that it holds as well.
+
+    What a product multiplies is its own: a table that is read at the beginning may be multiplied at the end.
+    """
+    inner = [within for held in subgraphs(node).values() for within in graphs(held)]
+    shapes = [tuple(tensor.dims) for holder in inner for tensor in holder.initializer]
+    for name in read_by(node) - graph.multiplied:
+        if name in graph.nodes.stored:
+            shapes.append(tuple(graph.nodes.stored[name].dims))
+        elif name in graph.nodes.values:
+            shapes.append(graph.nodes.values[name].shape)
+    return sum(math.prod(shape) for shape in shapes if sum(length > 1 for length in shape) >= 2)
 
 
 def _notes(operators: Iterable[Workload | Other], graph: Graph, n_chosen: int) -> tuple[str, ...]:

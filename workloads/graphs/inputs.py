@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
+from workloads.readers.limits import check_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +48,14 @@ def wanted(graph: Any) -> list[Wanted]:
     return entries
 
 
-def random(entries: Sequence[Wanted], seed: int, n_inputs: int) -> dict[str, np.ndarray]:
+def random(entries: Sequence[Wanted], seed: int, n_inputs: int | None) -> dict[str, np.ndarray]:
     """Return standard normal numbers for each input. Raises BadInput where a length or the range is not known.
 
-    The first axis is n_inputs long where its length is open, and so is one of the same name elsewhere.
+    The first axis is n_inputs long where its length is open or the first input's (None: 1, or as long as that), and so
+    is one of the same name elsewhere.
     """
+    of_first = entries[0].shape[0] if entries and entries[0].shape else None
+    n_open = n_inputs or 1
     rng = np.random.default_rng(seed)
     arrays = {}
     open_first = {entry.shape[0] for entry in entries if entry.shape and isinstance(entry.shape[0], str)}
@@ -61,7 +66,9 @@ def random(entries: Sequence[Wanted], seed: int, n_inputs: int) -> dict[str, np.
         for axis, length in enumerate(entry.shape):
             if isinstance(length, str) and axis and (not length or length not in open_first):
                 raise BadInput(f"wants {entry}, of which axis {axis} has no length: give --inputs FILE.npz with it")
-            lengths.append(n_inputs if isinstance(length, str) else length)
+            is_own = not isinstance(length, str) and (axis or length != of_first or n_inputs is None)
+            lengths.append(length if is_own else n_open)
+        check_bytes(f"random numbers for {entry}", 4 * math.prod(lengths))
         arrays[entry.name] = rng.standard_normal(lengths, np.float32).astype(entry.dtype)
     return arrays
 
@@ -75,7 +82,7 @@ def given(entries: Sequence[Wanted], arrays: Mapping[str, np.ndarray]) -> dict[s
             raise BadInput(f"has no input {name!r}{did_you_mean(name, known)}: it wants {listed}")
     for name in known:
         if name not in arrays:
-            raise BadInput(f"wants an input {name!r} that is not among {', '.join(arrays)}: it wants {listed}")
+            raise BadInput(f"wants an input {name!r}, got {', '.join(arrays) or 'none'}: it wants {listed}")
     return {name: _checked(known[name], np.asarray(array)) for name, array in arrays.items()}
 
 
@@ -91,7 +98,8 @@ def _checked(entry: Wanted, array: np.ndarray) -> np.ndarray:
         )
         if not fits or 0 in array.shape:
             raise BadInput(f"wants {entry}, got {said}")
-    converted = array.astype(entry.dtype)
+    with np.errstate(over="ignore"):
+        converted = array.astype(entry.dtype)
     if array.dtype.kind == "f" and not np.isfinite(converted).all():
         raise BadInput(f"wants {entry}, finite, and got a value that is not")
     if array.dtype.kind in "iu" and entry.dtype.kind in "iu" and not np.array_equal(converted, array):
@@ -110,6 +118,8 @@ def runs(entries: Sequence[Wanted], arrays: Mapping[str, np.ndarray]) -> tuple[l
         return [dict(arrays)], 1
     n_inputs = len(arrays[first.name])
     length = first.shape[0] if first.shape and isinstance(first.shape[0], int) else n_inputs
+    if n_inputs % length:
+        raise BadInput(f"takes {length} inputs at a time, got {n_inputs}: it wants {first}")
     parts = []
     for start in range(0, n_inputs, length):
         part = {}
@@ -117,6 +127,8 @@ def runs(entries: Sequence[Wanted], arrays: Mapping[str, np.ndarray]) -> tuple[l
             array = arrays[entry.name]
             own = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else None
             is_cut = n_inputs > length and array.ndim and len(array) == n_inputs and own != n_inputs
+            if not is_cut and own is not None and len(array) != own:
+                raise BadInput(f"wants as many of {entry.name!r} as of {first.name!r}, got {len(array)} and {n_inputs}")
             part[entry.name] = array[start : start + length] if is_cut else array
         parts.append(part)
     return parts, n_inputs

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from workloads.errors import BadInput
+from workloads.readers.limits import check_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,8 @@ def _same(size: int, kernel: int, stride: int, dilation: int, is_upper: bool) ->
 
 def rows(values: np.ndarray, window: Window) -> np.ndarray:
     """Return f32[batch * positions, channels * kernel] for f32[batch, channels, ...]; beyond the edges stand zeros."""
+    n_padded = math.prod(n + sum(pads) for n, pads in zip(values.shape[2:], window.pads, strict=True))
+    check_bytes("an input with its pads", math.prod(values.shape[:2]) * n_padded * values.itemsize)
     padded = np.pad(values, ((0, 0), (0, 0), *window.pads))
     spans = [dilation * (k - 1) + 1 for k, dilation in zip(window.kernel, window.dilations, strict=True)]
     counts = [
@@ -58,7 +61,9 @@ def rows(values: np.ndarray, window: Window) -> np.ndarray:
     ]
     if min(counts) < 1:
         raise BadInput(f"a kernel of {list(window.kernel)} must fit the padded input {list(padded.shape[2:])}")
-    lowered = np.empty((len(values), *counts, values.shape[1], math.prod(window.kernel)), np.float32)
+    shape = len(values), *counts, values.shape[1], math.prod(window.kernel)
+    check_bytes("what reaches a convolution at all places", 4 * math.prod(shape))
+    lowered = np.empty(shape, np.float32)
     for place, offsets in enumerate(product(*map(range, window.kernel))):
         cuts = tuple(
             slice(offset * dilation, offset * dilation + (count - 1) * stride + 1, stride)
@@ -73,6 +78,7 @@ def block_diagonal(blocks: np.ndarray, groups: int) -> np.ndarray:
     if groups == 1:
         return blocks
     n_out, n_in = blocks.shape[0] // groups, blocks.shape[1]
+    check_bytes(f"a matrix of {groups:,} groups", blocks.nbytes * groups)
     matrix = np.zeros((groups, n_out, groups, n_in), blocks.dtype)
     matrix[range(groups), :, range(groups)] = blocks.reshape(groups, n_out, n_in)
     return matrix.reshape(len(blocks), groups * n_in)

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from workloads.errors import BadInput
+from workloads.graphs.structure import check_functions, check_names, graphs
 from workloads.readers.limits import check_dense
 
 KIND = "ONNX model"
 MOST_BYTES = 2**31 - 1  # of a protobuf message, and so of what onnxruntime is handed
-MOST_DEPTH = 32  # of graphs in graphs
+LISTS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")  # of a tensor without raw bytes
 EXTRA = "and to read it takes: pip install 'zeroskip[onnx]'"
 
 
@@ -38,25 +41,33 @@ def read(path: Path) -> Any:
         for sparse in graph.sparse_initializer:
             _check(sparse.values, path)
             _check(sparse.indices, path)
-            check_dense(tuple(sparse.dims), path.stat().st_size)
+            graph.initializer.append(_dense(sparse, path.stat().st_size))
+        del graph.sparse_initializer[:]
     if model.ByteSize() > MOST_BYTES:
         raise BadInput("takes more than 2 GiB with its weights, which onnxruntime is not handed in one piece")
-    return inliner.inline_local_functions(model) if model.functions else model
+    if model.functions:
+        check_functions(model)
+        model = inliner.inline_local_functions(model)
+    check_names(model)
+    return model
 
 
-def graphs(graph: Any, depth: int = 0) -> Iterator[Any]:
-    """Yield a graph and all graphs in its nodes. Raises BadInput where they lie too deep in each other."""
-    if depth > MOST_DEPTH:
-        raise BadInput(f"is damaged: it holds graphs in graphs, more than {MOST_DEPTH} deep")
-    yield graph
-    for node in graph.node:
-        for inner in subgraphs(node).values():
-            yield from graphs(inner, depth + 1)
+def _dense(sparse: Any, n_file_bytes: int) -> Any:
+    """Return the tensor that a sparse one stands for, its places numbered through or by axis."""
+    from onnx import numpy_helper
 
-
-def subgraphs(node: Any) -> dict[str, Any]:
-    """Return the graphs that a node holds, by attribute."""
-    return {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")}
+    values, places = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    name, shape = sparse.values.name, tuple(sparse.dims)
+    if any(length < 0 for length in shape):
+        raise BadInput(f"is damaged: {name!r} has the shape {list(shape)}")
+    check_dense(shape, n_file_bytes)
+    if places.shape not in (values.shape, (*values.shape, len(shape))) or values.ndim != 1:
+        raise BadInput(f"is damaged: {name!r} has {values.size} values and places of the shape {list(places.shape)}")
+    dense = np.zeros(shape, values.dtype)
+    if places.size and (places.min() < 0 or (places >= (dense.size if places.ndim == 1 else dense.shape)).any()):
+        raise BadInput(f"is damaged: {name!r} has a place beyond its shape {list(shape)}")
+    dense[np.unravel_index(places, dense.shape) if places.ndim == 1 else tuple(places.T)] = values
+    return numpy_helper.from_array(dense, name)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -80,6 +91,22 @@ def _check(tensor: Any, path: Path) -> None:
                 f"is damaged: {tensor.name!r} promises {n_bytes:,} bytes ({list(tensor.dims)}), "
                 f"has {len(tensor.raw_data):,}"
             )
+    elif _n_bytes(tensor) is not None:
+        n, n_listed = math.prod(tensor.dims), sum(len(getattr(tensor, name)) for name in LISTS)
+        parts = 2 if tensor.data_type in (tensor.COMPLEX64, tensor.COMPLEX128) else 1
+        if n_listed != parts * -(-n // _per_byte(tensor)):
+            raise BadInput(
+                f"is damaged: {tensor.name!r} promises {n:,} numbers ({list(tensor.dims)}), has {n_listed:,}"
+            )
+
+
+def _per_byte(tensor: Any) -> int:
+    """Return how many of a tensor's numbers share a byte."""
+    from onnx import TensorProto
+
+    packed = {2: ("INT4", "UINT4", "FLOAT4E2M1"), 4: ("INT2", "UINT2")}
+    known = {getattr(TensorProto, name, -1): n for n, names in packed.items() for name in names}
+    return known.get(tensor.data_type, 1)
 
 
 def _n_bytes(tensor: Any) -> int | None:
@@ -88,13 +115,10 @@ def _n_bytes(tensor: Any) -> int | None:
 
     if tensor.data_type == TensorProto.STRING:
         return None
-    halves = {getattr(TensorProto, name, -1) for name in ("INT4", "UINT4", "FLOAT4E2M1")}
-    quarters = {getattr(TensorProto, name, -1) for name in ("INT2", "UINT2")}
-    n = math.prod(tensor.dims)
-    if tensor.data_type in halves | quarters:
-        return -(-n // (2 if tensor.data_type in halves else 4))
+    if _per_byte(tensor) > 1:
+        return -(-math.prod(tensor.dims) // _per_byte(tensor))
     try:
-        return n * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        return math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     except KeyError:
         raise BadInput(f"has {tensor.name!r} of an unknown type, number {tensor.data_type}") from None
 

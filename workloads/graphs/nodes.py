@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -33,6 +33,11 @@ class Nodes:
     @cached_property
     def constant_names(self) -> set[str]:
         return constant_names(self.model.graph)
+
+    @cached_property
+    def stored(self) -> dict[str, Any]:
+        """{name: the tensor} of what the graph itself holds."""
+        return {tensor.name: tensor for tensor in self.model.graph.initializer}
 
     @cached_property
     def computing(self) -> list[Any]:
@@ -66,6 +71,16 @@ class Nodes:
         for entry in self.model.graph.output:
             readers.setdefault(entry.name, []).append(None)
         return readers
+
+    def behind(self, values: Iterable[str]) -> set[str]:
+        """Return the names of what the graph holds that those constants are computed from."""
+        names, seen = list(values), set()
+        while names:
+            name = names.pop()
+            if name not in seen:
+                seen.add(name)
+                names += self.producer[name].input if name in self.producer else []
+        return seen & self.stored.keys()
 
     def constant(self, node: Any, place: int) -> np.ndarray | None:
         """Return the constant that a node reads there; None where there is none."""

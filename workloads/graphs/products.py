@@ -148,7 +148,8 @@ def _gemm(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         bias=None if bias is None else np.float32(beta) * bias,
         bits=quantised.bits_of(node.input[place], nodes),
         axis_from_end=1 if place else 2,
-        output=node.output[0],
+        # Behind an addition that is no bias, nothing that follows is the product's own.
+        output=node.output[0] if bias is not None or len(node.input) < 3 or not node.input[2] else "",
     )
     return [product]
 
@@ -207,6 +208,8 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
     settings = attributes(node)
     if settings.get("layout", 0):
         return "its layout is [batch, steps], of which the steps' states are not read"
+    if len(node.input) > 4 and node.input[4]:
+        return "its sequences have lengths of their own"
     direction = settings.get("direction", "forward")
     n_hidden, both = from_state.shape[2], nodes.constant(node, 3)
     if node.op_type == "GRU" and not settings.get("linear_before_reset", 0):
@@ -273,10 +276,12 @@ def _quantised(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
             return rows(signal, Window.of(settings, kernel, signal.shape[2:]))
 
     else:
-        weights, groups = array, 1
+        if array.size != array.shape[-1] * array.shape[-2]:
+            return f"a stack of matrices {list(array.swapaxes(-1, -2).shape)}"
+        weights, groups = array.reshape(array.shape[-2:]), 1
 
         def rows_of(values: Values) -> np.ndarray:
-            return parts.real(values).reshape(-1, array.shape[1])
+            return parts.real(values).reshape(-1, weights.shape[1])
 
     product = Product(
         name=name,

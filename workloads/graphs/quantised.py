@@ -38,10 +38,10 @@ def bits_of(value: str, nodes: Nodes) -> int | None:
 def _type_bits(value: str, nodes: Nodes) -> int | None:
     from onnx import TensorProto
 
-    kinds = {tensor.name: tensor.data_type for tensor in nodes.model.graph.initializer}
+    kind = nodes.stored[value].data_type if value in nodes.stored else None
     names = {4: ("INT4", "UINT4"), 8: ("INT8", "UINT8"), 16: ("INT16", "UINT16"), 32: ("INT32",)}
     for bits, types in names.items():
-        if kinds.get(value) in {getattr(TensorProto, name, -1) for name in types}:
+        if kind in {getattr(TensorProto, name, -1) for name in types}:
             return bits
     return None
 
@@ -68,18 +68,17 @@ def _integer(node: Any, nodes: Nodes) -> Operands | str | None:
         return None
     weight_scale = _scale_after(node, nodes)
     source = nodes.origin(node.input[0])
-    if weight_scale is None or source is None or source.op_type not in ("DynamicQuantizeLinear", "QuantizeLinear"):
+    if weight_scale is None or source is None or source.op_type != "DynamicQuantizeLinear":
         return "the scale of its integers is not beside it"
     is_conv, value = node.op_type == "ConvInteger", node.input[0]
-    dynamic = source.op_type == "DynamicQuantizeLinear"
-    scale, zero = (source.output[1], source.output[2]) if dynamic else (source.input[1], node.input[2])
+    scale, zero = source.output[1], node.input[2] if len(node.input) > 2 else ""
     weights = _real(array, weight_scale, nodes.constant(node, 3), 0 if is_conv else -1)
     return Operands(
-        weights=weights if is_conv else weights.reshape(array.shape[-2:]).T,
+        weights=weights if is_conv else np.swapaxes(weights, -1, -2),
         bits=8 * array.dtype.itemsize,
         operand=1,
         reads=(value, scale, zero),
-        real=lambda values: _real(values[value], values[scale], values[zero]),
+        real=lambda values: _real(values[value], values[scale], values.get(zero)),
     )
 
 
@@ -108,7 +107,7 @@ def _qlinear(node: Any, nodes: Nodes) -> Operands | str | None:
     weights = _real(array, scale, zero, 0 if is_conv else -1)
     signal_scale, bias = nodes.constant(node, 1), nodes.constant(node, 8) if is_conv else None
     return Operands(
-        weights=weights if is_conv else weights.T,
+        weights=weights if is_conv else np.swapaxes(weights, -1, -2),
         bits=8 * array.dtype.itemsize,
         operand=3,
         reads=(value, *node.input[1:3]),
@@ -139,13 +138,15 @@ def _n_bits(node: Any, nodes: Nodes) -> Operands | str | None:
     if packed is None or scales is None:
         return None
     settings, value = attributes(node), node.input[0]
-    n_in, n_out, bits, block = (settings[key] for key in ("K", "N", "bits", "block_size"))
+    n_in, n_out, bits, block = settings["K"], settings["N"], settings.get("bits", 4), settings["block_size"]
     if nodes.constant(node, 4) is not None:
         return "its columns are in an order of their own (g_idx)"
     if bits not in (2, 4, 8):
         return f"{bits} bits a weight"
-    codes = _unpacked(packed.reshape(n_out, -1), bits)[:, :n_in]
     n_blocks = -(-n_in // block)
+    if 8 * packed.size != n_out * n_blocks * block * bits:
+        return f"its {packed.size:,} bytes are not {n_out} x {n_blocks} blocks of {block}"
+    codes = _unpacked(packed.reshape(n_out, -1), bits)[:, :n_in]
     zeros = nodes.constant(node, 3)
     if zeros is None:
         zero = np.full((n_out, n_blocks), 2.0 ** (bits - 1))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from workloads import data
 from workloads.errors import BadInput
 from workloads.graphs import graph
 from workloads.graphs.feed import Feed
+from workloads.networks import data
 from workloads.records import SAMPLE_SEED
 
 onnx = pytest.importorskip("onnx")
