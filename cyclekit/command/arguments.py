@@ -42,7 +42,11 @@ def add_design(parser: argparse.ArgumentParser) -> None:
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the choice of an engine."""
-    parser.add_argument("--engine", metavar="E", help="events (SimPy) or schedule (jitted): the same cycles")
+    parser.add_argument(
+        "--engine",
+        metavar="E",
+        help="events (SimPy) or schedule (jitted): the same cycles (default: the machine's, schedule for positions)",
+    )
 
 
 def add_feed(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from cyclekit import machine
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, feed_of
 from cyclekit.command.model import show_model
 from cyclekit.command.subject import load, parts_of
+from cyclekit.comparison.report import engine_of
 from cyclekit.comparison.verdict import RELATIVE_ERROR, float64_outputs, judged
 from cyclekit.energy import Energy
 from cyclekit.positions import rows_of
@@ -40,8 +41,9 @@ def run(options: Namespace) -> int:
     chosen = machine.load(options.machine)
     changes = changes_of(options.set)
     spec = chosen.design(options.preset, changes)
-    engine = chosen.engine(options.engine)
+    chosen.engine(options.engine)  # before the workload is loaded
     work, n_inputs = load(options.workload, options), feed_of(options).n
+    engine = chosen.engine(options.engine or _soonest(chosen, parts_of(work)))
     # What runs apart from each other is encoded apart, too.
     parts = [chosen.layers_and_inputs(part, n_inputs, options.batch) for part in parts_of(work)]
     mode = {"engine": engine, "check": options.check}
@@ -74,6 +76,11 @@ def run(options: Namespace) -> int:
     else:
         out.result(results[0] if len(results) == 1 else results)
     return 0 if all(run.check is None or run.check["passed"] for run in runs) else 1
+
+
+def _soonest(chosen: machine.Machine, parts: Sequence[Any]) -> str | None:
+    """Return the engine for layers of many positions, which run thousands of products; None where there are none."""
+    return engine_of(chosen) if any(getattr(part, "positions", 1) > 1 for part in parts) else None
 
 
 def _judged(runs: Iterable[Run], layers: Sequence[Workload | Shape], inputs: Sequence[Any]) -> Iterator[Run]:

@@ -36,6 +36,11 @@ def test_what_did_not_run_is_said(zeroskip, model_path, command):
     assert "2 of 3" in text
 
 
+def test_many_positions_run_by_the_quick_engine_unless_one_is_named(zeroskip, model_path):
+    assert zeroskip("run", "eie", model_path).out.startswith("eie, engine schedule,")
+    assert zeroskip("run", "eie", model_path, "--engine", "events").out.startswith("eie, engine events,")
+
+
 def test_a_model_of_many_layers_is_one_table_in_compare(zeroskip, model_path):
     lines = zeroskip("compare", model_path, "--machines", "eie").out.splitlines()
     start = next(place for place, line in enumerate(lines) if line.endswith("time of an input [us]"))
