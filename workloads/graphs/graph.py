@@ -118,16 +118,12 @@ def as_model(graph: Graph, feed: Feed, chosen: Callable[[str], bool] = lambda na
     """
     products = [product for product in graph.products if chosen(product.name)]
     reads = [name for product in products for name in product.reads if name]
-    blocks: dict[str, list[np.ndarray]] = {product.name: [] for product in products}
-    for part in graph.parts:
-        values = run(graph.flat, part, reads)
-        with np.errstate(over="ignore", invalid="ignore"):  # the layer refuses what is beyond f32
-            values = {n: array.astype(np.float32) if array.dtype.kind == "f" else array for n, array in values.items()}
-            for product in products:
-                blocks[product.name].append(np.asarray(product.rows(values), np.float32))
-    layers = {
-        product.name: _workload(product, np.concatenate(blocks.pop(product.name)), graph, feed) for product in products
-    }
+    with np.errstate(over="ignore", invalid="ignore"):  # the layer refuses what is beyond f32
+        values = [_in_f32(run(graph.flat, part, reads)) for part in graph.parts]
+        layers = {}
+        for product in products:  # one after the other: the rows of all positions are many times what reaches them
+            rows = np.concatenate([np.asarray(product.rows(of_part), np.float32) for of_part in values])
+            layers[product.name] = _workload(product, rows, graph, feed)
     own: dict[int, list[Workload]] = {}
     for product in products:
         own.setdefault(id(product.node), []).append(layers[product.name])
@@ -146,6 +142,10 @@ def as_model(graph: Graph, feed: Feed, chosen: Callable[[str], bool] = lambda na
         provenance=f"file {graph.path.name}, executed by onnxruntime; {graph.said}",
         notes=_notes(operators, graph, len(products)),
     )
+
+
+def _in_f32(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in values.items()}
 
 
 def _given(feed: Feed) -> tuple[dict[str, np.ndarray], str]:
