@@ -282,7 +282,8 @@ def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str
     for name in chosen:
         candidate = known[name]
         try:
-            weights, bias = candidate.read()
+            with np.errstate(over="ignore", invalid="ignore"):  # the layer refuses what is not finite
+                weights, bias = candidate.read()
             weights = weights.reshape(len(weights), math.prod(weights.shape[1:]))
             layer = Layer(name=name, weights=weights, bias=bias, relu=False)
         except BadInput as error:

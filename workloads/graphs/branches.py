@@ -31,9 +31,8 @@ def flattened(model: Any, parts: Sequence[Mapping[str, np.ndarray]] | None) -> t
             conditions &= constant_names(flat.graph)
         if not conditions:
             return flat, originals
-        _replace(
-            flat.graph, constants(flat, conditions) if parts is None else _alike(flat, parts, conditions), originals
-        )
+        values = constants(flat, conditions) if parts is None else _alike(flat, parts, conditions)
+        _replace(flat.graph, values, originals)
     raise BadInput(f"holds branches in branches, more than {MOST_ROUNDS} deep")
 
 

@@ -82,15 +82,11 @@ def read(path: Path, feed: Feed) -> Graph:
         given, said = _given(feed)
         labels = given.pop(DATA_LABELS, None) if DATA_LABELS not in {entry.name for entry in wanted} else None
         arrays, reached = entering.given(wanted, given), REAL
-    parts, n_inputs = entering.runs(wanted, arrays)
-    if feed.n is not None and feed.arrays is not None and feed.n < n_inputs:
-        first = next(name for name, array in arrays.items() if array.ndim and len(array) == n_inputs)
-        short = {n: a[: feed.n] if a.ndim and len(a) == len(arrays[first]) else a for n, a in arrays.items()}
-        parts, n_inputs = entering.runs(wanted, short)
-        labels = None if labels is None else labels[: feed.n]
+    parts, n_inputs = entering.runs(wanted, arrays, feed.n)
+    labels = None if labels is None else labels[:n_inputs]
     flat, originals = flattened(model, parts)
     for node in flat.graph.node:  # the states of each step are needed, and need a name
-        if node.op_type in ("LSTM", "GRU", "RNN") and not (node.output and node.output[0]):
+        if node.op_type in entering.RECURRENT and not (node.output and node.output[0]):
             node.output[:] = [f"{'.'.join(filter(None, [node.name, *node.output]))}.Y", *node.output[1:]]
     nodes = Nodes(flat, frozenset(MAKERS))
     products, names, passed_over = _products(nodes)
@@ -187,7 +183,7 @@ def _label(node: Any, nodes: Nodes) -> str:
             if name in stored and name.endswith(".weight"):
                 return _dotted(name.removesuffix(".weight"))
         named = [name for name in node.input if name in stored and "::" not in name and nodes.values[name].ndim >= 2]
-        if named and node.op_type not in ("LSTM", "GRU", "RNN"):
+        if named and node.op_type not in entering.RECURRENT:
             return _dotted(named[0])
     return _dotted(node.name or node.output[0] or node.op_type)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,22 @@ import numpy as np
 from workloads.errors import BadInput, did_you_mean
 from workloads.readers.limits import check_bytes
 
+RECURRENT = ("LSTM", "GRU", "RNN")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """An input of a graph. shape: a number where the axis has a length, else its name or ""."""
+    """An input of a graph. shape: a number where the axis has a length, else its name or ""; axis: of the batch."""
 
     name: str
     dtype: np.dtype
     shape: tuple[int | str, ...] | None
+    axis: int = 0
+
+    @property
+    def at_once(self) -> int | str | None:
+        """How long the axis of the batch is, None where there is none."""
+        return self.shape[self.axis] if self.shape is not None and len(self.shape) > self.axis else None
 
     def __str__(self) -> str:
         axes = "..." if self.shape is None else ", ".join(str(length) or "?" for length in self.shape)
@@ -27,7 +35,10 @@ class Wanted:
 
 
 def wanted(graph: Any) -> list[Wanted]:
-    """Return the inputs of a graph that have no stored value. Raises BadInput for one that is no array of numbers."""
+    """Return the inputs of a graph that have no stored value. Raises BadInput for one that is no array of numbers.
+
+    The batch lies along the first axis, or the second one where a recurrent layer takes the first input as it enters.
+    """
     from onnx import helper
 
     stored = {tensor.name for tensor in graph.initializer}
@@ -45,28 +56,37 @@ def wanted(graph: Any) -> list[Wanted]:
         except KeyError:
             raise BadInput(f"wants for {entry.name!r} an unknown type, number {tensor.elem_type}") from None
         entries.append(Wanted(name=entry.name, dtype=dtype, shape=shape))
-    return entries
+    is_by_step = any(
+        node.op_type in RECURRENT and entries and node.input[0] == entries[0].name and not _layout(node)
+        for node in graph.node
+    )
+    return [replace(entry, axis=1) for entry in entries] if is_by_step else entries
+
+
+def _layout(node: Any) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "layout"), 0)
 
 
 def random(entries: Sequence[Wanted], seed: int, n_inputs: int | None) -> dict[str, np.ndarray]:
     """Return standard normal numbers for each input. Raises BadInput where a length or the range is not known.
 
-    The first axis is n_inputs long where its length is open or the first input's (None: 1, or as long as that), and so
-    is one of the same name elsewhere.
+    The axis of the batch is n_inputs long where its length is open or the first input's (None: 1, or as long as that),
+    and so is one of the same name elsewhere.
     """
-    of_first = entries[0].shape[0] if entries and entries[0].shape else None
+    of_first = entries[0].at_once if entries else None
     n_open = n_inputs or 1
     rng = np.random.default_rng(seed)
     arrays = {}
-    open_first = {entry.shape[0] for entry in entries if entry.shape and isinstance(entry.shape[0], str)}
+    open_names = {entry.at_once for entry in entries if isinstance(entry.at_once, str)}
     for entry in entries:
         if entry.dtype.kind != "f" or entry.shape is None:
             raise BadInput(f"wants {entry}, whose values cannot be drawn: give --inputs FILE.npz with it")
         lengths = []
         for axis, length in enumerate(entry.shape):
-            if isinstance(length, str) and axis and (not length or length not in open_first):
+            is_of_batch = axis == entry.axis
+            if isinstance(length, str) and not is_of_batch and (not length or length not in open_names):
                 raise BadInput(f"wants {entry}, of which axis {axis} has no length: give --inputs FILE.npz with it")
-            is_own = not isinstance(length, str) and (axis or length != of_first or n_inputs is None)
+            is_own = not isinstance(length, str) and (not is_of_batch or length != of_first or n_inputs is None)
             lengths.append(length if is_own else n_open)
         check_bytes(f"random numbers for {entry}", 4 * math.prod(lengths))
         arrays[entry.name] = rng.standard_normal(lengths, np.float32).astype(entry.dtype)
@@ -93,7 +113,7 @@ def _checked(entry: Wanted, array: np.ndarray) -> np.ndarray:
         raise BadInput(f"wants {entry}, got {said}")
     if entry.shape is not None:
         fits = len(entry.shape) == array.ndim and all(
-            isinstance(length, str) or length == own or (axis == 0 and own % length == 0)
+            isinstance(length, str) or length == own or (axis == entry.axis and own % length == 0)
             for axis, (length, own) in enumerate(zip(entry.shape, array.shape, strict=False))
         )
         if not fits or 0 in array.shape:
@@ -107,28 +127,31 @@ def _checked(entry: Wanted, array: np.ndarray) -> np.ndarray:
     return converted
 
 
-def runs(entries: Sequence[Wanted], arrays: Mapping[str, np.ndarray]) -> tuple[list[dict[str, np.ndarray]], int]:
-    """Return the arrays of each run of the graph, and how many inputs all runs have together.
+def runs(
+    entries: Sequence[Wanted], arrays: Mapping[str, np.ndarray], most: int | None = None
+) -> tuple[list[dict[str, np.ndarray]], int]:
+    """Return the arrays of each run of the graph, and how many inputs all runs have together: `most` or all that are.
 
-    A graph whose first input has a first axis of fixed length runs so often as that goes into the array; arrays as
-    long as that one are cut with it, others enter every run.
+    A graph whose first input has a batch of fixed length runs so often as that goes into the array; arrays with as long
+    a batch are cut with it, others enter every run.
     """
-    first = next((entry for entry in entries if arrays[entry.name].ndim), None)
+    first = next((entry for entry in entries if arrays[entry.name].ndim > entry.axis), None)
     if first is None:
         return [dict(arrays)], 1
-    n_inputs = len(arrays[first.name])
-    length = first.shape[0] if first.shape and isinstance(first.shape[0], int) else n_inputs
+    n_given = arrays[first.name].shape[first.axis]
+    n_inputs = n_given if most is None else min(most, n_given)
+    length = first.at_once if isinstance(first.at_once, int) else n_inputs
     if n_inputs % length:
         raise BadInput(f"takes {length} inputs at a time, got {n_inputs}: it wants {first}")
     parts = []
     for start in range(0, n_inputs, length):
         part = {}
         for entry in entries:
-            array = arrays[entry.name]
-            own = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else None
-            is_cut = n_inputs > length and array.ndim and len(array) == n_inputs and own != n_inputs
-            if not is_cut and own is not None and len(array) != own:
-                raise BadInput(f"wants as many of {entry.name!r} as of {first.name!r}, got {len(array)} and {n_inputs}")
-            part[entry.name] = array[start : start + length] if is_cut else array
+            array, own = arrays[entry.name], entry.at_once
+            n = array.shape[entry.axis] if array.ndim > entry.axis else None
+            is_cut = n == n_given and (entry is first or n != own)
+            if not is_cut and isinstance(own, int) and n != own:
+                raise BadInput(f"wants as many of {entry.name!r} as of {first.name!r}, got {n} and {n_given}")
+            part[entry.name] = array.take(range(start, start + length), entry.axis) if is_cut else array
         parts.append(part)
     return parts, n_inputs

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.onnx_models import address, helper, loaded, model_of, normal, product_of, reference
+from workloads.graphs.feed import Feed
 
 N_STEPS, N_BATCH, N_IN, N_HIDDEN = 4, 2, 5, 3
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -59,6 +60,8 @@ def test_the_states_follow_from_what_reaches_both_matrices(tmp_path, kind, setti
         np.testing.assert_array_equal(from_inputs.weights, stored["w"][place])
         np.testing.assert_array_equal(from_state.weights, stored["r"][place][:n_state])
         assert (from_inputs.kind, from_state.kind) == (kind, kind)
+        assert (from_inputs.batch, from_inputs.positions) == (N_BATCH, N_STEPS)
+        assert (from_state.batch, from_state.positions) == (N_BATCH, N_STEPS)
         # Rows of one sequence stand together: all its steps, then those of the next.
         rows = from_inputs.activations.reshape(N_BATCH, N_STEPS, N_IN)
         np.testing.assert_array_equal(rows, feeds["x"].swapaxes(0, 1))
@@ -121,3 +124,16 @@ def test_another_layout_is_passed_over(tmp_path):
     path.write_bytes(with_a_matrix(model).SerializeToString())
     # onnxruntime itself does not run it: only its weights are asked for.
     assert list(address.layers(path)) == ["fc"]
+
+
+@pytest.mark.parametrize("n", [None, 2])
+def test_the_batch_of_a_recurrent_layer_lies_along_the_second_axis(tmp_path, n):
+    """A graph of one sequence runs once for each, and its steps are positions."""
+    model, _, _ = network("LSTM")
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1
+    rows = normal(N_STEPS, 3, N_IN)
+    from_inputs, _ = loaded(tmp_path, model, {"x": rows}).layers
+    assert (from_inputs.batch, from_inputs.positions) == (3, N_STEPS)
+    np.testing.assert_array_equal(from_inputs.activations.reshape(3, N_STEPS, N_IN), rows.swapaxes(0, 1))
+    drawn, _ = address.model(tmp_path / "f.onnx", "*", Feed(n=n)).layers
+    assert (drawn.batch, drawn.positions) == (n or 1, N_STEPS)
