@@ -44,6 +44,7 @@ campaign: install
 	$(BIN)/python tests/campaign/kills.py --seed $(SEED)
 	$(BIN)/python tests/campaign/fuzz.py --seed $(SEED)
 	$(BIN)/python tests/campaign/differential.py --seed $(SEED)
+	$(BIN)/python tests/campaign/versions.py
 	$(BIN)/python tests/campaign/mutate.py --sample 1000 --seed $(SEED)
 
 clean:
