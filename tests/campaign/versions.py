@@ -113,7 +113,7 @@ def main() -> int:
     for row in rows:
         table.add_row(*map(str, row))
     Console().print(table)
-    return int(any(row[3:4] != [0] for row in rows))
+    return int(any(row[3:4] != [0] or not row[2] for row in rows))
 
 
 if __name__ == "__main__":
