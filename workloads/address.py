@@ -26,7 +26,7 @@ from workloads.networks import saved
 from workloads.readers import READERS, read, state_dict
 from workloads.readers.state_dict import Candidate, few
 from workloads.readers.stored import numbers
-from workloads.records import DENSE, DRAWN, REAL, Layer, Model, Workload
+from workloads.records import REAL, Layer, Model, Workload
 
 GRAPH = ".onnx"
 SUFFIXES = (*READERS, GRAPH)  # of all files that an address may name
@@ -213,7 +213,7 @@ def _workloads(
             density = feed.density(name) or ACT_DENSITY
             if (layer.n_in, density) not in drawn:
                 drawn[layer.n_in, density] = draw(layer.n_in, density, feed)
-            rows, said, reached = drawn[layer.n_in, density], saying(density, feed), DENSE if density == 1 else DRAWN
+            rows, (reached, said) = drawn[layer.n_in, density], feed.drawn(density)
         chosen.append(
             Workload(
                 name=readable(layer.name),
@@ -240,25 +240,24 @@ def _given(feed: Feed, layers: Mapping[str, object]) -> dict[str, np.ndarray]:
 
 
 def fed(layer: Workload, feed: Feed) -> Workload:
-    """Return a workload that has activations of its own with what the feed says of them. Raises BadInput."""
+    """Return a workload that has activations of its own with what the feed says of them. Raises BadInput.
+
+    How many of its own are taken is for whoever takes them: what it is does not hang on that.
+    """
     if feed.arrays is not None:
         raise BadInput(f"{layer.name} brings its activations: --inputs can only say how many of them")
     density = feed.density(layer.name)
     if density is None:
-        return layer.first(feed.n).sample(feed.positions)
+        return layer.sample(feed.positions)
     rows = np.concatenate([draw(layer.n_in, density, feed)] * layer.rows_of_input)
-    reached, said = DENSE if density == 1 else DRAWN, f"{layer.provenance}; {saying(density, feed)}"
-    return replace(layer, activations=rows, reached=reached, provenance=said).sample(feed.positions)
+    reached, said = feed.drawn(density)
+    provenance = f"{layer.provenance}; {said}"
+    return replace(layer, activations=rows, reached=reached, provenance=provenance).sample(feed.positions)
 
 
 def draw(n_in: int, density: float, feed: Feed) -> np.ndarray:
     """Return f32[n, in], as many inputs as the feed says or one, by the seeds from its own on."""
     return np.stack([half_normal(n_in, density, feed.seed + i) for i in range(feed.n or 1)])
-
-
-def saying(density: float, feed: Feed) -> str:
-    """Return what a provenance says of drawn activations."""
-    return f"activations drawn: half-normal, {100 * density:g}% of them not zero, seed {feed.seed}"
 
 
 def half_normal(n: int, density: float, seed: int) -> np.ndarray:

@@ -98,14 +98,14 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
         return address.fed(draw(benchmarks()[name]), feed)
     if name in _networks():
         feed.check_number_only(f"network {name!r}")
-        return _networks()[name][0]().first(feed.n)
+        return _networks()[name][0]()
     path, _ = address.split(name)
     if path.suffix.lower() in address.SUFFIXES or path.exists():
         return address.load(name, feed)
     if re.fullmatch(r"\d+x\d+x\d+", name):
         feed.check_number_only(f"{name!r}, sizes alone,")
         n_out, batch, n_in = map(int, name.split("x"))
-        return Shape(name=name, n_out=n_out, n_in=n_in, batch=min(batch, feed.n or batch))
+        return Shape(name=name, n_out=n_out, n_in=n_in, batch=batch)
     known = ", ".join(suffix for suffix in address.SUFFIXES if suffix != ".npz")
     raise BadInput(
         f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK, "

@@ -112,6 +112,7 @@ def load(name: str, feed: Feed | None = None) -> Task:
         layers = address.load(name, feed)
         if isinstance(layers, Workload):
             layers = Model(name=layers.name, operators=(layers,), provenance=layers.provenance)
+        layers = layers.with_layers(layer.first(feed.n) for layer in layers.layers)
         return Task(name=layers.name, network=layers, provenance=layers.provenance)
     raise BadInput(f"unknown network {name!r}{did_you_mean(name, NAMED)}; or name a file of weights")
 

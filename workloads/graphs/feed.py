@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from workloads.errors import BadInput
+from workloads.errors import BadInput, fits
+from workloads.records import DENSE, DRAWN
 
 # The share of inputs that are not zero where nothing says it: what reaches AlexNet's first two fully connected layers
 # behind a ReLU (EIE, Table III: Act% of Alex-6 and Alex-7).
@@ -65,7 +65,12 @@ class Feed:
 
     def density(self, layer: str) -> float | None:
         """Return the density that is drawn for a layer, None where none is said."""
-        return next((share for glob, share in (self.densities or {}).items() if fnmatch.fnmatchcase(layer, glob)), None)
+        return next((share for glob, share in (self.densities or {}).items() if fits(layer, glob)), None)
+
+    def drawn(self, density: float) -> tuple[str, str]:
+        """Return what activations drawn at a density are, of records.REACHED, and what a provenance says of them."""
+        said = f"activations drawn: half-normal, {100 * density:g}% of them not zero, seed {self.seed}"
+        return DENSE if density == 1 else DRAWN, said
 
 
 def _inputs(value: int | str | Path | Mapping[str, np.ndarray] | None) -> dict:

@@ -22,7 +22,7 @@ from workloads.graphs.nodes import Nodes
 from workloads.graphs.products import MAKERS, Product, of_node
 from workloads.graphs.structure import graphs, read_by, subgraphs
 from workloads.readers import npz
-from workloads.records import DENSE, DRAWN, RANDOM, REAL, Model, Other, Workload
+from workloads.records import RANDOM, REAL, Model, Other, Workload
 
 Shapes = Mapping[str, tuple[tuple[int, ...], int]]  # {value: its shape and the bytes of an element}
 DATA_LABELS = "labels"  # what an .npz file of inputs may hold besides
@@ -208,8 +208,7 @@ def _workload(product: Product, rows: np.ndarray, graph: Graph, feed: Feed) -> W
         rng = np.random.default_rng(feed.seed)
         drawn = np.abs(rng.standard_normal(rows.shape, np.float32))
         rows = np.where(rng.random(rows.shape, np.float32) < density, drawn, np.float32(0))
-        reached = DENSE if density == 1 else DRAWN
-        said = f"activations drawn: half-normal, {100 * density:g}% of them not zero, seed {feed.seed}"
+        reached, said = feed.drawn(density)
     bits = f"{product.bits}-bit weights dequantised" if product.bits else ""
     try:
         return Workload(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,15 @@ import numpy as np
 from workloads.errors import BadInput
 from workloads.graphs.execute import run
 from workloads.graphs.graph import Graph
-from workloads.graphs.model_file import graphs
 from workloads.graphs.products import Product
+from workloads.graphs.structure import subgraphs
 from workloads.records import Layer
 
 
 def with_weights(graph: Graph, layers: Mapping[str, Layer]) -> Any:
     """Return the file's own onnx.ModelProto with the weights of some products replaced, by the product's name.
 
-    What is stored as it is multiplied is replaced in its place; what the graph computes from something else gets an
+    What is stored as it is multiplied, and read by nothing else, is replaced in its place; else the node gets an
     initializer of its own. Raises BadInput for weights that the file quantised, and for a bias that changed.
     """
     import onnx
@@ -26,28 +27,28 @@ def with_weights(graph: Graph, layers: Mapping[str, Layer]) -> Any:
 
     model = onnx.ModelProto()
     model.CopyFrom(graph.model)
-    written: dict[str, np.ndarray] = {}
+    places = list(_places(model.graph, {}))
+    n_readers = Counter(id(scope[name]) for node, _, scope in places for name in {*node.input} if name in scope)
     for product in graph.products:
         layer = layers.get(product.name)
         if layer is None or np.array_equal(layer.weights, product.matrix):
             continue
         _check(product, layer)
-        operand = product.node.input[product.operand]
-        name = graph.originals.get(operand, operand)
-        place = _tensors(model).get(name)
+        node, holder, scope = _place_of(product, graph, places)
+        name = node.input[product.operand]
+        before = graph.nodes.values[product.node.input[product.operand]]
+        if name in scope:
+            before = numpy_helper.to_array(scope[name])
         blocks = layer.weights if product.scale is None else _divided(layer.weights, product.scale)
-        if place is not None:
-            before = numpy_helper.to_array(place)
-            array = product.stored(blocks, before).astype(before.dtype)
-            is_free = name not in written or product.node.op_type in ("LSTM", "GRU", "RNN")
-            if is_free or np.array_equal(array, written[name]):
-                written[name] = array
-                place.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), place.name))
-                continue
-        else:
-            before = graph.nodes.values[operand]
-            array = product.stored(blocks, before).astype(before.dtype)
-        _rewire(model, product, graph, array)
+        array = np.ascontiguousarray(product.stored(blocks, before).astype(before.dtype))
+        if name in scope and n_readers[id(scope[name])] == 1:
+            scope[name].CopyFrom(numpy_helper.from_array(array, scope[name].name))
+            continue
+        own = holder.initializer.add()  # others read it, too, or the graph computes it
+        own.CopyFrom(numpy_helper.from_array(array, f"{name}.{product.name}"))
+        node.input[product.operand] = own.name
+        scope[own.name] = own
+        n_readers[id(own)] = 1
     return model
 
 
@@ -95,28 +96,36 @@ def _divided(weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.divide(weights, scale[:, None], out=np.zeros_like(weights), where=scale[:, None] != 0)
 
 
-def _tensors(model: Any) -> dict[str, Any]:
-    """Return {value: its stored tensor}, of initializers and Constant nodes in all graphs."""
-    tensors = {}
-    for graph in graphs(model.graph):
-        tensors |= {tensor.name: tensor for tensor in graph.initializer}
-        for node in graph.node:
-            if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
-                tensors[node.output[0]] = node.attribute[0].t
-    return tensors
+def _places(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
+    """Yield every node, of inner graphs as well, with its graph and {value: stored tensor} of all that it can read."""
+    scope = {**outer, **{tensor.name: tensor for tensor in graph.initializer}}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            scope[node.output[0]] = node.attribute[0].t
+    for node in graph.node:
+        yield node, graph, scope
+        for inner in subgraphs(node).values():
+            yield from _places(inner, scope)
 
 
-def _rewire(model: Any, product: Product, graph: Graph, array: np.ndarray) -> None:
-    """Give a node weights of its own."""
+def _place_of(product: Product, graph: Graph, places: list) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the place of a product's node in the file's own model: of branches with equal names, that of its weights.
+
+    Raises BadInput where there is none.
+    """
     from onnx import numpy_helper
 
     output = next(name for name in product.node.output if name)
     output = graph.originals.get(output, output)
-    for inner in graphs(model.graph):
-        for node in inner.node:
-            if output in node.output:
-                name = f"{node.input[product.operand]}.{product.name}"
-                inner.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-                node.input[product.operand] = name
-                return
-    raise BadInput(f"layer {product.name!r} has no place of its own in the graph: write .npz")
+    fitting = [place for place in places if output in place[0].output and place[0].op_type == product.node.op_type]
+    if len(fitting) > 1:
+        weights = graph.nodes.values[product.node.input[product.operand]]
+        stored = [scope.get(node.input[product.operand]) for node, _, scope in fitting]
+        fitting = [
+            place
+            for place, tensor in zip(fitting, stored, strict=True)
+            if tensor is not None and np.array_equal(numpy_helper.to_array(tensor), weights)
+        ]
+    if len(fitting) != 1:
+        raise BadInput(f"layer {product.name!r} has no place of its own in the graph: write .npz")
+    return fitting[0]

@@ -1,6 +1,7 @@
 """Does every verb take every kind of workload, or say in one line why not?"""
 
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -101,6 +102,15 @@ def test_a_cell_works_or_refuses_in_one_line(verb, kind, files, zeroskip, tmp_pa
     told = json.loads((tmp_path / "told.json").read_text())
     if layers := LAYERS.get(verb):
         assert len(layers(told)) == max(1, KINDS[kind])
+
+
+def test_a_workload_is_the_same_however_many_of_its_inputs_are_swept(files, zeroskip, tmp_path):
+    into, exported = tmp_path / "s.db", tmp_path / "rows.csv"
+    for n in ("1", "2"):
+        words = ["--vary", "n_pes=2", "--workers", "1", "--inputs", n, "--into", into, "--export", exported]
+        assert zeroskip("sweep", "eie", files / "own.npz", *words).code == 0
+    with sqlite3.connect(into) as store:
+        assert store.execute("select count(*), count(distinct content) from rows").fetchall() == [(2, 1)]
 
 
 def _layers_of_runs(told) -> set[str]:

@@ -67,3 +67,48 @@ def test_a_changed_bias_has_no_place(path):
     conv = layers["conv"]
     with pytest.raises(BadInput, match="layer 'conv' has another bias than the graph"):
         rewrite.with_weights(graph, {"conv": Layer(name="conv", weights=0 * conv.weights, bias=conv.bias + 1)})
+
+
+# Weights that something else reads, too
+
+
+def tied(tmp_path, nodes, stored, inputs):
+    """Return the graph of f32[n, 3] inputs x, its Gathers' indices i, and its layers by name."""
+    helper, kind = onnx.helper, onnx.TensorProto
+    entering = [
+        helper.make_tensor_value_info(n, kind.INT64 if n == "i" else kind.FLOAT, a.shape) for n, a in inputs.items()
+    ]
+    leaving = [helper.make_tensor_value_info(node.output[0], kind.FLOAT, None) for node in nodes]
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in stored.items()]
+    graph = helper.make_graph(nodes, "g", entering, leaving, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, tmp_path / "tied.onnx")
+    graph = read(tmp_path / "tied.onnx", Feed(arrays=inputs))
+    return graph, {layer.name: layer for layer in as_model(graph, Feed()).layers}
+
+
+def test_a_table_that_is_looked_up_stays_where_its_product_is_pruned(tmp_path):
+    table = RNG.standard_normal((4, 3), np.float32)
+    nodes = [
+        onnx.helper.make_node("Gather", ["table", "i"], ["row"], "lookup"),
+        onnx.helper.make_node("Gemm", ["x", "table"], ["y"], "head", transB=1),
+    ]
+    inputs = {"x": np.ones((1, 3), np.float32), "i": np.array([2])}
+    graph, layers = tied(tmp_path, nodes, {"table": table}, inputs)
+    (layer,) = layers.values()
+    model = rewrite.with_weights(graph, {layer.name: changed(layer, 0 * layer.weights)})
+    values = run(model, inputs, ["row", "y"])
+    assert np.array_equal(values["row"], table[[2]])
+    assert not values["y"].any()
+
+
+def test_of_two_products_of_one_matrix_only_the_pruned_one_changes(tmp_path):
+    matrix = RNG.standard_normal((3, 3), np.float32)
+    nodes = [onnx.helper.make_node("MatMul", ["x", "w"], [name], name) for name in ("first", "second")]
+    inputs = {"x": np.ones((1, 3), np.float32)}
+    graph, layers = tied(tmp_path, nodes, {"w": matrix}, inputs)
+    second = [*layers.values()][1]
+    model = rewrite.with_weights(graph, layers | {second.name: changed(second, 0 * second.weights)})
+    values = run(model, inputs, ["first", "second"])
+    assert np.allclose(values["first"], matrix.sum(axis=0))
+    assert not values["second"].any()
