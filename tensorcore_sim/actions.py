@@ -58,7 +58,9 @@ class SmState(IntEnum):
     FILL = 8  # the first k-step of a tile is on its way
     DRAIN = 9  # the result of a tile is on its way out
     WAVE = 10  # there is no tile left for the SM: wave quantisation
-    LAUNCH = 11  # launch and set-up
+    LAUNCH = 11
+    POWER = 12  # what the clock lost to the power limit, in cycles of the full clock
+    HOST = 13  # the card waits for the host
 
 
 class SmPhase(IntEnum):

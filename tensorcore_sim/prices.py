@@ -118,7 +118,7 @@ TABLES: Mapping[str, Callable[..., Prices]] = {"sparseloop": _sparseloop, "tpuv4
 
 def _dense_pj(problem: Problem, name: str, spec: Spec) -> float:
     own_tile = dict.fromkeys(("tile_m", "tile_n", "tile_k", "n_stages"), 0)
-    dense = spec.replace(sparsity="dense", setup_us=0.0, **own_tile)
+    dense = spec.replace(sparsity="dense", **own_tile)
     _, books, _ = time_gemm(problem, dense, baseline=False)
     return charge(prices(name, dense), books.actions, books.cycles / spec.clock_mhz, 0).total_pj
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 
 import numpy as np
 
+from cyclekit.ledger import Ledger
 from cyclekit.machine import run_through
 from cyclekit.positions import worst_of
 from cyclekit.run import Run, identity
@@ -16,13 +18,13 @@ from tensorcore_sim.arithmetic import reference
 from tensorcore_sim.arithmetic.gemm import gemm
 from tensorcore_sim.arithmetic.instructions import look_up
 from tensorcore_sim.card import account as card_account
-from tensorcore_sim.card import bounds
+from tensorcore_sim.card import bounds, power
 from tensorcore_sim.card import events as card_events
 from tensorcore_sim.card import schedule as card_schedule
-from tensorcore_sim.card.mainloop import Step, step
+from tensorcore_sim.card.mainloop import step
 from tensorcore_sim.card.plan import plan
 from tensorcore_sim.card.tiling import Problem, Tiling, dense_k, kept_share, n_of_m, tiling
-from tensorcore_sim.card.timeline import Plan
+from tensorcore_sim.card.timeline import CardTimeline
 from tensorcore_sim.encode import Image, encode, stored_fields
 from tensorcore_sim.format.formats import FORMATS
 from tensorcore_sim.format.operand import to_format
@@ -34,7 +36,7 @@ __all__ = ["ENGINES", "NAME", "encode", "estimate", "simulate", "time_gemm"]
 
 NAME = "tensorcore"
 ENGINES = {"schedule": card_schedule.timeline, "events": card_events.timeline}
-MODEL_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
+MODEL_VERSION = 2  # part of every result's identity; raise it when a rule or the arithmetic changes
 N_AT_ONCE = 1 << 24  # weights taken apart at a time: each takes GEMM_BYTES, and rows do not hang on each other
 DENSE_BYTES, SPARSE_BYTES, GEMM_BYTES, WEIGHT_S = 12, 20, 45, 1.2e-7  # of a weight: to encode it; in its product; time
 CARD = {"ampere": "a100", "hopper": "h100"}  # whose arithmetic an architecture has
@@ -102,7 +104,7 @@ def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baselin
     """
     if engine not in ENGINES:
         raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
-    timeline, books, chosen_tiling = _play(problem, spec, engine)
+    timeline, books, chosen_tiling, clock_mhz, power_w = _play(problem, spec, engine)
     time_us = books.cycles / spec.clock_mhz
     operations = 2 * problem.m * problem.n * problem.k
     measures: dict[str, float | str] = {
@@ -111,11 +113,13 @@ def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baselin
         "padding_%": 100 * (1 - problem.m * problem.n * problem.k / _padded(problem, chosen_tiling)),
         "dense_equivalent_tflops": operations / time_us / 1e6,
         "least_time_us": bounds.time_us(problem, spec),
+        "clock_mhz": clock_mhz,
+        "power_w": power_w,
     }
     if baseline and (spec.sparse or spec.int4_weights):
         own_tile = dict.fromkeys(("tile_m", "tile_n", "tile_k", "n_stages"), 0)
-        dense = spec.replace(sparsity="dense", int4_weights=False, setup_us=0.0, **own_tile)
-        _, dense_books, dense_tiling = _play(problem, dense, engine)
+        dense = spec.replace(sparsity="dense", int4_weights=False, **own_tile)
+        _, dense_books, dense_tiling, _, _ = _play(problem, dense, engine)
         dense_us = dense_books.cycles / spec.clock_mhz
         measures |= {"time_dense_us": dense_us, "tile_dense": str(dense_tiling), "speed_up": dense_us / time_us}
     if baseline and spec.sparse:
@@ -153,20 +157,38 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
 def spans(run: Run, image: Image, spec: Spec, **window) -> Iterator[Track]:
     """Yield what the SMs were at in a window of a run (card_account.spans)."""
     problem = Problem.of(image.layer, _batch(image.layer, run.outputs))
-    card_plan, _, _ = _plan_tiling_and_step(problem, spec, run.engine)
+    chosen_tiling = tiling(problem, spec)
+    at_its_clock = spec.replace(clock_mhz=run.measures["clock_mhz"])
+    card_plan = plan(problem, chosen_tiling, step(chosen_tiling, spec, run.engine).ticks, at_its_clock)
     return card_account.spans(run.timeline, card_plan, **window)
 
 
-def _plan_tiling_and_step(problem: Problem, spec: Spec, engine: str) -> tuple[Plan, Tiling, Step]:
+def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledger, Tiling, float, float]:
+    """Return what happens at the clock that the power limit allows, that clock in MHz, and the power in W.
+
+    The books are in cycles of the full clock, so that they sum to the time: those that a lower one and the host take
+    have reasons of their own.
+    """
     chosen_tiling = tiling(problem, spec)
     cost = step(chosen_tiling, spec, engine)
-    return plan(problem, chosen_tiling, cost.ticks, spec), chosen_tiling, cost
-
-
-def _play(problem: Problem, spec: Spec, engine: str):
-    card_plan, chosen_tiling, cost = _plan_tiling_and_step(problem, spec, engine)
-    timeline = ENGINES[engine](card_plan)
-    return timeline, card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec), chosen_tiling
+    clock_mhz, plays = spec.clock_mhz, {}
+    while True:
+        card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz))
+        timeline = ENGINES[engine](card_plan)
+        books = card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec)
+        time_us = plays[clock_mhz] = books.cycles / clock_mhz
+        power_w = power.watts(books.actions, time_us, clock_mhz, spec)
+        allowed_mhz = power.clock_mhz(books.actions, plays, spec)
+        over = power_w / spec.power_limit_w - 1
+        soon = len(plays) == 1 and 0 < spec.n_calls * time_us < 1e3 * spec.limit_after_ms
+        if soon or allowed_mhz in plays or abs(over) < power.CLOSE or len(plays) == power.MOST_PLAYS:
+            break
+        clock_mhz = allowed_mhz
+    call_us = max(time_us, spec.host_us) + spec.sync_us
+    ends = [ceil(us * spec.clock_mhz) for us in (time_us, call_us)]
+    lost = {SmState.POWER: ends[0] - books.cycles, SmState.HOST: ends[1] - ends[0]}
+    power_w = power.watts(books.actions, call_us, clock_mhz, spec)
+    return timeline, card_account.longer(books, lost), chosen_tiling, clock_mhz, power_w
 
 
 def _padded(problem: Problem, chosen_tiling: Tiling) -> int:

@@ -15,6 +15,9 @@ FITTED = f"fitted by this project on the throughputs of {SUN}, docs/tensorcore.m
 LAW = f"law derived from the latencies of {SUN}"
 LADDER = "fitted by this project on two rows of LLMCompass' A100 ladder, docs/tensorcore.md"
 SMALL = "fitted by this project on three rows of torchao PR 4730, docs/tensorcore.md"
+POWER = "fitted by this project on the rows of vllmbench named in docs/tensorcore.md"
+BY_RATE = "assumed in inverse proportion to the rate"
+BOARD = "whole-board fit on 30 rows of ML.ENERGY (H100): 100 W + 18.1 pJ a bit at 1,830 MHz"
 CHOICE = "the user's"
 
 IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4")
@@ -117,12 +120,36 @@ class Spec(BaseSpec):
     )
     shared_bytes_of_block: int = number(163 * 1024, "shared memory that one block can have", source=WHITEPAPER)
     launch_us: float = number(3.4, "from the call to the first instruction, and the end's notice", source=SMALL)
-    setup_us: float = number(
-        0.0, "of the host, in every call: 460 where cuSPARSELt's descriptors are not kept", source="PyTorch PR 177866"
+    host_us: float = number(
+        0.0,
+        "of the host for a call, while the card works on the one before: no queued call takes less; 0 in a CUDA graph",
+        source=CHOICE,
+    )
+    sync_us: float = number(
+        0.0,
+        "of the host in every call, while the card waits for it: where each call is waited for",
+        source=CHOICE,
     )
     k_step_overhead_cycles: float = number(
         130.0, "what a k-step of a tile takes beyond its instructions: barrier, pointers", source=LADDER
     )
+
+    power_limit_w: float = number(
+        400.0, "what the card may draw: the clock falls until it does not draw more", source=WHITEPAPER, minimum=1
+    )
+    limit_after_ms: float = number(
+        10.0, "of calls one after another before the limit holds: power is averaged", source=POWER
+    )
+    n_calls: int = number(0, "calls one after another, as a benchmark makes them; 0: without end", source=CHOICE)
+    static_w: float = number(
+        60.0, "what it draws at any clock", source="assumed for A100; 222 W of decoding less 18.1 pJ a bit of HBM"
+    )
+    hbm_pj_per_bit_ghz: float = number(9.9, "of a bit of HBM for each GHz of the clock", source=BOARD)
+    f16_pj_per_ghz: float = number(1.5, "of an f16 or bf16 multiply-add for each GHz of the clock", source=POWER)
+    tf32_pj_per_ghz: float = number(3.0, "of a tf32 multiply-add for each GHz of the clock", source=BY_RATE)
+    fp8_pj_per_ghz: float = number(0.0, "of an e4m3 or e5m2 multiply-add for each GHz of the clock", source=POWER)
+    int8_pj_per_ghz: float = number(0.75, "of an int8 multiply-add for each GHz of the clock", source=POWER)
+    int4_pj_per_ghz: float = number(0.375, "of an int4 multiply-add for each GHz of the clock", source=BY_RATE)
 
     in_dtype: str = choice("f16", "format of the operands", source=CHOICE, options=IN_DTYPES)
     sparsity: str = choice(
@@ -152,6 +179,8 @@ class Spec(BaseSpec):
         super().__post_init__()
         if self.int4_weights and self.in_dtype not in ("f16", "bf16"):
             raise BadInput(f"in_dtype must be f16 or bf16 with int4_weights, got {self.in_dtype!r}")
+        if self.power_limit_w <= self.static_w:
+            raise BadInput(f"power_limit_w must be above static_w, which is {self.static_w}, got {self.power_limit_w}")
         if (self.in_dtype, self.sparsity) == ("tf32", "1:2"):
             raise BadInput("sparsity must be 2:4 for the card's own pattern of tf32, which is 1:2, got '1:2'")
 
@@ -162,6 +191,11 @@ class Spec(BaseSpec):
     def fma_per_cycle(self, in_dtype: str) -> int:
         """Return the dense rate of an input format; 0 where the card lacks it."""
         return getattr(self, f"{FAMILIES.get(in_dtype, in_dtype)}_fma_per_cycle")
+
+    @property
+    def fma_pj_per_ghz(self) -> float:
+        """Return the energy of a multiply-add of the operands' format for each GHz of the clock."""
+        return getattr(self, f"{FAMILIES.get(self.in_dtype, self.in_dtype)}_pj_per_ghz")
 
 
 _HOPPER = Spec(
@@ -180,21 +214,30 @@ _HOPPER = Spec(
     hbm_gb_per_s=3350.0,
     hbm_latency_cycles=656.0,
     shared_bytes_of_block=227 * 1024,
+    power_limit_w=700.0,
+    static_w=100.0,
+    f16_pj_per_ghz=0.92,
+    tf32_pj_per_ghz=1.84,
+    fp8_pj_per_ghz=0.59,
+    int8_pj_per_ghz=0.59,
+    int4_pj_per_ghz=0.0,
 )
 PRESETS = {
     "a100-sxm-40gb": Spec(),
     "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0),
-    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0),
-    "h800-pcie": _HOPPER.replace(clock_mhz=1620.0, n_sms=114, hbm_gb_per_s=2039.0),
+    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0, power_limit_w=300.0),
+    "h100-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
+    "h800-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
     "h100-sxm": _HOPPER.replace(clock_mhz=1830.0),
     "h200-sxm": _HOPPER.replace(clock_mhz=1830.0, hbm_gb_per_s=4800.0),
 }
 PRESET_NOTES = {
     "a100-sxm-40gb": "A100 SXM4 with HBM2, 1,410 MHz; latencies and L2's rate as measured on the PCIe card",
     "a100-sxm-80gb": "A100 SXM4 with HBM2e, 1,410 MHz",
-    "a100-pcie-80gb": "A100 PCIe with HBM2e, 1,410 MHz; its 300 W are not modelled",
-    "h800-pcie": "the card that Luo et al. measured, at the 1,620 MHz of its quoted peaks (it can run at 1,755)",
-    "h100-sxm": "the H800's cycles, 132 SMs with HBM3, at the 1,830 MHz that the quoted peaks imply",
+    "a100-pcie-80gb": "A100 PCIe with HBM2e, 1,410 MHz and 300 W",
+    "h100-pcie": "the H800's cycles, 114 SMs with HBM2e, at most 1,755 MHz and 350 W",
+    "h800-pcie": "the card that Luo et al. measured, at most 1,755 MHz (its peaks are quoted at 1,620) and 350 W",
+    "h100-sxm": "the H800's cycles, 132 SMs with HBM3, at most the 1,830 MHz that its quoted peaks imply and 700 W",
     "h200-sxm": "the H100's, with 141 GB of HBM3e",
 }
 
@@ -213,8 +256,9 @@ _OF_LOOPS = ("loop_overhead_one_warp_cycles", "loop_overhead_more_warps_cycles")
 def idle(spec: Spec) -> dict[str, str]:
     """Return {field: why} of those that change nothing of any GEMM on a design."""
     own = FAMILIES.get(spec.in_dtype, spec.in_dtype)
-    others = [name for name in spec.as_dict() if name.endswith("_fma_per_cycle") and name != f"{own}_fma_per_cycle"]
-    fields = dict.fromkeys(others, f"in_dtype={spec.in_dtype} has another rate")
+    ends = ("_fma_per_cycle", "_pj_per_ghz")
+    others = [name for name in spec.as_dict() if name.endswith(ends) and not name.startswith(f"{own}_")]
+    fields = dict.fromkeys(others, f"in_dtype={spec.in_dtype} has its own")
     fields |= dict.fromkeys(_OF_LOOPS, "of the microbenchmarks' loops, which a GEMM has not")
     if spec.architecture == "hopper":
         fields |= dict.fromkeys(_OF_MMA, "of mma and its loads, and architecture=hopper runs wgmma")
@@ -222,6 +266,8 @@ def idle(spec: Spec) -> dict[str, str]:
         fields["sparse_floor_cycles"] = "of mma.sp, and sparsity=dense runs none"
     if spec.architecture != "hopper" or not spec.int4_weights:
         fields["wgmma_rs_floor_cycles"] = "of a wgmma with A from registers, which hopper with int4_weights runs"
+    if not spec.n_calls:
+        fields["limit_after_ms"] = "of few calls, and n_calls=0 is without end"
     if not spec.int4_weights:
         fields["scale_group"] = "of int4_weights, which is off"
     return fields

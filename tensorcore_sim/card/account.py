@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -46,6 +46,14 @@ def ledger(timeline: CardTimeline, plan: Plan, problem: Problem, tiling: Tiling,
         states={"sm": (SmState, np.diff(sums, axis=1, prepend=0))},
         actions=_actions(timeline, plan, tiling, step, spec),
     )
+
+
+def longer(books: Ledger, lost: Mapping[SmState, int]) -> Ledger:
+    """Return the books of a longer time, in which every SM spends that many more cycles in those states."""
+    states = books.states["sm"][1].copy()
+    for state, cycles in lost.items():
+        states[:, state] += cycles
+    return Ledger(cycles=books.cycles + sum(lost.values()), states={"sm": (SmState, states)}, actions=books.actions)
 
 
 def spans(timeline: CardTimeline, plan: Plan, *, begin: int, end: int, n_units: int | None) -> Iterator[Track]:

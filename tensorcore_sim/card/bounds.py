@@ -28,6 +28,6 @@ def hbm_cycles(problem: Problem, spec: Spec) -> float:
 
 
 def time_us(problem: Problem, spec: Spec) -> float:
-    """Return the least time: launch, then whichever of the two takes longer."""
+    """Return the least time at the full clock: launch, then whichever of the two takes longer, or the host."""
     cycles = max(compute_cycles(problem, spec), hbm_cycles(problem, spec))
-    return cycles / spec.clock_mhz + spec.launch_us + spec.setup_us
+    return max(cycles / spec.clock_mhz + spec.launch_us, spec.host_us) + spec.sync_us

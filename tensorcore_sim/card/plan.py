@@ -33,7 +33,7 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
         n_sharing=spec.n_sms_sharing_reads,
         n_stages=tiling.n_stages,
         n_steps=n_steps,
-        begin=round(a_second * (Fraction(str(spec.launch_us)) + Fraction(str(spec.setup_us))) / 10**6),
+        begin=round(a_second * Fraction(str(spec.launch_us)) / 10**6),
         step=step_ticks + ticks(spec, "k_step_overhead_cycles"),
         l2_latency=ticks(spec, "l2_latency_cycles"),
         hbm_latency=ticks(spec, "hbm_latency_cycles"),

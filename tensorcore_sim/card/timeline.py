@@ -2,7 +2,7 @@
 
 Times are whole ticks of a tenth of a cycle. A chunk is a block's rows of A, or its columns of B, in one k-step.
 
-G1 The kernel starts after setup_us and launch_us. Tiles are dealt in bands of raster_tiles along m, in a band column by
+G1 The kernel starts after launch_us. Tiles are dealt in bands of raster_tiles along m, in a band column by
    column; an SM works on one tile at a time, from 0 on. An SM that is free at a time gets the next tile a cycle later,
    of several the lowest SM first.
 G2 An SM asks for the k-steps of its tile in order, one a cycle: k-step j when a stage is free, so the first n_stages at

@@ -267,7 +267,7 @@ def test_results_queue_for_hbm_behind_chunks(play):
 def test_chunks_and_results_at_the_edges_take_what_they_hold():
     # 100 x 20 x 70 in tiles of 64 x 16 x 32: rows 64, 36; columns 16, 4; the last k-step of 6
     tiling = Tiling(tile_m=64, tile_n=16, tile_k=32, n_stages=2, warps=(4, 1), group_k=16)
-    spec = Spec(l2_bytes_per_cycle=512, hbm_gb_per_s=128.0, hbm_share=0.5, clock_mhz=1000.0, launch_us=2, setup_us=0.5)
+    spec = Spec(l2_bytes_per_cycle=512, hbm_gb_per_s=128.0, hbm_share=0.5, clock_mhz=1000.0, launch_us=2.5)
     made = plan(Problem(m=100, n=20, k=70), tiling, 1234, spec)
     assert made.n_steps == 3
     assert made.a_bytes.tolist() == [[64 * 32 * 2, 64 * 6 * 2], [36 * 32 * 2, 36 * 6 * 2]]

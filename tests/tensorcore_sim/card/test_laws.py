@@ -21,12 +21,13 @@ from tests.card_cases import card, cards
 from workloads.errors import BadInput
 
 A100, H100 = PRESETS["a100-sxm-80gb"], PRESETS["h100-sxm"]
-NO_MEMORY = {  # what is asked for is there: a tick for each transfer, a tick of latency
+NO_MEMORY = {  # what is asked for is there: a tick for each transfer, a tick of latency; and any power
     "l2_bytes_per_cycle": 10**9,
     "hbm_gb_per_s": 1e12,
     "l2_latency_cycles": 0.1,
     "hbm_latency_cycles": 0.1,
     "launch_us": 0,
+    "power_limit_w": 1e9,
 }
 
 
@@ -56,7 +57,7 @@ def test_nothing_beats_the_bound(preset, sizes, in_dtype, sparsity, int4_weights
 
 
 def test_the_bounds_by_hand():
-    problem, spec = Problem(m=1000, n=300, k=640), A100.replace(sparsity="2:4", launch_us=2, setup_us=3)
+    problem, spec = Problem(m=1000, n=300, k=640), A100.replace(sparsity="2:4", launch_us=2, host_us=1, sync_us=3)
     assert bounds.compute_cycles(problem, spec) == 1000 * 300 * 320 / (1024 * 108)
     assert bounds.hbm_bytes(problem, spec) == 1000 * 640 * 9 / 8 + 640 * 300 * 2 + 1000 * 300 * 2
     assert bounds.hbm_cycles(problem, spec) == pytest.approx(1_704_000 / (2039e9 * 0.91) * 1410e6)

@@ -112,7 +112,7 @@ def test_one_tile_by_hand():
         before, so_far = round(so_far / 10), so_far + ticks.get(state, 0)
         whole.append(round(so_far / 10) - before)
     assert busy.tolist() == whole
-    assert idle.tolist() == [0] * 10 + [34, 5]
+    assert idle.tolist() == [0] * 10 + [34, 5, 0, 0]
     assert ledger.actions["mmas"] == 14
     assert ledger.actions["shared_read_bytes"] == 22
     assert ledger.actions["macs"] == 2 * 64 * 8 * 32
@@ -138,7 +138,7 @@ def test_a_wait_between_k_steps_is_charged_to_where_the_data_came_from(hbm_laten
 
 
 @pytest.mark.parametrize("preset", [A100, H100])
-@pytest.mark.parametrize("changes", [{}, {"int4_weights": True}, {"in_dtype": "tf32"}, {"setup_us": 460.0}])
+@pytest.mark.parametrize("changes", [{}, {"int4_weights": True}, {"in_dtype": "tf32"}, {"sync_us": 460.0}])
 @pytest.mark.parametrize("sizes", [(1000, 500, 777), (4096, 16, 4096)])
 def test_what_is_lost_sums_to_what_is_missing_from_the_ideal(preset, changes, sizes):
     spec = preset.replace(sparsity="2:4", **changes)

@@ -1,0 +1,109 @@
+"""Does the clock fall to where the card draws what it may, and is what that costs told?"""
+
+import numpy as np
+import pytest
+
+from tensorcore_sim import PRESETS
+from tensorcore_sim.actions import CardAction, SmState
+from tensorcore_sim.card import power
+from tensorcore_sim.card.tiling import Problem
+from tensorcore_sim.simulate import time_gemm
+from workloads.errors import BadInput
+
+PCIE = PRESETS["a100-pcie-80gb"]
+LARGE = Problem(m=4096, n=4096, k=4096)
+
+
+def gemm(spec, problem=LARGE, engine="schedule"):
+    _, books, measures = time_gemm(problem, spec, engine=engine, baseline=False)
+    return books, measures
+
+
+def test_watts_by_hand():
+    # 10^9 multiply-adds of 1.5 pJ and 8 x 10^6 bits of 9.9 pJ at 1 GHz in a ms: 1.5 W and 0.0792 W
+    actions = {CardAction.MACS: 10**9, CardAction.HBM_READ_BYTES: 600_000, CardAction.WRITE_BYTES: 400_000}
+    assert power.watts(actions, 1000, 1000, PCIE) == pytest.approx(60 + 1.5 + 0.0792)
+    assert power.watts(actions, 500, 1000, PCIE) == pytest.approx(60 + 2 * (1.5 + 0.0792))
+    assert power.watts(actions, 1000, 500, PCIE) == pytest.approx(60 + (1.5 + 0.0792) / 2)
+
+
+def test_a_clock_by_hand():
+    # Only cycles, none of HBM: 240 W over static at 1 GHz in 100 us would be 24,000 uJ; with four times as much the
+    # clock halves, because energy and rate fall together.
+    spec = PCIE.replace(launch_us=0, f16_pj_per_ghz=1.0)
+    actions = {CardAction.MACS: 4 * 24 * 10**9, CardAction.HBM_READ_BYTES: 0, CardAction.WRITE_BYTES: 0}
+    assert power.clock_mhz(actions, {1000.0: 100.0}, spec) == 500
+    # A time that no clock changes: energy falls with the clock alone
+    assert power.clock_mhz(actions, {1000.0: 100.0, 500.0: 100.0}, spec) == 250
+
+
+@pytest.mark.parametrize("preset", ["a100-pcie-80gb", "h100-pcie", "h100-sxm"])
+def test_a_full_f16_gemm_draws_the_limit_at_a_lower_clock(preset):
+    spec = PRESETS[preset]
+    books, measures = gemm(spec, Problem(m=8192, n=8192, k=4096))
+    assert measures["power_w"] == pytest.approx(spec.power_limit_w, rel=0.005)
+    assert measures["clock_mhz"] < spec.clock_mhz
+    # The books are in cycles of the full clock, of which the lower one gives fewer in the same time
+    lost = books.states["sm"][1][:, SmState.POWER]
+    assert np.all(lost == lost[0])
+    assert lost[0] / books.cycles == pytest.approx(1 - measures["clock_mhz"] / spec.clock_mhz, abs=1e-4)
+    assert np.all(books.states["sm"][1].sum(axis=1) == books.cycles)
+
+
+def test_a_small_gemm_keeps_the_full_clock():
+    books, measures = gemm(PCIE, Problem(m=256, n=256, k=256))
+    assert measures["clock_mhz"] == PCIE.clock_mhz
+    assert measures["power_w"] < PCIE.power_limit_w
+    assert not books.states["sm"][1][:, SmState.POWER].any()
+
+
+def test_more_watts_are_never_slower_and_enough_of_them_are_the_full_clock():
+    times, clocks = [], []
+    for limit in (100, 200, 300, 1e4):
+        books, measures = gemm(PCIE.replace(power_limit_w=limit))
+        times.append(books.cycles)
+        clocks.append(measures["clock_mhz"])
+    assert times == sorted(times, reverse=True)
+    assert clocks == sorted(clocks)
+    assert clocks[-1] == PCIE.clock_mhz
+
+
+def test_few_calls_are_over_before_the_limit_holds():
+    free = gemm(PCIE.replace(power_limit_w=1e4))[0].cycles
+    time_us = free / PCIE.clock_mhz
+    few, many = (int(10_000 / time_us) + extra for extra in (0, 1))
+    assert gemm(PCIE.replace(n_calls=few))[0].cycles == free
+    assert gemm(PCIE.replace(n_calls=many))[0].cycles > free
+    assert gemm(PCIE.replace(n_calls=many))[0].cycles == gemm(PCIE)[0].cycles
+
+
+def test_both_engines_find_the_same_clock_and_books():
+    spec, problem = PRESETS["h100-pcie"].replace(power_limit_w=110.0, n_sms=8), Problem(m=512, n=512, k=512)
+    (books, measures), (others, same) = (gemm(spec, problem, engine) for engine in ("events", "schedule"))
+    assert measures == same
+    assert measures["clock_mhz"] < spec.clock_mhz
+    assert np.array_equal(books.states["sm"][1], others.states["sm"][1])
+
+
+def test_a_limit_that_the_card_at_rest_exceeds_is_refused():
+    with pytest.raises(BadInput, match=r"power_limit_w must be above static_w, which is 60\.0, got 50\.0"):
+        PCIE.replace(power_limit_w=50)
+
+
+# The host
+
+
+def test_the_host_is_a_floor_under_queued_calls_and_a_wait_is_added():
+    small = Problem(m=64, n=64, k=64)
+    own_us = gemm(PCIE, small)[0].cycles / PCIE.clock_mhz
+    for host_us, sync_us, expected in ((own_us / 2, 0, own_us), (50, 0, 50), (0, 7, own_us + 7), (50, 7, 57)):
+        books, _ = gemm(PCIE.replace(host_us=host_us, sync_us=sync_us), small)
+        assert books.cycles / PCIE.clock_mhz == pytest.approx(expected, abs=1 / PCIE.clock_mhz)
+        host = books.states["sm"][1][:, SmState.HOST] / PCIE.clock_mhz
+        assert host == pytest.approx(expected - own_us, abs=2 / PCIE.clock_mhz)
+
+
+def test_a_card_that_waits_for_its_host_draws_less():
+    small = Problem(m=512, n=512, k=512)
+    busy, waiting = (gemm(PCIE.replace(host_us=us), small)[1]["power_w"] for us in (0, 1000))
+    assert PCIE.static_w < waiting < busy
