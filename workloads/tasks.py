@@ -12,6 +12,7 @@ import numpy as np
 from workloads import address
 from workloads.blas import one_thread
 from workloads.errors import BadInput, did_you_mean
+from workloads.graphs import rewrite
 from workloads.graphs.feed import Feed
 from workloads.graphs.graph import Graph
 from workloads.networks import data, lenet, nets
@@ -48,17 +49,35 @@ class Task:
 
     @property
     def measure(self) -> str | None:
-        """What `quality` is: "accuracy", "cosine" (to the embeddings of the network as it was), or None."""
+        """What `quality` is, or None: "accuracy", "cosine" (to the embeddings of the network as it was), or of a graph
+        without labels "relative error" (the largest of its outputs, against those of the graph as it was)."""
         if isinstance(self.network, Encoder):
             return "cosine"
+        if self.graph is not None:
+            return "relative error" if self.graph.labels is None else "accuracy"
         return None if self.test_labels is None else "accuracy"
 
     def quality(self, network: Any) -> float | None:
-        """Return the measure of a network of the task's kind on the test inputs."""
+        """Return the measure of a network of the task's kind on the test inputs, or a graph's own. Raises BadInput."""
+        if self.graph is not None:
+            return self._of_graph(network)
         if self.measure == "cosine":
             pairs = network.embed(self.test_inputs) * self.network.embed(self.test_inputs)
             return float(pairs.sum(axis=1).mean())
         return None if self.measure is None else network.accuracy(self.test_inputs, self.test_labels)
+
+    def _of_graph(self, network: Model) -> float:
+        """Return the measure of the graph with the weights of a model's layers."""
+        changed = rewrite.with_weights(self.graph, {layer.name: layer for layer in network.layers})
+        rows = rewrite.compared(self.graph, changed)
+        if self.measure == "accuracy":
+            if not rows or rows[0]["accuracy"] is None:
+                raise BadInput("labels must be of the graph's first output, which has no classes: leave them out")
+            return rows[0]["accuracy"][1]
+        errors = [row["relative_error"] for row in rows if row["relative_error"] is not None]
+        if not errors:
+            raise BadInput(f"network {self.name!r} has no output of real numbers, other than 0, to compare")
+        return max(errors)
 
     def first(self, n: int | None) -> Task:
         """Return the task with only its first n inputs to calibrate and tune on (None: all)."""

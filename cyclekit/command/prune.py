@@ -59,11 +59,12 @@ def run(options: Namespace) -> int:
             row["speed_up"] = dense_us / row["time_us"] if dense_us and row["time_us"] else None
             layer.setdefault("machines", {})[chosen.name] = row
         totals[chosen.name] = report.total(rows, times)
+    measure = task.measure if task.graph is None else None  # a graph's outputs are told one by one
     result = {
         "network": task.name,
-        "measure": task.measure,
-        "quality_before": task.quality(task.network),
-        "quality_after": task.quality(fitted.apply()),
+        "measure": measure,
+        "quality_before": task.quality(task.network) if measure else None,
+        "quality_after": task.quality(fitted.apply()) if measure else None,
         "batch": max(layer.batch for layer in pruned),  # that there were, of those that --batch asks for
         "compact": options.compact,
         "steps": list(fitted.steps),

@@ -64,7 +64,7 @@ REFUSALS = {
     "prune": dict.fromkeys(("nt-we", "lenet-300-100", "16x4x16"), "unknown network"),
     "tradeoff": dict.fromkeys(("nt-we", "lenet-300-100", "16x4x16"), "unknown network"),
     "sensitivity": {
-        **dict.fromkeys(KINDS, "no labels to be right or wrong about"),
+        **dict.fromkeys((k for k in KINDS if "onnx" not in k), "no labels to be right or wrong about"),
         **dict.fromkeys(("nt-we", "lenet-300-100", "16x4x16"), "unknown network"),
     },
 }
