@@ -42,6 +42,7 @@ def test_globs_that_miss_are_named(asked, message):
         (0.5, "block 4x4", {}),
         (0.5, "2:4", {}),
         (0.5, "channel", {"kernels": [4, 2]}),
+        (0.5, "channel", {}),
         (0.5, "filter", {"scores": [random(layer.weights, 1) for layer in LAYERS]}),
     ],
 )
