@@ -113,6 +113,8 @@ def test_a_batched_machine_takes_the_rows_of_its_inputs_at_once(batch, sizes):
     work = Workload(name="w", weights=np.ones((2, 2)), activations=np.ones((6, 2)), positions=2)
     layers, inputs = replace(toy_sim.MACHINE, batched=True).layers_and_inputs(work, batch=batch)
     assert (len(layers), [len(rows) for rows in inputs]) == (1, sizes)
+    _, inputs = toy_sim.MACHINE.layers_and_inputs(work)
+    assert [signal.rows.shape for signal in inputs] == [(2, 2)] * 3
 
 
 def test_a_batch_of_a_network_is_of_its_inputs():
