@@ -254,12 +254,30 @@ class _Known:
 
     def dump(self, images: Any) -> bytes:
         stream = io.BytesIO()
-        pickler = pickle.Pickler(stream, protocol=5)
-        pickler.persistent_id = lambda item: self._numbers.get(id(item))
-        pickler.dump(images)
+        _Pickler(stream, self._numbers).dump(images)
         return stream.getvalue()
 
     def load(self, content: bytes) -> Any:
-        unpickler = pickle.Unpickler(io.BytesIO(content))
-        unpickler.persistent_load = self._layers.__getitem__
-        return unpickler.load()
+        return _Unpickler(io.BytesIO(content), self._layers).load()
+
+
+class _Pickler(pickle.Pickler):
+    """Writes a known object as its number."""
+
+    def __init__(self, stream: io.BytesIO, numbers: dict[int, int]):
+        super().__init__(stream, protocol=5)
+        self._numbers = numbers
+
+    def persistent_id(self, item: Any) -> int | None:
+        return self._numbers.get(id(item))
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads a known object from its number."""
+
+    def __init__(self, stream: io.BytesIO, known: list):
+        super().__init__(stream)
+        self._known = known
+
+    def persistent_load(self, number: int) -> Any:
+        return self._known[number]

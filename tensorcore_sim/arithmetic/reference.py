@@ -18,9 +18,7 @@ def check(a_bits: np.ndarray, b_bits: np.ndarray, sums: np.ndarray, in_dtype: st
     exact = a @ b
     errors = np.abs(sums.astype(np.float64) - exact)
     if not FORMATS[in_dtype].is_float:
-        wraps = np.abs(exact).max(initial=0) >= 2**31
-        passed = not errors.any() and not wraps
-        return {"passed": bool(passed), "largest_error": float(errors.max()), "largest_error_over_bound": 0.0}
+        return {"passed": not errors.any(), "largest_error": float(errors.max()), "largest_error_over_bound": 0.0}
     limits = bound(np.abs(a) @ np.abs(b), a.shape[1], rule)
     share = np.divide(errors, limits, out=np.zeros_like(errors), where=limits > 0)
     passed = bool((errors <= limits).all())

@@ -1,6 +1,7 @@
 """The small faults that a file could have: each an operator, a number, a condition or a statement changed.
 
-Left alone: messages (raise, f-strings), annotations, decorators and zip's strict, none of which a result rests on.
+Left alone: messages (raise, f-strings), annotations, decorators and zip's strict, none of which a result rests on, and
+reshape's -1, for which numpy takes any negative number.
 """
 
 from __future__ import annotations
@@ -135,10 +136,16 @@ def _edits(tree: ast.Module, source: bytes, offset) -> Iterator[tuple[str, bool,
                     first, last = span(test)
                     yield first, last, b"not (" + source[first:last] + b")"
 
+    found_out = set()  # the sides of a reshape that numpy finds out
+
     def walk(node, function, in_function):
         if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.Assert):
             return
         if isinstance(node, ast.keyword) and node.arg == "strict":
+            return
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "reshape":
+            found_out.update(arg for arg in node.args if ast.unparse(arg) == "-1")
+        if node in found_out:
             return
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             function = f"{function}.{node.name}" if function else node.name

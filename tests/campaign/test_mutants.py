@@ -30,6 +30,7 @@ from tests.campaign.mutate import ROOT, equivalents
         ("a = f'{b + 1}'", set()),
         ("a: x[1] = b", set()),
         ("zip(a, strict=True)", {"pass"}),
+        ("a = b.reshape(2, -1)", {"a = b.reshape(3, -1)"}),
     ],
 )
 def test_the_faults_of_a_line(line, faults):

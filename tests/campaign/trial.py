@@ -58,6 +58,7 @@ class Tree:
     def __init__(self, folder: Path):
         self.root, self.cache, self.warm, self.known = (folder / n for n in ("tree", "cache", "warm", "known.json"))
         self.reach = folder / "reach.json"
+        self.cache.mkdir(parents=True, exist_ok=True)  # stays empty where no test compiles a kernel
         git = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         listed = subprocess.run(git, cwd=ROOT, check=True, capture_output=True, text=True).stdout
         self.stamps = {}

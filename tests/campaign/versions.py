@@ -3,9 +3,9 @@
     python tests/campaign/versions.py [--only lowest | 3.12]... [--folder F] [TEST ... | OPTION OF PYTEST ...]
 
 Each environment is a new one. In `lowest`, of this Python, what is declared has the lowest version that pip knows and
-the bound allows, and what that needs in turn has the newest; a deprecation of one by another is printed there and fails
-nothing. An environment of another Python, from the PATH or from pyenv, has the newest of everything. The end is 1 where
-one does not install or a test fails.
+the bound allows, and what that needs in turn has the newest; a deprecation of one by another is ignored there. An
+environment of another Python, from the PATH or from pyenv, has the newest of everything. The end is 1 where one does
+not install or a test fails.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rich.table import Table
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PIP = ("-m", "pip", "--disable-pip-version-check")
-PRINTED = ("-W", "default::DeprecationWarning", "-W", "default::PendingDeprecationWarning")
+IGNORED = ("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning")
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors")
 LOWEST = "lowest"
 
@@ -83,7 +83,7 @@ def trial(name: str, program: str, folder: Path, options: list[str]) -> list[str
     needs = [f"{ROOT}[dev]"]
     if name == LOWEST:
         needs += [lowest(python, need) for need in declared()]
-        options = [*PRINTED, *options]
+        options = [*IGNORED, *options]
     print(name, *needs[1:], flush=True)
     if subprocess.run([python, *PIP, "install", "--quiet", "--editable", *needs], check=False).returncode:
         return [*row, "does not install"]

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 
 import cyclekit
 from cyclekit.command import cli
-from cyclekit.machine import installed, layers_and_inputs
-from workloads import Layer, Network, Workload
+from cyclekit.machine import installed, layers_and_inputs, named, run_through
+from tests.cyclekit import toy_sim
+from workloads import BadInput, Layer, Network, Workload
 
 
 @pytest.fixture
@@ -104,3 +106,47 @@ def test_a_workload_runs_the_asked_number_of_its_inputs(asked, expected):
     work = Workload(name="w", weights=np.ones((2, 2)), activations=np.arange(6).reshape(3, 2))
     (layer,), inputs = layers_and_inputs(work, asked)
     assert inputs.tolist() == layer.activations.tolist() == [[0, 1], [2, 3], [4, 5]][:expected]
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(None, [6]), (1, [2, 2, 2]), (2, [4, 2])])
+def test_a_batched_machine_takes_the_rows_of_its_inputs_at_once(batch, sizes):
+    work = Workload(name="w", weights=np.ones((2, 2)), activations=np.ones((6, 2)), positions=2)
+    layers, inputs = replace(toy_sim.MACHINE, batched=True).layers_and_inputs(work, batch=batch)
+    assert (len(layers), [len(rows) for rows in inputs]) == (1, sizes)
+    _, inputs = toy_sim.MACHINE.layers_and_inputs(work)
+    assert [signal.rows.shape for signal in inputs] == [(2, 2)] * 3
+
+
+def test_a_batch_of_a_network_is_of_its_inputs():
+    layer = Layer(name="a", weights=np.ones((2, 2)), bias=[0, 0])
+    network = Network(name="net", layers=(layer,), inputs=np.ones((3, 2)))
+    machine = replace(toy_sim.MACHINE, batched=True)
+    assert [len(rows) for rows in machine.layers_and_inputs(network, batch=2)[1]] == [2, 1]
+    assert [len(rows) for rows in toy_sim.MACHINE.layers_and_inputs(network)[1]] == [2, 2, 2]
+
+
+def test_the_machines_that_are_named():
+    assert [machine.name for machine in named(None)] == list(installed())
+    assert named("none") == []
+    assert [machine.name for machine in named("tensorcore, eie")] == ["tensorcore", "eie"]
+    with pytest.raises(BadInput, match="must name each machine once, got 'eie' twice"):
+        named("eie,tensorcore,eie")
+
+
+def test_how_far_a_run_is_within_a_layer_is_told():
+    def simulate(*arguments, progress, **options):
+        progress(0.5)
+        return toy_sim.simulate(*arguments, progress=progress, **options)
+
+    work = Workload(name="w", weights=np.ones((2, 2)), activations=np.ones((2, 2)))
+    said = []
+    runs = run_through(
+        simulate, [work], work.activations, toy_sim.Spec(), engine="only", progress=lambda *all_of: said.append(all_of)
+    )
+    assert [run.cycles for run in runs] == [4, 4]
+    assert said == [
+        ("input 1 of 2", 0.5, 2),
+        ("input 1 of 2", 1, 2),
+        ("input 2 of 2", 1.5, 2),
+        ("input 2 of 2", 2, 2),
+    ]

@@ -7,7 +7,7 @@ import pytest
 
 import eie_sim
 import tensorcore_sim
-from cyclekit.positions import Positions, digest, inputs_of, played, summed
+from cyclekit.positions import Positions, digest, inputs_of, played, rows_of, summed, worst_of
 from workloads import Workload
 
 N_BATCH, N_POSITIONS, N_IN, N_OUT = 2, 5, 24, 16
@@ -187,3 +187,32 @@ def test_the_tensor_core_takes_groups_side_by_side(sparsity):
     assert (run.cycles, run.actions) == (books.cycles, books.actions)
     assert run.measures["gemm"].startswith(f"{problem.m} x {problem.n} x {problem.k},")
     np.testing.assert_array_equal(run.values, rows @ matrix.T)
+
+
+def test_two_of_four_positions_give_an_error():
+    """Two that differ by d have s**2 = d**2 / 2, and 4 sqrt((1 - 2 / 4) s**2 / 2) is sqrt(2) d."""
+    whole = layer()
+    image = eie_sim.encode(whole, SPEC)
+    one, other = (EIE.simulate(image, whole.activations[i], SPEC, engine="schedule") for i in (1, 8))
+    assert one.cycles < other.cycles
+    run = summed([one, other], [2, 2])
+    error = np.sqrt(2) * (other.cycles - one.cycles)
+    assert run.measures["cycles_standard_error"] == pytest.approx(error)
+    assert f"cycles +- {100 * error / (2 * one.cycles + 2 * other.cycles):.2g}% (standard error)" in run.notes[0]
+    assert "cycles +- an unknown error (standard error)" in summed([one], [4]).notes[0]
+
+
+def test_one_comparison_is_its_own_worst():
+    assert worst_of([{"passed": True, "error": 0.5}]) == {"passed": True, "error": 0.5}
+
+
+def test_the_rows_of_one_input_and_of_its_positions():
+    row, rows = np.arange(3.0), np.ones((2, 3))
+    assert rows_of(row) is row
+    assert rows_of(Positions(rows, 2)) is rows
+
+
+def test_an_input_played_by_itself_is_input_0():
+    whole = layer()
+    row = whole.activations[0]
+    assert played(EIE.simulate, eie_sim.encode(whole, SPEC), row, SPEC, engine="schedule").input == 0

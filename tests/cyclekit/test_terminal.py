@@ -1,11 +1,13 @@
 """Can a table be read on a terminal of any width: no number broken, no column lost?"""
 
 import io
+import os
 import re
+import sys
 
 import pytest
 
-from cyclekit.terminal import Output, fitted
+from cyclekit.terminal import Output, fitted, make_folder, progress, write_whole
 
 HEADS = ["layer", "out x in", "reached", "time [us]"]
 ROWS = [
@@ -97,3 +99,47 @@ def test_every_column_comes_and_no_number_is_broken(width):
 
 def test_a_table_without_rows_has_its_heads(shown):
     assert shown(80, ["layer", "cycles"], []) == ["T", "layer  cycles", "─" * 13]
+
+
+def test_a_number_with_a_sign_is_on_the_right_and_a_word_of_two_letters_on_the_left(shown):
+    rows = [["a", "+5%", "up"], ["b", "-120%", "down"]]
+    assert shown(80, ["name", "change", "what"], rows)[3:] == ["a        +5%  up", "b      -120%  down"]
+
+
+# Progress
+
+
+@pytest.mark.parametrize(("stream", "drawn"), [(io.StringIO, False), (Terminal, True)])
+def test_a_bar_is_drawn_on_a_terminal_only(monkeypatch, stream, drawn):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", stream())
+    with progress("work") as tell:
+        tell("half", 1, 2)
+    assert bool(sys.stderr.getvalue()) == drawn
+
+
+# Files
+
+
+def test_a_folder_that_is_there_is_taken(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_file_is_replaced_and_not_written_over(tmp_path):
+    path, other = tmp_path / "a", tmp_path / "b"
+    path.write_bytes(b"old")
+    os.link(path, other)
+    write_whole(path, b"new")
+    assert (path.read_bytes(), other.read_bytes()) == (b"new", b"old")
+
+
+def test_a_file_has_the_rights_of_any_other_and_the_next_one_too(tmp_path):
+    before = os.umask(0o027)
+    try:
+        for name in "ab":
+            write_whole(tmp_path / name, b"")
+            assert (tmp_path / name).stat().st_mode & 0o777 == 0o640
+    finally:
+        assert os.umask(before) == 0o027

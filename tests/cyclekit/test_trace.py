@@ -225,3 +225,27 @@ def test_every_state_has_a_letter_of_its_own():
     }
     names = [f"state {number}" for number in range(60)]
     assert len(set(letters(names).values())) == 60
+
+
+def test_a_window_that_begins_late_and_one_just_short_enough_are_shown_cycle_by_cycle():
+    assert diagram(trace_of(unit("a", [0], [990, 1010])))[:2] == ["   991", "a  " + "W" * 20]
+    lines = diagram(trace_of(unit("a", [0], [0, 1000])))
+    assert [line for line in lines if line.startswith("a")] == ["a  " + "W" * 100] * 10
+
+
+# The JSON
+
+
+def test_spans_are_in_cycles():
+    assert trace_of(unit("a", [0, 1], [10, 15, 40]), ticks_per_cycle=10).as_dict() == {
+        "begin": 1.0,
+        "end": 4.0,
+        "tracks": [{"name": "a", "kind": "unit", "spans": [["work", 1.0, 1.5], ["wait", 1.5, 4.0]]}],
+    }
+
+
+def test_kinds_are_processes_from_1_and_units_threads_from_0_in_their_order():
+    tracks = (unit("bus", [0], [0, 5], "bus"), unit("PE 0", [0], [0, 5], "pe"), unit("PE 1", [0], [0, 5], "pe"))
+    events = json.loads(chrome(trace_of(*tracks)))["traceEvents"]
+    sorted_as = [(e["pid"], e["tid"], e["args"]["sort_index"]) for e in events if e["name"] == "thread_sort_index"]
+    assert sorted_as == [(1, 0, 0), (2, 0, 0), (2, 1, 1)]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cyclekit.spec import CHOSEN
 from eie_sim import Spec, arithmetic, encode, reference, simulate
 from tests import eie_cases, naive_eie
 from workloads import Workload
@@ -107,3 +108,16 @@ def test_the_bound_is_the_sum_of_its_three_parts():
     exact, bound = reference.float64(workload, inputs, arithmetic.quantise(inputs, 2), arithmetic.Format(2, 2, 2))
     assert exact == pytest.approx(0.21, rel=1e-6)
     assert bound == pytest.approx(0.0125 + 0.035 + 0.125, rel=1e-6)
+
+
+def test_a_weight_that_fills_16_bits_is_held_with_none_behind_the_point():
+    run = one_output([32767], [1], weight_fraction_bits=CHOSEN, activation_fraction_bits=0)
+    assert run.notes == ()
+    assert run.outputs.tolist() == [32767]
+
+
+def test_an_input_too_small_for_16_bits_is_broadcast_and_tells_runs_apart():
+    """2**-20 is 0 in 8 bits behind the point, and still takes its column's time: two runs of the same 16-bit values."""
+    tiny, none = (one_output([1, 1], [one, 1]) for one in (2.0**-20, 0.0))
+    assert tiny.outputs.tolist() == none.outputs.tolist()
+    assert tiny.id != none.id

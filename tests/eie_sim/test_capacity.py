@@ -46,6 +46,18 @@ def test_each_structure_is_full_at_its_size_and_not_before(workload, spec, struc
         encode(workload, spec.replace(**{field[structure]: grown[field[structure]]}))
 
 
+def test_the_way_out_names_what_would_be_charged_instead():
+    with pytest.raises(BadInput, match=r"more n_pes, or set refills=true$"):
+        encode(layer([[3]]), enforced(spmat_bytes=2))
+    with pytest.raises(BadInput, match=r"set act_sram_bytes=130$"):  # which nothing is
+        encode(wide(65), enforced(batches=True, act_sram_bytes=128))
+
+
+def test_pointers_reach_the_end_of_the_fullest_pe():
+    with pytest.raises(BadInput, match="2-bit pointer reach needs 4 entries"):
+        encode(layer([[4], [1]]), Spec(n_pes=2, capacity="enforce", pointer_bits=2))
+
+
 def test_the_default_preset_reports_what_it_does_not_model():
     spec = PRESETS["isca2016"].replace(n_pes=1)
     run = simulate(encode(wide(65), spec), np.ones(65), spec)

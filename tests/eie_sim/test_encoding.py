@@ -98,6 +98,22 @@ def test_sixteen_values_are_shared_and_the_image_says_so():
     assert image.workload.weights[0].tolist() == [*range(1, 8), 8.25, 8.25, *range(10, 17)]
 
 
+def test_what_sharing_did_to_weights_and_to_the_bias_is_said():
+    # 15 values of weights are kept and leave no place to the bias: 8.5 becomes 8 or 9
+    values = np.array([*range(1, 9), *range(10, 17)], np.float32)
+    image = encode(Workload(name="b", weights=values[None], bias=[8.5], activations=np.ones(15)), Spec(n_pes=1))
+    assert image.notes[0].endswith("shared by exact k-means in 15, rms error 0 a weight, 0.5 a bias")
+    # 8 and 8.5 of 16 weights: sqrt(2 * 0.25**2 / 16)
+    values = np.append(values, np.float32(8.5))
+    image = encode(Workload(name="w", weights=values[None], activations=np.ones(16)), Spec(n_pes=1))
+    assert image.notes[0].endswith("rms error 0.0884 a weight")
+
+
+def test_nothing_is_shared_where_there_is_nothing():
+    image = encode(Workload(name="0", weights=np.zeros((2, 3)), activations=np.ones(3)), Spec(n_pes=2))
+    assert (image.notes, image.codebook.tolist(), image.n_entries) == ((), [0] * 16, 0)
+
+
 def test_a_codebook_given_with_the_workload_is_kept():
     book = np.array([0, 0.5, -0.25, 3] + [0] * 12, np.float32)
     codes = np.array([[1, 0, 2]], np.uint8)

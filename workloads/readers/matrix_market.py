@@ -35,7 +35,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
     from scipy.io import mmread  # late: it takes a tenth of a second
 
     banner = b"%%MatrixMarket matrix " + b" ".join(form.groups())  # it reads this in one case only
-    matrix = mmread(io.BytesIO(b"\n".join((banner, b" ".join(sizes.split()), body))))  # and only what was checked
+    checked = io.BytesIO(b"\n".join((banner, b" ".join(sizes.split()), body)))  # and only what was checked
+    matrix = mmread(checked, spmatrix=False)
     if matrix.shape != shape:
         raise BadInput(f"is damaged: it promises {shape} and gives {matrix.shape}")
     if isinstance(matrix, np.ndarray):

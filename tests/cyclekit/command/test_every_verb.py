@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_a_workload_is_the_same_however_many_of_its_inputs_are_swept(files, zero
     for n in ("1", "2"):
         words = ["--vary", "n_pes=2", "--workers", "1", "--inputs", n, "--into", into, "--export", exported]
         assert zeroskip("sweep", "eie", files / "own.npz", *words).code == 0
-    with sqlite3.connect(into) as store:
+    with closing(sqlite3.connect(into)) as store, store:  # which commits, and does not close
         assert store.execute("select count(*), count(distinct content) from rows").fetchall() == [(2, 1)]
 
 

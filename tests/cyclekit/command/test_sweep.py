@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -191,7 +192,7 @@ def test_prices_are_checked_where_no_design_is_feasible(zeroskip, layer_npz, int
 
 def test_a_store_of_another_version(zeroskip, layer_npz, into):
     assert zeroskip("sweep", "eie", layer_npz, *VARY, "--into", into, "--workers", 1).code == 0
-    with sqlite3.connect(into) as connection:
+    with closing(sqlite3.connect(into)) as connection, connection:  # which commits, and does not close
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     for words in (("sweep", "eie", layer_npz, *VARY, "--into", into), ("rows", into)):

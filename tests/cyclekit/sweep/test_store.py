@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_another_file(path):
 
 
 def test_another_programs_database(path):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:  # which commits, and does not close
         connection.execute("CREATE TABLE songs (title)")
     connection.close()
     before = path.read_bytes()
@@ -131,7 +132,7 @@ def test_another_programs_database(path):
 
 def test_a_store_of_another_version(path):
     Store(path).close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:  # which commits, and does not close
         connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
     for write in (True, False):

@@ -102,6 +102,8 @@ def test_int4_keeps_pairs_even_half_empty_ones():
     assert image.nibbles.tolist() == [[0b1101]]
     assert image.values.tolist() == [[8, 0, 3, 15]]
     assert decompress(image).tolist() == row.tolist()
+    # In the byte of an ml_dtypes.int4 the sign fills the upper half: an int8 of the same value.
+    assert decompress(image).view(np.uint8).tolist() == [[0, 0, 0xF8, 0, 0, 0, 3, 0xFF]]
 
 
 @pytest.mark.parametrize(

@@ -246,6 +246,20 @@ def test_compensation_beats_leaving_the_others_alone():
     assert rounded[0] < rounded[1] / 2
 
 
+@pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])
+def test_the_unit_of_the_inputs_changes_nothing(scale):
+    # Every formula is one of ratios of the Hessian's entries, the damping is a share of them, and 2**30 rounds nothing.
+    weights, inputs = layer(5)
+    h = hessian(inputs)
+    for prune in (
+        lambda h: sparsegpt(weights, h, density=0.5),
+        lambda h: sparsegpt(weights, h, n_m=(2, 4)),
+        lambda h: optimal_brain_surgeon(weights, h, 0.5),
+        lambda h: gptq(weights, h, bits=3, act_order=True).weights,
+    ):
+        assert prune(scale * h) == pytest.approx(prune(h), rel=1e-5)
+
+
 def test_the_hessians_of_batches_add_up():
     inputs = layer(0)[1]
     assert hessian(inputs[:11]) + hessian(inputs[11:]) == pytest.approx(hessian(inputs), rel=1e-12)

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from tests import naive_patterns as naive
 from workloads.errors import BadInput
-from workloads.pruning.patterns import mask, pattern
+from workloads.pruning.patterns import Pattern, mask, pattern
 
 FREE = ["element", "vector 1x4", "vector 4x1", "block 2x3", "block 4x4", "kernel", "filter", "channel"]
 KERNELS = st.sampled_from([1, 2, 3, 4, 6])
@@ -212,3 +212,13 @@ def test_the_last_group_of_a_row_may_be_short():
     assert mask(rows, "2:4").tolist() == [[0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 1, 1]]
     assert mask(rows[:, :5], "2:4").tolist() == [[0, 0, 1, 1, 1], [1, 1, 0, 0, 1]]
     assert mask(-rows, "1:5").tolist() == [[1, 0, 0, 0, 0, 1], [0, 0, 0, 1, 0, 1]]
+
+
+@pytest.mark.parametrize("kernel", [True, 2.0, "2", 0, -2, 3])
+def test_a_kernel_that_does_not_divide_the_inputs(kernel):
+    with pytest.raises(BadInput, match="kernel must be an integer that divides the 4 inputs"):
+        pattern("kernel").box((2, 4), kernel)
+
+
+def test_a_pattern_made_by_hand_leaves_the_density_free():
+    assert (Pattern(), Pattern().m, Pattern().n) == (pattern("element"), 0, 0)

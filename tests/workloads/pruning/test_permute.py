@@ -94,3 +94,23 @@ def test_what_cannot_be_asked_is_named():
         fold(np.array([0, 2]))
     with pytest.raises(BadInput, match="kernel must be an integer of at least 1, got 0"):
         fold(np.array([0, 1]), 0)
+
+
+@pytest.mark.parametrize("permutation", [[[0, 1]], [0.0, 1.0], [False, True], [0, 0], [1, 2], [0, 2, 1, 1]])
+def test_what_is_no_permutation_is_not_folded(permutation):
+    with pytest.raises(BadInput, match="permutation must hold each of 0 to in - 1 once"):
+        fold(np.array(permutation))
+
+
+def test_one_descent_is_enough_where_one_swap_is_best():
+    """By 1:2 of (4, 3, 2, 1), 4 + 2 stay; 4 and 3 in one group are one loss, which a swap with 2 or 1 mends."""
+    weights = np.array([[4, 3, 2, 1]], np.float32)
+    order = permute_inputs(weights, (1, 2), n_kicks=0)
+    assert kept_magnitude(weights[:, order], (1, 2)) == 4 + 3
+
+
+def test_what_stays_whatever_comes_is_all_but_one_of_those_kept():
+    """By 3:4, a group of 9, 8, 7, 6 and one of 0s: all that is lost is least where each group has a 0."""
+    weights = np.array([[9, 8, 7, 6, 0, 0, 0, 0]], np.float32)
+    order = permute_inputs(weights, (3, 4), n_kicks=0)
+    assert kept_magnitude(weights[:, order], (3, 4)) == 9 + 8 + 7 + 6

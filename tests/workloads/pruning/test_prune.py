@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from tests.naive_workloads import kept_places
 from workloads.errors import BadInput
-from workloads.pruning.prune import masked, prune
+from workloads.pruning.prune import compacted, masked, prune
 from workloads.pruning.scores import wanda
 from workloads.records import Layer, Workload
 
@@ -62,3 +62,9 @@ def test_scores_and_masks_of_another_shape_are_named():
         prune(layer, 0.5, scores=np.ones((3, 2)))
     with pytest.raises(BadInput, match=r"^kept must be bool\[2, 3\], got float64\[2, 3\]$"):
         masked(layer, np.ones((2, 3)))
+
+
+def test_of_no_weights_the_first_row_and_column_stay():
+    work = Workload(name="w", weights=np.zeros((3, 2)), bias=[1, 2, 3], activations=[[4, 5]])
+    small = compacted(work)
+    assert (small.weights.tolist(), small.bias.tolist(), small.activations.tolist()) == ([[0]], [1], [[4]])

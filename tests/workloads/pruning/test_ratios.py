@@ -42,6 +42,7 @@ def test_globs_that_miss_are_named(asked, message):
         (0.5, "block 4x4", {}),
         (0.5, "2:4", {}),
         (0.5, "channel", {"kernels": [4, 2]}),
+        (0.5, "channel", {}),
         (0.5, "filter", {"scores": [random(layer.weights, 1) for layer in LAYERS]}),
     ],
 )
@@ -109,3 +110,13 @@ def test_schedules_that_cannot_be_are_named(schedule, message):
     with pytest.raises(BadInput) as error:
         schedule()
     assert str(error.value) == message
+
+
+def test_a_way_that_stays_where_it_begins():
+    assert list(polynomial(0.5, 3, start=0.5)) == [0.5] * 3
+
+
+@pytest.mark.parametrize("power", [float("inf"), float("nan"), 0, -1, True, "3"])
+def test_a_power_that_is_none(power):
+    with pytest.raises(BadInput, match="power must be a finite number above 0"):
+        polynomial(0.5, 3, power=power)

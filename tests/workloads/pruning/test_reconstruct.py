@@ -72,6 +72,9 @@ def test_the_lasso_meets_its_optimality_conditions(seed, share):
     gradient = products - gram @ beta
     assert gradient[beta != 0] == pytest.approx(penalty * np.sign(beta[beta != 0]), rel=1e-2)
     assert (np.abs(gradient[beta == 0]) <= penalty * 1.01).all()
+    # In a unit 2**20 times larger all numbers of the problem are smaller, and the coefficients the same.
+    unit = 2.0**-40
+    assert np.array_equal(lasso(gram * unit, products * unit, penalty * unit, np.zeros(6)), beta)
 
 
 def test_channels_that_do_not_overlap_leave_the_lasso_in_order_of_what_they_add():

@@ -116,3 +116,9 @@ def test_what_does_not_fit_is_named(call, message):
     with pytest.raises(BadInput) as error:
         call()
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("p", [True, "2", 0, -1, float("inf"), float("nan")])
+def test_a_norm_that_is_none(p):
+    with pytest.raises(BadInput, match="p must be a finite number above 0"):
+        scores.magnitude(np.ones((1, 2)), p)

@@ -1,0 +1,32 @@
+"""Is every figure that is named drawn, and are two engines the same only if all is?"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from eie_sim import Spec, encode, simulate
+from eie_sim.demo import _same
+from eie_sim.figures import draw_utilisation, draw_validation
+from tests.eie_cases import layer
+
+
+def test_each_published_figure_has_a_file(validation, tmp_path):
+    names = "table4 fig8 fig11-as-printed fig11-exchanged fig12 fig13 fig9-reads fig9-energy fig9-energy-cacti table2"
+    drawn = draw_validation(validation, tmp_path)
+    assert sorted(path.name for path in drawn) == sorted(f"eie_{name}.png" for name in names.split())
+    assert sorted(tmp_path.iterdir()) == sorted(drawn)
+
+
+def test_what_the_pes_did_is_drawn(tmp_path):
+    spec = Spec(n_pes=2)
+    image = encode(layer([[2, 1], [1, 3]]), spec)
+    path = draw_utilisation(simulate(image, np.ones(2), spec), image, spec, tmp_path / "pes.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("field", ["id", "cycles", "actions", "states", "output_sha256"])
+def test_runs_are_the_same_where_all_is(field):
+    run = {"id": "a", "cycles": 1, "actions": {}, "states": {}, "output_sha256": "b"}
+    assert _same(SimpleNamespace(**run), SimpleNamespace(**run))
+    assert not _same(SimpleNamespace(**run), SimpleNamespace(**run | {field: "other"}))

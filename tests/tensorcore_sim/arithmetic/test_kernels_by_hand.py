@@ -1,0 +1,45 @@
+"""Do the innermost steps give the bits that IEEE 754 and 32-bit saturation do, at their edges?"""
+
+import numpy as np
+import pytest
+
+from tensorcore_sim.arithmetic.kernels import _add_f16, _to_f16, integer_gemm
+from tensorcore_sim.arithmetic.reference import check
+
+
+def half(value: float) -> int:
+    return int(np.float16(value).view(np.uint16))
+
+
+@pytest.mark.parametrize("value", [1024, -1024, 2047, 1023, 2048, 65504])
+def test_whole_numbers_are_their_own_f16(value):
+    """1024 to 2047 are the 11 bits of a significand: nothing is shifted."""
+    assert _to_f16(np.int64(value), 0) == half(value)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "total"),
+    [(1, np.inf, np.inf), (-np.inf, 1, -np.inf), (np.inf, np.inf, np.inf), (-np.inf, -np.inf, -np.inf), (1, 2, 3)],
+)
+def test_an_infinity_takes_what_is_finite_along(x, y, total):
+    assert _add_f16(half(x), half(y)) == _add_f16(half(y), half(x)) == half(total)
+
+
+def test_opposite_infinities_give_the_nan_of_all_ones():
+    assert _add_f16(half(np.inf), half(-np.inf)) == _add_f16(half(-np.inf), half(np.inf)) == 0x7FFF
+
+
+@pytest.mark.parametrize(("sign", "end"), [(1, 2**31 - 1), (-1, -(2**31))])
+def test_each_instruction_saturates_before_the_next_one_adds(sign, end):
+    """From the end of 32 bits 100 further out stays there, and 60 back is 60 off it."""
+    a = np.array([[100 * sign, -60 * sign]], np.int8)
+    b, columns, result = np.ones((1, 2), np.int8), np.empty((0, 0), np.int64), np.empty((1, 1), np.int32)
+    integer_gemm(a, b, columns, np.array([[end]], np.int32), 1, True, result)
+    assert result.tolist() == [[end - 60 * sign]]
+
+
+def test_the_least_of_32_bits_is_a_sum_like_any_other():
+    """2**18 products of -128 and 64 are -2**31."""
+    a, b = np.full((1, 2**18), 0x80, np.uint8), np.full((2**18, 1), 0x40, np.uint8)
+    assert check(a, b, np.array([[-(2**31)]], np.int32), "int8", None)["passed"]
+    assert not check(a, b, np.array([[-(2**31) + 1]], np.int32), "int8", None)["passed"]
