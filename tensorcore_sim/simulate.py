@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from math import ceil
 
 import numpy as np
@@ -184,10 +185,11 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
         if soon or allowed_mhz in plays or abs(over) < power.CLOSE or len(plays) == power.MOST_PLAYS:
             break
         clock_mhz = allowed_mhz
-    call_us = max(time_us, spec.host_us) + spec.sync_us
-    ends = [ceil(us * spec.clock_mhz) for us in (time_us, call_us)]
-    lost = {SmState.POWER: ends[0] - books.cycles, SmState.HOST: ends[1] - ends[0]}
-    power_w = power.watts(books.actions, call_us, clock_mhz, spec)
+    full = Fraction(str(spec.clock_mhz))
+    of_card = ceil(books.cycles * full / Fraction(str(clock_mhz)))
+    of_call = max(of_card, ceil(full * Fraction(str(spec.host_us)))) + ceil(full * Fraction(str(spec.sync_us)))
+    lost = {SmState.POWER: of_card - books.cycles, SmState.HOST: of_call - of_card}
+    power_w = power.watts(books.actions, of_call / spec.clock_mhz, clock_mhz, spec)
     return timeline, card_account.longer(books, lost), chosen_tiling, clock_mhz, power_w
 
 

@@ -57,7 +57,8 @@ def longer(books: Ledger, lost: Mapping[SmState, int]) -> Ledger:
 
 
 def spans(timeline: CardTimeline, plan: Plan, *, begin: int, end: int, n_units: int | None) -> Iterator[Track]:
-    """Yield what the SMs (None: all, else the first) were at in the ticks [begin, end)."""
+    """Yield what the SMs (None: all, else the first) were at in the ticks [begin, end) of the clock they ran at."""
+    end = min(end, timeline.end)
     for sm in range(min(n_units or plan.n_sms, plan.n_sms)):
         tiles = np.flatnonzero(timeline.sm == sm)  # in the order in which they were dealt
         started = timeline.started[tiles]
