@@ -7,34 +7,41 @@ from math import ceil
 
 import numpy as np
 
+from tensorcore_sim.card.deal import deal
 from tensorcore_sim.card.tiling import Problem, Tiling, a_bits, b_bits
 from tensorcore_sim.card.timeline import Plan
 from tensorcore_sim.sm.program import ticks
 from tensorcore_sim.spec import TICKS, Spec
 from workloads.errors import BadInput
 
+NOTHING = np.array([], np.int64)
+SUM_BYTES = 4  # of an element of a part's sums, f32
 LATEST = 2**61  # ticks: kernels hold sums of two times in 64 bits
 
 
-def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
-    """Return the plan; step_ticks: of a k-step's instructions."""
+def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec, in_l2: np.ndarray = NOTHING) -> Plan:
+    """Return the plan; step_ticks: of a k-step's instructions; in_l2: what L2 holds at the start."""
     n_steps = -(-problem.k // tiling.tile_k)
     depths = np.array([tiling.tile_k, problem.k - (n_steps - 1) * tiling.tile_k])
     rows, columns = _parts(problem.m, tiling.tile_m), _parts(problem.n, tiling.tile_n)
     a_bytes = _bytes(rows[:, None] * depths, a_bits(spec))
     b_bytes = _bytes(columns[:, None] * depths, Fraction(b_bits(spec)))
     row, column = order(len(rows), len(columns), spec.raster_tiles)
-    results = rows[row] * columns[column] * spec.output_bytes
+    elements = rows[row] * columns[column]
+    results = elements * spec.output_bytes
+    parts = deal(len(row), n_steps, spec.n_sms * tiling.n_resident, tiling.scheduler, tiling.splits)
     l2 = Fraction(TICKS, spec.l2_bytes_per_cycle)
     a_second = TICKS * Fraction(str(spec.clock_mhz)) * 10**6
     hbm = a_second / (Fraction(str(spec.hbm_gb_per_s)) * 10**9 * Fraction(str(spec.hbm_share)))
     card_plan = Plan(
         n_sms=spec.n_sms,
+        n_resident=tiling.n_resident,
         n_sharing=spec.n_sms_sharing_reads,
         n_stages=tiling.n_stages,
         n_steps=n_steps,
         begin=round(a_second * Fraction(str(spec.launch_us)) / 10**6),
-        step=step_ticks + ticks(spec, "k_step_overhead_cycles"),
+        step=step_ticks,
+        overhead=ticks(spec, "k_step_overhead_cycles"),
         l2_latency=ticks(spec, "l2_latency_cycles"),
         hbm_latency=ticks(spec, "hbm_latency_cycles"),
         l2_bytes=spec.l2_bytes,
@@ -43,12 +50,18 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
         store_bytes=results,
         store_l2=_times(results, l2),
         store_hbm=_times(results, hbm),
+        sums_l2=_times(SUM_BYTES * elements, l2),
+        tile=parts.tile,
+        first=parts.first,
+        length=parts.length,
+        blocks=parts.blocks,
         a_bytes=a_bytes,
         a_l2=_times(a_bytes, l2),
         a_hbm=_times(a_bytes, hbm),
         b_bytes=b_bytes,
         b_l2=_times(b_bytes, l2),
         b_hbm=_times(b_bytes, hbm),
+        in_l2=in_l2,
     )
     if _latest(card_plan) > LATEST:
         raise BadInput("times must fit 64 bits: the clock, a latency, an overhead or the GEMM is too large")
@@ -67,9 +80,9 @@ def order(n_rows: int, n_columns: int, band: int) -> tuple[np.ndarray, np.ndarra
 def _latest(plan: Plan) -> int:
     """Return a time that the end cannot exceed: everything one after the other."""
     chunks = sum(int(getattr(plan, name).max()) for name in ("a_l2", "a_hbm", "b_l2", "b_hbm"))
-    step = plan.step + plan.l2_latency + plan.hbm_latency + chunks + 2 * TICKS
-    store = int(plan.store_l2.max()) + int(plan.store_hbm.max()) + 3 * TICKS
-    return plan.begin + plan.n_tiles * (plan.n_steps * step + store)
+    step = plan.step + plan.overhead + plan.l2_latency + plan.hbm_latency + chunks + 2 * TICKS
+    store = sum(int(getattr(plan, name).max()) for name in ("store_l2", "store_hbm", "sums_l2")) + 3 * TICKS
+    return plan.begin + plan.n_tiles * plan.n_steps * step + 2 * plan.n_parts * (store + plan.l2_latency)
 
 
 def _parts(length: int, tile: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import ceil
 
+from tensorcore_sim.card.deal import GRID
 from tensorcore_sim.format.what_if import index_bits
 from tensorcore_sim.sm.program import BITS, ROW_BYTES, rate
 from tensorcore_sim.spec import Spec
@@ -52,7 +53,8 @@ class Problem:
 class Tiling:
     """One block's share: tile_m x tile_n of the result, tile_k of k at a time, n_stages of those in shared memory.
 
-    warps: (along m, along n); on Hopper they are warp groups. group_k: the k of one instruction.
+    warps: (along m, along n); on Hopper they are warp groups. group_k: the k of one instruction. n_resident: blocks on
+    an SM at once. scheduler, splits: how k-steps are dealt to blocks (deal.py).
     """
 
     tile_m: int
@@ -61,6 +63,9 @@ class Tiling:
     n_stages: int
     warps: tuple[int, int]
     group_k: int
+    n_resident: int = 1
+    scheduler: str = GRID
+    splits: int = 1
 
     def __str__(self) -> str:
         return f"{self.tile_m}x{self.tile_n}x{self.tile_k}, {self.n_stages} stages"

@@ -134,12 +134,12 @@ def test_launching_later_moves_everything_and_changes_nothing(made, cycles):
     for name in ("begun", "asked", "arrived", "started", "finished"):
         assert (getattr(late, name) - getattr(early, name) == 10 * cycles).all(), name
     assert late.end - early.end == 10 * cycles
-    assert (late.sm == early.sm).all()
+    assert (late.place == early.place).all()
     assert (late.source == early.source).all()
 
 
 @settings(max_examples=60)
-@given(cards(most_sms=1), st.sampled_from(["step", "l2_latency", "hbm_latency", "l2", "hbm"]), st.integers(1, 100))
+@given(cards(most_sms=1, most_resident=1), st.sampled_from(["step", "l2_latency", "hbm_latency", "l2", "hbm"]), st.integers(1, 100))
 def test_with_one_sm_whatever_takes_longer_makes_it_no_faster(made, name, more):
     # One SM's requests have one order, so every time is a maximum of sums. (Several can overtake each other.)
     if name in ("l2", "hbm"):
@@ -155,7 +155,7 @@ def test_with_one_sm_whatever_takes_longer_makes_it_no_faster(made, name, more):
 
 
 @settings(max_examples=60)
-@given(cards(most_sms=1), st.integers(1, 60))
+@given(cards(most_sms=1, most_resident=1), st.integers(1, 60))
 def test_with_one_sm_a_larger_l2_keeps_what_a_smaller_one_does(made, more):
     # The chunks used last that fit a smaller L2 fit a larger one
     small, large = (card_schedule.timeline(plan) for plan in (made, replace(made, l2_bytes=made.l2_bytes + more)))
@@ -166,7 +166,9 @@ def test_with_one_sm_a_larger_l2_keeps_what_a_smaller_one_does(made, more):
 @settings(max_examples=60)
 @given(cards(), st.integers(1, 4))
 def test_another_stage_is_of_use_only_to_those_with_several_k_steps(made, more):
-    one_step = replace(made, n_steps=1)
+    tiles = np.arange(made.n_tiles)
+    parts = {"tile": tiles, "first": 0 * tiles, "length": 0 * tiles + 1, "blocks": np.arange(made.n_tiles + 1)}
+    one_step = replace(made, n_steps=1, in_l2=made.in_l2[:0], **parts)
     deeper = replace(one_step, n_stages=made.n_stages + more)
     assert card_schedule.timeline(one_step).differences(card_schedule.timeline(deeper)) == []
 
