@@ -22,14 +22,15 @@ from tensorcore_sim.card import account as card_account
 from tensorcore_sim.card import bounds, power
 from tensorcore_sim.card import events as card_events
 from tensorcore_sim.card import schedule as card_schedule
+from tensorcore_sim.card.choose import tiling
 from tensorcore_sim.card.mainloop import step
-from tensorcore_sim.card.plan import plan
-from tensorcore_sim.card.tiling import Problem, Tiling, dense_k, kept_share, n_of_m, tiling
+from tensorcore_sim.card.plan import NOTHING, plan
+from tensorcore_sim.card.tiling import Problem, Tiling, dense_k, kept_share, n_of_m
 from tensorcore_sim.card.timeline import CardTimeline
 from tensorcore_sim.encode import Image, encode, stored_fields
 from tensorcore_sim.format.formats import FORMATS
 from tensorcore_sim.format.operand import to_format
-from tensorcore_sim.spec import Spec
+from tensorcore_sim.spec import TICKS, Spec
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Shape, Workload, checked_array
 
@@ -172,19 +173,25 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
     """
     chosen_tiling = tiling(problem, spec)
     cost = step(chosen_tiling, spec, engine)
-    clock_mhz, plays = spec.clock_mhz, {}
+    clock_mhz, plays, in_l2 = spec.clock_mhz, {}, NOTHING
+    if spec.warm_l2:
+        in_l2 = ENGINES[engine](plan(problem, chosen_tiling, cost.ticks, spec)).kept
     while True:
-        card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz))
+        card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz), in_l2)
         timeline = ENGINES[engine](card_plan)
-        books = card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec)
-        time_us = plays[clock_mhz] = books.cycles / clock_mhz
-        power_w = power.watts(books.actions, time_us, clock_mhz, spec)
-        allowed_mhz = power.clock_mhz(books.actions, plays, spec)
+        counts = card_account.actions(timeline, card_plan, chosen_tiling, cost, spec)
+        time_us = plays[clock_mhz] = timeline.end / TICKS / clock_mhz
+        power_w = power.watts(counts, time_us, clock_mhz, spec)
+        allowed_mhz = power.clock_mhz(counts, plays, spec)
         over = power_w / spec.power_limit_w - 1
-        soon = len(plays) == 1 and 0 < spec.n_calls * time_us < 1e3 * spec.limit_after_ms
-        if soon or allowed_mhz in plays or abs(over) < power.CLOSE or len(plays) == power.MOST_PLAYS:
+        if allowed_mhz in plays or abs(over) < power.CLOSE or len(plays) == power.MOST_PLAYS:
             break
         clock_mhz = allowed_mhz
+    if spec.n_calls and clock_mhz < spec.clock_mhz:
+        clock_mhz = power.of_few_calls(clock_mhz, time_us, spec)
+        card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz), in_l2)
+        timeline = ENGINES[engine](card_plan)
+    books = card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec)
     full = Fraction(str(spec.clock_mhz))
     of_card = ceil(books.cycles * full / Fraction(str(clock_mhz)))
     of_call = max(of_card, ceil(full * Fraction(str(spec.host_us)))) + ceil(full * Fraction(str(spec.sync_us)))

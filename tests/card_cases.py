@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from tensorcore_sim.card.choose import tiling
 from tensorcore_sim.card.plan import order, plan
-from tensorcore_sim.card.tiling import Problem, tiling
+from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.card.timeline import Plan
 from tensorcore_sim.spec import PRESETS
 
@@ -21,6 +22,7 @@ SMALL = {
     "begin": 0,
     "step": 100,
     "overhead": 0,
+    "turn": 0,
     "l2_latency": 30,
     "hbm_latency": 50,
     "l2_bytes": 1000,
@@ -78,7 +80,7 @@ def cards(draw, most_sms: int = 6, most_resident: int = 3) -> Plan:
     held = np.cumsum([by_line[chunk // n_steps, int(chunk % n_steps == n_steps - 1)] for chunk in chunks])
     fits = int((held <= l2_bytes).sum())
 
-    numbers = {"begin": 40, "step": 400, "overhead": 30, "l2_latency": 90, "hbm_latency": 120}
+    numbers = {"begin": 40, "step": 400, "overhead": 30, "turn": 50, "l2_latency": 90, "hbm_latency": 120}
     return card(
         tiles,
         blocks=draw(st.sampled_from([None, blocks])),

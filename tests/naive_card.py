@@ -56,7 +56,7 @@ def timeline(plan: Plan) -> CardTimeline:
             block.computed[number] = now + plan.step + plan.overhead
             last_of_part = number + 1 == len(block.steps) or block.steps[number + 1][0] != part
             if last_of_part:
-                messages.append((block.computed[number] + CYCLE, place, "result", part))
+                messages.append((block.computed[number] + plan.turn + CYCLE, place, "result", part))
             else:
                 block.free_from = block.computed[number]
                 _make_ready(block, number + 1)

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from cyclekit.jit import kernel
 from cyclekit.ledger import Ledger
 from cyclekit.trace import Track
 from tensorcore_sim.actions import CardAction, CoreState, SmPhase, SmState
-from tensorcore_sim.card.gaps import FILL, HBM, L2, gaps
+from tensorcore_sim.card.gaps import gaps
 from tensorcore_sim.card.mainloop import Step
 from tensorcore_sim.card.plan import SUM_BYTES
 from tensorcore_sim.card.tiling import Problem, Tiling, kept_share
-from tensorcore_sim.card.timeline import HBM as FROM_HBM
-from tensorcore_sim.card.timeline import SHARED, CardTimeline, Plan
+from tensorcore_sim.card.timeline import HBM, SHARED, CardTimeline, Plan
 from tensorcore_sim.spec import TICKS, Spec
 
 # What the tensor cores do in a k-step, as the SM's reasons
@@ -28,7 +28,9 @@ _REASON = {
     CoreState.DONE: SmState.ISSUE,
 }
 
-_WAITS = np.array([SmPhase.FILL, SmPhase.L2, SmPhase.HBM])  # by gaps.py's numbers
+# By gaps.py's numbers
+_WAITS = np.array([SmPhase.FILL, SmPhase.L2, SmPhase.HBM])
+_SPENT = (SmState.FILL, SmState.L2, SmState.HBM, SmState.LOOP, SmState.DRAIN)
 
 
 def ledger(timeline: CardTimeline, plan: Plan, problem: Problem, tiling: Tiling, step: Step, spec: Spec) -> Ledger:
@@ -46,7 +48,7 @@ def ledger(timeline: CardTimeline, plan: Plan, problem: Problem, tiling: Tiling,
     return Ledger(
         cycles=timeline.end // TICKS,
         states={"sm": (SmState, np.diff(sums, axis=1, prepend=0))},
-        actions=_actions(timeline, plan, tiling, step, spec),
+        actions=actions(timeline, plan, tiling, step, spec),
     )
 
 
@@ -85,46 +87,56 @@ def _of_sms(
     timeline: CardTimeline, plan: Plan, problem: Problem, tiling: Tiling, step: Step
 ) -> dict[SmState, np.ndarray]:
     """Return the ticks that each SM spent in each state, f64[n_sms]; what is left is WAVE."""
-    between = gaps(timeline, plan)
-    lengths = np.diff(between.of_sm)
-    sm = np.repeat(np.arange(plan.n_sms), lengths)
-
-    def of_sms(ticks: np.ndarray) -> np.ndarray:
-        return np.bincount(sm, ticks, plan.n_sms)
-
-    ended = np.append(0, between.edges[:-1, 2] + plan.step)
-    ended[between.of_sm[:-1][lengths > 0]] = plan.begin
-    loop, drain, wait = np.diff(between.edges, axis=1, prepend=ended[:, None]).T
     height = np.minimum(tiling.tile_m, problem.m - plan.row * tiling.tile_m)
     width = np.minimum(tiling.tile_n, problem.n - plan.column * tiling.tile_n)
     useful = height * width * problem.k / (tiling.tile_m * tiling.tile_n * tiling.tile_k * plan.n_steps)
+    sm = timeline.place % plan.n_sms
+    n_steps = np.bincount(sm, plan.length, plan.n_sms)
     spent = {state: np.zeros(plan.n_sms) for state in SmState}
     for state, share in step.shares.items():
-        spent[_REASON[state]] += share * plan.step * lengths
-    of_problem = of_sms(useful[between.tile]) * plan.step * step.shares[CoreState.COMPUTE]
+        spent[_REASON[state]] += share * plan.step * n_steps
+    of_problem = (
+        np.bincount(sm, plan.length * useful[plan.tile], plan.n_sms) * step.shares[CoreState.COMPUTE] * plan.step
+    )
     spent[SmState.PADDING] = spent[SmState.COMPUTE] - of_problem
     spent[SmState.COMPUTE] = of_problem
     spent[SmState.LAUNCH] += plan.begin
-    spent[SmState.LOOP] += of_sms(loop) + between.tail[:, 0] - between.ended
-    spent[SmState.DRAIN] = of_sms(drain) + between.tail[:, 1] - between.tail[:, 0]
-    for state, reason in ((SmState.FILL, FILL), (SmState.L2, L2), (SmState.HBM, HBM)):
-        spent[state] = of_sms(np.where(between.waits_for == reason, wait, 0))
+    for of_gaps, ticks in enumerate(gaps(timeline, plan).spent.T):
+        spent[_SPENT[of_gaps]] += ticks
     return spent
 
 
-def _actions(timeline: CardTimeline, plan: Plan, tiling: Tiling, step: Step, spec: Spec) -> dict[str, int]:
+def actions(timeline: CardTimeline, plan: Plan, tiling: Tiling, step: Step, spec: Spec) -> dict[str, int]:
+    """Return how often everything that is counted happened."""
     n_steps = plan.n_tiles * plan.n_steps
-    last = (np.arange(plan.n_steps) == plan.n_steps - 1).astype(np.int64)
-    chunk_bytes = np.stack([plan.a_bytes[plan.row][:, last], plan.b_bytes[plan.column][:, last]], axis=2)
     macs = tiling.tile_m * tiling.tile_n * tiling.tile_k * kept_share(spec)
     of_tile = np.bincount(plan.tile, minlength=plan.n_tiles) - 1  # parts whose sums another one reads
+    written, from_l2, from_hbm = _bytes(timeline.source, plan.row, plan.column, plan.a_bytes, plan.b_bytes)
     return {
         CardAction.MACS: int(macs * n_steps),
         CardAction.MMAS: step.n_mma * n_steps,
         CardAction.SHARED_READ_BYTES: step.port_bytes * n_steps,
-        CardAction.SHARED_WRITE_BYTES: int(chunk_bytes.sum()),
-        CardAction.L2_READ_BYTES: int(chunk_bytes[timeline.source & SHARED == 0].sum()),
-        CardAction.HBM_READ_BYTES: int(chunk_bytes[timeline.source & (FROM_HBM | SHARED) == FROM_HBM].sum()),
+        CardAction.SHARED_WRITE_BYTES: written,
+        CardAction.L2_READ_BYTES: from_l2,
+        CardAction.HBM_READ_BYTES: from_hbm,
         CardAction.SUM_BYTES: 2 * int((of_tile * (plan.store_bytes // spec.output_bytes)).sum()) * SUM_BYTES,
         CardAction.WRITE_BYTES: int(plan.store_bytes.sum()),
     }
+
+
+@kernel
+def _bytes(source, row, column, a_bytes, b_bytes):
+    """Return the bytes of chunks that reached shared memory, that L2 sent for it, and that HBM sent for them."""
+    written, from_l2, from_hbm = 0, 0, 0
+    n_tiles, n_steps, _ = source.shape
+    for t in range(n_tiles):
+        for j in range(n_steps):
+            last = 1 if j == n_steps - 1 else 0
+            for side in range(2):
+                n_bytes = a_bytes[row[t], last] if side == 0 else b_bytes[column[t], last]
+                written += n_bytes
+                if not source[t, j, side] & SHARED:
+                    from_l2 += n_bytes
+                    if source[t, j, side] & HBM:
+                        from_hbm += n_bytes
+    return written, from_l2, from_hbm

@@ -26,7 +26,7 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec, in_l2: n
     rows, columns = _parts(problem.m, tiling.tile_m), _parts(problem.n, tiling.tile_n)
     a_bytes = _bytes(rows[:, None] * depths, a_bits(spec))
     b_bytes = _bytes(columns[:, None] * depths, Fraction(b_bits(spec)))
-    row, column = order(len(rows), len(columns), spec.raster_tiles)
+    row, column = order(len(rows), len(columns), tiling.raster_tiles)
     elements = rows[row] * columns[column]
     results = elements * spec.output_bytes
     parts = deal(len(row), n_steps, spec.n_sms * tiling.n_resident, tiling.scheduler, tiling.splits)
@@ -36,12 +36,13 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec, in_l2: n
     card_plan = Plan(
         n_sms=spec.n_sms,
         n_resident=tiling.n_resident,
-        n_sharing=spec.n_sms_sharing_reads,
+        n_sharing=tiling.cluster,
         n_stages=tiling.n_stages,
         n_steps=n_steps,
-        begin=round(a_second * Fraction(str(spec.launch_us)) / 10**6),
+        begin=round(a_second * (Fraction(str(spec.launch_us)) + Fraction(str(tiling.call_us))) / 10**6),
         step=step_ticks,
         overhead=ticks(spec, "k_step_overhead_cycles"),
+        turn=ceil(Fraction(TICKS * tiling.tile_m * tiling.tile_n * turn_bytes(spec), spec.port_bytes_per_cycle)),
         l2_latency=ticks(spec, "l2_latency_cycles"),
         hbm_latency=ticks(spec, "hbm_latency_cycles"),
         l2_bytes=spec.l2_bytes,
@@ -68,6 +69,14 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec, in_l2: n
     return card_plan
 
 
+def turn_bytes(spec: Spec) -> int:
+    """Return the bytes of an element of the result that pass the port on its way out: written and read.
+
+    CUTLASS' epilogues turn f32 sums round there, those of wgmma what they have been rounded to.
+    """
+    return 2 * (spec.output_bytes if spec.architecture == "hopper" else SUM_BYTES)
+
+
 def order(n_rows: int, n_columns: int, band: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the tiles' rows and columns in the order in which they are dealt (G1), i64[tiles] each."""
     place, band = np.arange(n_rows * n_columns), min(band, n_rows)
@@ -80,7 +89,7 @@ def order(n_rows: int, n_columns: int, band: int) -> tuple[np.ndarray, np.ndarra
 def _latest(plan: Plan) -> int:
     """Return a time that the end cannot exceed: everything one after the other."""
     chunks = sum(int(getattr(plan, name).max()) for name in ("a_l2", "a_hbm", "b_l2", "b_hbm"))
-    step = plan.step + plan.overhead + plan.l2_latency + plan.hbm_latency + chunks + 2 * TICKS
+    step = plan.step + plan.overhead + plan.turn + plan.l2_latency + plan.hbm_latency + chunks + 2 * TICKS
     store = sum(int(getattr(plan, name).max()) for name in ("store_l2", "store_hbm", "sums_l2")) + 3 * TICKS
     return plan.begin + plan.n_tiles * plan.n_steps * step + 2 * plan.n_parts * (store + plan.l2_latency)
 

@@ -19,19 +19,19 @@ def timeline(plan: Plan) -> CardTimeline:
     """Return when everything happens in one run of the plan."""
     arrays = empty(plan)
     sizes = (plan.n_sms, plan.n_resident, plan.n_sharing, plan.n_stages, plan.n_steps)
-    times = (plan.begin, plan.step, plan.overhead, plan.l2_latency, plan.hbm_latency, plan.l2_bytes)
+    times = (plan.begin, plan.step, plan.overhead, plan.turn, plan.l2_latency, plan.hbm_latency, plan.l2_bytes)
     a, b = (plan.a_bytes, plan.a_l2, plan.a_hbm), (plan.b_bytes, plan.b_l2, plan.b_hbm)
     tiles = plan.row, plan.column, plan.store_l2, plan.store_hbm, plan.sums_l2
     parts = plan.tile, plan.first, plan.length, plan.blocks
-    end, kept = _play(sizes, times, tiles, parts, a, b, plan.in_l2, tuple(arrays.values()))
-    return CardTimeline(**arrays, end=-(-end // TICKS) * TICKS, kept=kept)
+    end, held = _play(sizes, times, tiles, parts, a, b, plan.in_l2, tuple(arrays.values()))
+    return CardTimeline(**arrays, end=-(-end // TICKS) * TICKS, kept=held)
 
 
 @kernel
 def _play(sizes, times, tiles, parts, a, b, in_l2, arrays):
     """Fill the arrays of the CardTimeline; return the end of the kernel and what L2 then holds."""
     n_sms, n_resident, n_sharing, n_stages, n_steps = sizes
-    begin, step, overhead, l2_latency, hbm_latency, l2_bytes = times
+    begin, step, overhead, turn, l2_latency, hbm_latency, l2_bytes = times
     row, column, store_l2, store_hbm, sums_l2 = tiles
     tile_of, first_of, length_of, blocks = parts
     place_of, begun, finished, requested, arrived, started, source = arrays
@@ -67,7 +67,11 @@ def _play(sizes, times, tiles, parts, a, b, in_l2, arrays):
 
     # Of a place: its block's last part, where asking and multiplying are, and how many k-steps they have behind them
     until = np.zeros(n_places, np.int64)
-    ask_part, ask_step, n_asked = np.zeros(n_places, np.int64), np.zeros(n_places, np.int64), np.zeros(n_places, np.int64)
+    ask_part, ask_step, n_asked = (
+        np.zeros(n_places, np.int64),
+        np.zeros(n_places, np.int64),
+        np.zeros(n_places, np.int64),
+    )
     at_part, at_step, n_begun = np.zeros(n_places, np.int64), np.zeros(n_places, np.int64), np.zeros(n_places, np.int64)
     asked_at, free_at = np.zeros(n_places, np.int64), np.zeros(n_places, np.int64)
     storing = np.zeros(n_places, np.bool_)
@@ -223,7 +227,7 @@ def _play(sizes, times, tiles, parts, a, b, in_l2, arrays):
             if at_step[w] == length_of[part]:
                 at_step[w] = 0
                 storing[w] = True
-                due[w, STORE] = free_at[w]
+                due[w, STORE] = free_at[w] + turn
             starts = np.int64(-1)
         if due[w, ASK] == FAR and ask_part[w] < until[w] and n_asked[w] - n_begun[w] < n_stages:
             due[w, ASK] = asked_at[w] + TICKS
@@ -242,10 +246,10 @@ def _play(sizes, times, tiles, parts, a, b, in_l2, arrays):
             if w == p:
                 break
 
-    kept = np.empty(n_chunks, np.int64)
-    n_kept = 0
+    held = np.empty(n_chunks, np.int64)
+    n_held = 0
     while oldest >= 0:
-        kept[n_kept] = oldest
-        n_kept += 1
+        held[n_held] = oldest
+        n_held += 1
         oldest = newer[oldest]
-    return max(hbm_free, finished.max()), kept[:n_kept].copy()
+    return max(hbm_free, finished.max()), held[:n_held].copy()

@@ -8,9 +8,9 @@ G1 The kernel starts after launch_us. Blocks are dealt in order; a place that is
 G2 A block asks for the k-steps of its parts in order, one a cycle: k-step j when a stage is free, so the first n_stages
    at once and then each when k-step j - n_stages has been computed. It runs on into its next part while the result of
    the one before is on its way. The request reaches L2 a cycle later.
-G3 L2 takes requests in the order in which they reach it, ties to the lowest place, there to a k-step before a result,
-   and of a k-step A's chunk before B's. Each holds L2 for its bytes at l2_bytes_per_cycle; the data are in shared memory
-   l2_latency_cycles later.
+G3 L2 takes requests in the order in which they reach it, ties to the lowest place, of a place to a k-step before a
+   result, of a k-step to A's chunk before B's. Each holds L2 for its bytes at l2_bytes_per_cycle; the data are in
+   shared memory l2_latency_cycles later.
 G4 A chunk that a block on an SM of the same group (n_sms_sharing_reads neighbours) has asked for and that is still on
    its way is not served again: it arrives with that one.
 G5 L2 keeps the chunks used last, l2_bytes of them. A chunk that is not there comes from HBM, which holds one at a time
@@ -20,11 +20,11 @@ G6 A k-step is ready when both chunks are there, k_step_overhead_cycles after th
    of a later part when the result of the one before is out. The tensor cores of an SM multiply one k-step at a time,
    the one that has been ready longest, ties to the lowest place; it takes the time of its instructions (mainloop.py),
    and is computed k_step_overhead_cycles later.
-G7 After its last k-step the result of a part goes through L2 like a request: of a whole tile as output_bytes an
-   element, which go through HBM too from when they reach L2; of a part of a tile as the f32 sums, which stay in L2. The
-   part that reaches L2 last of a tile's reads the others' sums there, l2_latency_cycles more, and stores the tile.
-   The block's place is free when L2 has taken its last. The kernel ends, at a full cycle, when L2 and HBM have taken
-   all.
+G7 After its last k-step the result of a part is turned round in shared memory and goes through L2 like a request: of a
+   whole tile as output_bytes an element, which go through HBM too from when they reach L2; of a part of a tile as the
+   f32 sums, which stay in L2. The part that reaches L2 last of a tile's reads the others' sums there,
+   l2_latency_cycles more, and stores the tile. The block's place is free when L2 has taken its last. The kernel ends,
+   at a full cycle, when L2 and HBM have taken all.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Plan:
     begin: int
     step: int
     overhead: int
+    turn: int
     l2_latency: int
     hbm_latency: int
     l2_bytes: int

@@ -230,23 +230,25 @@ class Place:
                 record.place[part], record.begun[part] = self._index, self._env.now
                 yield self._env.process(self._compute(part, done))
                 done += length
+                if plan.turn:
+                    yield self._env.timeout(plan.turn)
                 stored = Event(self._env)
                 self._l2.store(self._index, int(plan.tile[part]), lambda _edge, stored=stored: stored.succeed())
                 yield stored
                 record.finished[part] = self._env.now
 
     def _load(self, parts: range) -> Generator:
-        asked = 0
+        number = 0
         for part in parts:
             for step in range(self._plan.first[part], self._plan.first[part] + self._plan.length[part]):
-                if asked:
+                if number:
                     yield self._env.timeout(TICKS)
-                if asked >= self._plan.n_stages and not self._computed[asked - self._plan.n_stages].processed:
-                    yield self._computed[asked - self._plan.n_stages]
+                if number >= self._plan.n_stages and not self._computed[number - self._plan.n_stages].processed:
+                    yield self._computed[number - self._plan.n_stages]
                 tile = int(self._plan.tile[part])
                 self._record.asked[tile, step] = self._env.now
-                self._l2.load(self._index, tile, step, partial(self._receive, asked, tile, step))
-                asked += 1
+                self._l2.load(self._index, tile, step, partial(self._receive, number, tile, step))
+                number += 1
 
     def _receive(self, number: int, tile: int, step: int) -> None:
         self._missing[number] -= 1

@@ -279,7 +279,9 @@ def test_chunks_and_results_at_the_edges_take_what_they_hold():
     assert made.a_hbm.tolist() == [[640, 120], [360, 68]]
     assert made.store_l2.tolist() == [40, 23, 10, 6]
     assert made.store_hbm.tolist() == [320, 180, 80, 45]
-    assert (made.begin, made.step, made.overhead) == (25_000, 1234, 1300)
+    assert (made.begin, made.step, made.overhead) == (25_000, 1234, 900)
+    assert made.turn == 10 * 64 * 16 * 8 / 128  # every f32 sum through the port, there and back
+    assert made.sums_l2.tolist() == [80, 45, 20, 12]
     assert (made.l2_latency, made.hbm_latency) == (2823, 5660)
 
 

@@ -12,9 +12,10 @@ from tensorcore_sim.actions import CoreState, SmState
 from tensorcore_sim.card import account as card_account
 from tensorcore_sim.card import bounds
 from tensorcore_sim.card import schedule as card_schedule
+from tensorcore_sim.card.choose import tiling
 from tensorcore_sim.card.mainloop import Step, step
 from tensorcore_sim.card.plan import plan
-from tensorcore_sim.card.tiling import Problem, Tiling, a_bits, b_bits, kept_share, port_bytes, tiling
+from tensorcore_sim.card.tiling import Problem, Tiling, a_bits, b_bits, kept_share, port_bytes
 from tensorcore_sim.card.timeline import HBM, SHARED
 from tensorcore_sim.simulate import time_gemm
 from tensorcore_sim.spec import PRESETS, Spec
