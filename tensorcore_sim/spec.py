@@ -144,7 +144,9 @@ class Spec(BaseSpec):
     )
     n_calls: int = number(0, "calls one after another, as a benchmark makes them; 0: without end", source=CHOICE)
     warm_l2: bool = switch(
-        False, "a call finds in L2 what the one before left there, as a benchmark that repeats one does", source=CHOICE
+        False,
+        "A and B are in L2 at the start, if it can hold them: as in a benchmark that repeats a call",
+        source=CHOICE,
     )
     static_w: float = number(
         60.0, "what it draws at any clock", source="assumed for A100; 222 W of decoding less 18.1 pJ a bit of HBM"

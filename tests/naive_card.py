@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import numpy as np
-
 from tensorcore_sim.card.timeline import HBM, L2, LATE, SHARED, CardTimeline, Plan, empty
 
 CYCLE = 10
@@ -138,8 +136,7 @@ def timeline(plan: Plan) -> CardTimeline:
                 if what + 1 < len(block.steps) and what + 1 == block.n_asked:
                     _ask(plan, found, block, place, messages)
     end = max(hbm_free, int(found.finished.max()))
-    numbers = [(line + (side == "b") * len(plan.a_bytes)) * plan.n_steps + step for (side, line, step), _, _ in in_l2]
-    return CardTimeline(**vars(found), end=end + -end % CYCLE, kept=np.array(numbers, np.int64))
+    return CardTimeline(**vars(found), end=end + -end % CYCLE)
 
 
 def sizes(plan: Plan, side: str, line: int, step: int) -> list[int]:

@@ -27,4 +27,4 @@ def play(env: simpy.Environment, plan: Plan) -> CardTimeline:
         env.process(Place(env, index, plan, dispatcher, l2, cores[index % plan.n_sms], record).run())
     env.run()
     end = max(l2.hbm.free, int(record.finished.max()))
-    return CardTimeline(**vars(record), end=-(-end // TICKS) * TICKS, kept=l2.kept)
+    return CardTimeline(**vars(record), end=-(-end // TICKS) * TICKS)

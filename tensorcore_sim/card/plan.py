@@ -14,13 +14,12 @@ from tensorcore_sim.sm.program import ticks
 from tensorcore_sim.spec import TICKS, Spec
 from workloads.errors import BadInput
 
-NOTHING = np.array([], np.int64)
 SUM_BYTES = 4  # of an element of a part's sums, f32
 LATEST = 2**61  # ticks: kernels hold sums of two times in 64 bits
 
 
-def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec, in_l2: np.ndarray = NOTHING) -> Plan:
-    """Return the plan; step_ticks: of a k-step's instructions; in_l2: what L2 holds at the start."""
+def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
+    """Return the plan; step_ticks: of a k-step's instructions."""
     n_steps = -(-problem.k // tiling.tile_k)
     depths = np.array([tiling.tile_k, problem.k - (n_steps - 1) * tiling.tile_k])
     rows, columns = _parts(problem.m, tiling.tile_m), _parts(problem.n, tiling.tile_n)
@@ -62,7 +61,7 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec, in_l2: n
         b_bytes=b_bytes,
         b_l2=_times(b_bytes, l2),
         b_hbm=_times(b_bytes, hbm),
-        in_l2=in_l2,
+        in_l2=_in_l2(a_bytes, b_bytes, n_steps, spec),
     )
     if _latest(card_plan) > LATEST:
         raise BadInput("times must fit 64 bits: the clock, a latency, an overhead or the GEMM is too large")
@@ -84,6 +83,13 @@ def order(n_rows: int, n_columns: int, band: int) -> tuple[np.ndarray, np.ndarra
     inside = place - bands * band * n_columns
     height = np.minimum(band, n_rows - bands * band)
     return bands * band + inside % height, inside // height
+
+
+def _in_l2(a_bytes: np.ndarray, b_bytes: np.ndarray, n_steps: int, spec: Spec) -> np.ndarray:
+    """Return the chunks that L2 holds at the start: all that a call before left there, if it can hold them all."""
+    lines = np.concatenate([a_bytes, b_bytes])
+    fits = int(((n_steps - 1) * lines[:, 0] + lines[:, 1]).sum()) <= spec.l2_bytes
+    return np.arange(len(lines) * n_steps if spec.warm_l2 and fits else 0)
 
 
 def _latest(plan: Plan) -> int:

@@ -23,13 +23,13 @@ def timeline(plan: Plan) -> CardTimeline:
     a, b = (plan.a_bytes, plan.a_l2, plan.a_hbm), (plan.b_bytes, plan.b_l2, plan.b_hbm)
     tiles = plan.row, plan.column, plan.store_l2, plan.store_hbm, plan.sums_l2
     parts = plan.tile, plan.first, plan.length, plan.blocks
-    end, held = _play(sizes, times, tiles, parts, a, b, plan.in_l2, tuple(arrays.values()))
-    return CardTimeline(**arrays, end=-(-end // TICKS) * TICKS, kept=held)
+    end = _play(sizes, times, tiles, parts, a, b, plan.in_l2, tuple(arrays.values()))
+    return CardTimeline(**arrays, end=-(-end // TICKS) * TICKS)
 
 
 @kernel
 def _play(sizes, times, tiles, parts, a, b, in_l2, arrays):
-    """Fill the arrays of the CardTimeline; return the end of the kernel and what L2 then holds."""
+    """Fill the arrays of the CardTimeline; return the end of the kernel."""
     n_sms, n_resident, n_sharing, n_stages, n_steps = sizes
     begin, step, overhead, turn, l2_latency, hbm_latency, l2_bytes = times
     row, column, store_l2, store_hbm, sums_l2 = tiles
@@ -99,7 +99,7 @@ def _play(sizes, times, tiles, parts, a, b, in_l2, arrays):
         p = tree[1]
         now = when[p]
         if now == FAR:
-            break
+            return max(hbm_free, finished.max())
         s = p % n_sms
         w = p  # whose times change
         starts = np.int64(-1)
@@ -245,11 +245,3 @@ def _play(sizes, times, tiles, parts, a, b, in_l2, arrays):
                 node //= 2
             if w == p:
                 break
-
-    held = np.empty(n_chunks, np.int64)
-    n_held = 0
-    while oldest >= 0:
-        held[n_held] = oldest
-        n_held += 1
-        oldest = newer[oldest]
-    return max(hbm_free, finished.max()), held[:n_held].copy()

@@ -100,8 +100,7 @@ class CardTimeline(Compared):
 
     place, begun, finished: i64[parts]: where; dealt, or the part before in the block finished; through L2. asked,
     arrived, started: i64[tiles, k-steps], of the request, of its later chunk and of multiplying. source: u8[tiles,
-    k-steps, 2], where the chunks of A and B came from, and how. end: of the kernel. kept: i64[*], what L2 holds then,
-    as Plan.in_l2.
+    k-steps, 2], where the chunks of A and B came from, and how. end: of the kernel.
     """
 
     place: np.ndarray
@@ -112,7 +111,6 @@ class CardTimeline(Compared):
     started: np.ndarray
     source: np.ndarray
     end: int
-    kept: np.ndarray
 
 
 def empty(plan: Plan) -> dict[str, np.ndarray]:

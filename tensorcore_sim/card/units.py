@@ -92,11 +92,6 @@ class L2Cache:
                 side, line = B, line - len(plan.a_bytes)
             self._keep(int(chunk), self._sizes(side, line, step)[0], since=0)
 
-    @property
-    def kept(self) -> np.ndarray:
-        """Return the numbers of the chunks that are there, the one used longest ago first."""
-        return np.array(list(self._kept), np.int64)
-
     def load(self, place: int, tile: int, step: int, receive: Callable) -> None:
         """Ask for the chunks of a k-step; `receive()` is called for each."""
         self.inbox.send(2 * place, self._load, place, tile, step, receive)
