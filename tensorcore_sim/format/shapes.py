@@ -101,6 +101,15 @@ def check_shape(name: str, in_dtype: str, card: str | None = None) -> Instructio
     return instruction
 
 
+def largest(unit: str, sparse: bool, in_dtype: str, card: str) -> str:
+    """Return the name of the card's instruction of the most products; raises BadInput where it has none."""
+    family = f"{unit}{'.sp' if sparse else ''}"
+    if not (shapes := _OLDER_SHAPES.get(card, SHAPES).get((unit, sparse), {}).get(in_dtype, ())):
+        raise BadInput(f"in_dtype {in_dtype!r} has no {family} on {card}")
+    m, k = shapes[-1]
+    return f"{family}.m{m}n{_widths(unit, m)[-1]}k{k}"
+
+
 _HINTS = {
     "mma": "",
     "wgmma": ", N a multiple of 8 from 8 to 256",
