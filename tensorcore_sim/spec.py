@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from cyclekit.spec import Spec as BaseSpec
 from cyclekit.spec import choice, number, switch
+from tensorcore_sim import cards
 from workloads.errors import BadInput
-from workloads.files import read_table
 
 SUN = "Sun et al., arXiv 2206.02874v3"
 LUO = "Luo et al., arXiv 2402.13499 and 2501.12084v2"
@@ -264,19 +264,7 @@ PRESET_NOTES = {
 }
 
 
-def _add_others() -> None:
-    """Add the cards of data/cards.csv: each is like one of these but for the rows that it has there."""
-    for row in read_table("tensorcore_sim", "cards"):
-        preset, field, value = row["preset"], row["field"], row["value"]
-        if field == "like":
-            PRESETS[preset] = PRESETS[value]
-        elif field == "note":
-            PRESET_NOTES[preset] = value
-        else:
-            PRESETS[preset] = PRESETS[preset].replace(**{field: value})
-
-
-_add_others()
+cards.add(PRESETS, PRESET_NOTES)
 
 _OF_MMA = (
     "n_subcores",

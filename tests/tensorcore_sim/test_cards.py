@@ -58,7 +58,7 @@ def test_the_peak_is_the_one_that_is_quoted(preset):
 @pytest.mark.parametrize("preset", OTHERS)
 def test_energies_are_the_measured_card_s_at_the_highest_clock(preset):
     spec, measured = PRESETS[preset], PRESETS[OTHERS[preset]]
-    if preset not in ("rtx-3090", "t4"):  # 4N processes: Hopper's, though their mma is like A100's
+    if preset not in ("rtx-3090", "t4"):  # 4N processes: Hopper's, though the mma is like A100's
         measured = PRESETS["h100-sxm"]
     for name in ("hbm_pj_per_bit_ghz", "f16_pj_per_ghz", "tf32_pj_per_ghz", "fp8_pj_per_ghz", "int8_pj_per_ghz"):
         rate = getattr(spec, name.replace("_pj_per_ghz", "_fma_per_cycle"))  # of HBM the energy itself
