@@ -28,7 +28,8 @@ CARDS = (*TURING, *AMPERE, *ADA, *HOPPER, *BLACKWELL, *RTX_BLACKWELL)
 UNITS = dict.fromkeys(HOPPER, "wgmma") | dict.fromkeys(BLACKWELL, "tcgen05")  # of the others: mma
 
 IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4")
-FAMILIES = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8"}  # formats of one rate
+SCALED = ("nvfp4", "mxfp4", "mxfp8")  # block-scaled: format/blocks.py; instructions are timed, no GEMM is
+FAMILIES = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8", "nvfp4": "fp4", "mxfp4": "fp4", "mxfp8": "fp8"}  # of one rate
 SPARSITIES = ("dense", "2:4", "1:2", "1:4", "2:8", "4:8", "1:8", "2:16", "4:16", "8:16")
 LONGEST = 10_000.0  # cycles of an instruction: what one holds is played tick by tick
 TICKS = 10  # a cycle in units of the timeline: published times have tenths
@@ -57,6 +58,7 @@ class Spec(BaseSpec):
     fp8_fma_per_cycle: int = number(0, "dense e4m3 or e5m2 multiply-adds of the SM in a cycle", source=WHITEPAPER)
     int8_fma_per_cycle: int = number(2048, "dense int8 multiply-adds of the SM in a cycle", source=WHITEPAPER)
     int4_fma_per_cycle: int = number(4096, "dense int4 multiply-adds of the SM in a cycle", source=WHITEPAPER)
+    fp4_fma_per_cycle: int = number(0, "dense nvfp4 or mxfp4 multiply-adds of the SM in a cycle", source=WHITEPAPER)
     b1_fma_per_cycle: int = number(16384, "dense 1-bit multiply-adds of the SM in a cycle", source=WHITEPAPER)
 
     pass_cycles: float = number(
@@ -210,7 +212,8 @@ class Spec(BaseSpec):
 
     def fma_per_cycle(self, in_dtype: str) -> int:
         """Return the dense rate of an input format; 0 where the card lacks it."""
-        if in_dtype == "bf16" and self.card in TURING:
+        lacking = in_dtype == "bf16" and self.card in TURING
+        if lacking or (in_dtype in SCALED and self.card not in (*BLACKWELL, *RTX_BLACKWELL)):
             return 0
         return getattr(self, f"{FAMILIES.get(in_dtype, in_dtype)}_fma_per_cycle")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tensorcore_sim.format.formats import format_named
 from tensorcore_sim.format.shapes import FP8, PTX, Instruction, check_shape, parse
-from tensorcore_sim.spec import IN_DTYPES
+from tensorcore_sim.spec import IN_DTYPES, SCALED
 from workloads.errors import BadInput, did_you_mean
 
 _A100, _ADA, _HOPPER = ("a100", "rtx-3090"), ("l40s", "rtx-4090"), ("h100", "h200", "gh200")
@@ -96,6 +96,8 @@ def look_up(card: str, in_dtype: str, out_dtype: str, name: str) -> tuple[Instru
     """Return the instruction and how the card adds it up; raises BadInput for a combination that it lacks."""
     if card not in CARDS:
         raise BadInput(f"unknown card {card!r}{did_you_mean(str(card), CARDS)}")
+    if in_dtype in SCALED:
+        raise BadInput(f"in_dtype {in_dtype!r} is not computed: how it is added up, one source alone says ({MMA_SIM})")
     format_named("in_dtype", in_dtype, IN_DTYPES)
     format_named("out_dtype", out_dtype, OUT_DTYPES)
     unit = parse(name).unit

@@ -9,7 +9,7 @@ from workloads.errors import BadInput
 
 PTX = "PTX ISA, shapes of mma, mma.sp, wgmma and wgmma.sp; CUTLASS, mma_sm100_umma.hpp, of tcgen05.mma"
 FP8 = ("e4m3", "e5m2")
-_16_BIT = ("f16", "bf16")
+_16_BIT, _FP4 = ("f16", "bf16"), ("nvfp4", "mxfp4")
 
 # {(unit, sparse): {input format: (m, k) of the shapes}}; n is 8 for mma, 8 to 256 in eights for wgmma and tcgen05, in
 # sixteens for tcgen05 with m = 128. Of tcgen05 only what one SM runs (cta_group::1).
@@ -20,6 +20,8 @@ SHAPES = {
         **dict.fromkeys(FP8, ((16, 32),)),
         "int8": ((8, 16), (16, 16), (16, 32)),
         "int4": ((8, 32), (16, 32), (16, 64)),
+        **dict.fromkeys(_FP4, ((16, 64),)),
+        "mxfp8": ((16, 32),),
     },
     ("mma", True): {
         **dict.fromkeys(_16_BIT, ((16, 16), (16, 32))),
@@ -27,6 +29,8 @@ SHAPES = {
         **dict.fromkeys(FP8, ((16, 64),)),
         "int8": ((16, 32), (16, 64)),
         "int4": ((16, 64), (16, 128)),
+        **dict.fromkeys(_FP4, ((16, 128),)),
+        "mxfp8": ((16, 64),),
     },
     ("wgmma", False): {
         **dict.fromkeys(_16_BIT, ((64, 16),)),
@@ -42,11 +46,15 @@ SHAPES = {
         **dict.fromkeys(_16_BIT, ((64, 16), (128, 16))),
         "tf32": ((64, 8), (128, 8)),
         **dict.fromkeys((*FP8, "int8"), ((64, 32), (128, 32))),
+        **dict.fromkeys(_FP4, ((128, 64),)),
+        "mxfp8": ((128, 32),),
     },
     ("tcgen05", True): {
         **dict.fromkeys(_16_BIT, ((64, 32), (128, 32))),
         "tf32": ((64, 16), (128, 16)),
         **dict.fromkeys((*FP8, "int8"), ((64, 64), (128, 64))),
+        **dict.fromkeys(_FP4, ((128, 128),)),
+        "mxfp8": ((128, 64),),
     },
 }
 _OLDER_SHAPES = {
@@ -54,6 +62,7 @@ _OLDER_SHAPES = {
     "t4": {("mma", False): {"f16": ((16, 8),), "int8": ((8, 16),), "int4": ((8, 32),)}},
 }
 _CARDS_OF = {"wgmma": ("h100", "h200", "gh200"), "tcgen05": ("b200",)}  # of sm_90a and of sm_100a alone
+_SCALED_MMA = ("rtx-5090",)  # mma with block_scale: of sm_120a alone (ptxas 13.0)
 
 _NAME = re.compile(r"(mma|wgmma|tcgen05)(\.sp)?\.m(\d+)n(\d+)k(\d+)")
 
@@ -86,7 +95,8 @@ def check_shape(name: str, in_dtype: str, card: str | None = None) -> Instructio
     instruction = parse(name)
     table = _OLDER_SHAPES.get(card, SHAPES)
     shapes = table.get((instruction.unit, instruction.sparse), {}).get(in_dtype, ())
-    if card is not None and card not in _CARDS_OF.get(instruction.unit, (card,)):
+    scaled = instruction.unit == "mma" and in_dtype in (*_FP4, "mxfp8")
+    if card is not None and card not in (_SCALED_MMA if scaled else _CARDS_OF.get(instruction.unit, (card,))):
         shapes = ()
     family = f"{instruction.unit}{'.sp' if instruction.sparse else ''}"
     if not shapes:

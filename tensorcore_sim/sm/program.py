@@ -18,7 +18,11 @@ from workloads.errors import BadInput
 ROW_BYTES = 128  # of shared memory in one pass: 32 banks of 4 bytes (ldmatrix reads an 8 x 8 matrix of b16 in one)
 NOTHING = -1  # needs no result
 
-BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8, "int4": 4}
+BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8, "int4": 4} | {
+    "nvfp4": 4,
+    "mxfp4": 4,
+    "mxfp8": 8,
+}
 # Of B's bytes for 64 rows of a tile: a pair of SMs multiplies 256 rows, each reading half of B (PTX ISA, cta_group::2)
 _SHARE_OF_B = {"tcgen05": Fraction(1, 4)}
 # Shapes that are timed but have no arithmetic here (PTX ISA)

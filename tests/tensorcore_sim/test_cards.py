@@ -6,7 +6,7 @@ import pytest
 from cyclekit.command.cli import main
 from tensorcore_sim import MACHINE, PRESETS, encode, fused_dot_add, gemm, latency, simulate, throughput
 from tensorcore_sim.arithmetic import instructions
-from tensorcore_sim.spec import CARDS, PRESET_NOTES
+from tensorcore_sim.spec import CARDS, PRESET_NOTES, SCALED
 from workloads import BadInput, Workload
 from workloads.files import read_table
 
@@ -19,9 +19,9 @@ QUOTED = {
     "rtx-3090": {"f16": 71.2, "bf16": 71.2, "tf32": 35.6, "int8": 284.7, "int4": 569.4},
     "rtx-4090": {"f16": 165.2, "bf16": 165.2, "tf32": 82.6, "e4m3": 330.3, "int8": 660.6, "int4": 1321.2},
     "l40s": {"f16": 733 / 2, "bf16": 733 / 2, "tf32": 366 / 2, "e5m2": 1466 / 2, "int8": 1466 / 2, "int4": 1466 / 2},
-    "rtx-5090": {"f16": 209.5, "bf16": 209.5, "tf32": 104.8, "e4m3": 419, "int8": 838},
+    "rtx-5090": {"f16": 209.5, "bf16": 209.5, "tf32": 104.8, "e4m3": 419, "int8": 838, "nvfp4": 1676, "mxfp8": 419},
     "gh200": {"f16": 989.4, "tf32": 494.7, "e4m3": 1978.9, "int8": 1978.9},
-    "b200": {"f16": 2250, "bf16": 2250, "tf32": 1125, "e4m3": 4500, "int8": 4500},
+    "b200": {"f16": 2250, "bf16": 2250, "tf32": 1125, "e4m3": 4500, "int8": 4500, "mxfp4": 9000, "mxfp8": 4500},
 }
 # GB/s, W, MiB of L2, KiB of shared memory that a block can have, SMs
 MEMORY = {
@@ -133,6 +133,9 @@ def test_the_same_sum_on_every_card():
         ("l40s", "mma.m16n8k16", "bf16", 16),
         ("l40s", "mma.m16n8k32", "int8", 16),
         ("rtx-5090", "mma.m16n8k32", "int8", 16),
+        ("rtx-5090", "mma.m16n8k64", "nvfp4", 16),
+        ("rtx-5090", "mma.sp.m16n8k128", "mxfp4", 16),
+        ("rtx-5090", "mma.sp.m16n8k64", "mxfp8", 32),
     ],
 )
 def test_an_mma_holds_the_tensor_core_for_its_products(preset, instruction, in_dtype, cycles):
@@ -154,11 +157,27 @@ def test_a_pass_more_takes_no_less_than_it_holds():
         ("tcgen05.m128n256k32", "e4m3", 128),
         ("tcgen05.sp.m128n256k32", "f16", 160),
         ("tcgen05.m64n256k16", "f16", 80),
+        ("tcgen05.m128n256k64", "nvfp4", 128),
+        ("tcgen05.sp.m128n256k128", "mxfp4", 160),
+        ("tcgen05.m128n256k32", "mxfp8", 128),
     ],
 )
 def test_tcgen05_takes_the_longer_of_its_products_and_its_bytes(instruction, in_dtype, cycles):
     spec = PRESETS["b200"]
     assert throughput(instruction, spec, in_dtype=in_dtype, a_from="shared", n_warps=1).period_cycles == cycles
+
+
+@pytest.mark.parametrize("in_dtype", SCALED)
+def test_block_scaled_formats_are_blackwell_s_and_their_values_are_not_computed(in_dtype):
+    for preset, instruction in (("h100-sxm", "wgmma.m64n8k32"), ("rtx-4090", "mma.m16n8k64")):
+        assert PRESETS[preset].fma_per_cycle(in_dtype) == 0
+        with pytest.raises(BadInput, match=f"there is no .*mma for {in_dtype} on {PRESETS[preset].card}"):
+            throughput(instruction, PRESETS[preset], in_dtype=in_dtype)
+    zeros = np.zeros((1, 64), np.uint8), np.zeros((1, 64), np.uint8), np.zeros(1, np.float32)
+    with pytest.raises(BadInput, match=f"in_dtype '{in_dtype}' is not computed: .* one source alone"):
+        fused_dot_add(*zeros, card="rtx-5090", in_dtype=in_dtype, out_dtype="f32", instruction="mma.m16n8k64")
+    with pytest.raises(BadInput, match="in_dtype must be one of f16, bf16"):
+        PRESETS["b200"].replace(in_dtype=in_dtype)
 
 
 def test_a_t4_has_no_sparse_instruction():
