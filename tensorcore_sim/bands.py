@@ -14,6 +14,7 @@ from workloads.files import read_table
 QUANTITY = re.compile(r"(dense time|2:4 time|2:4 speed-up), (A|H)\d+\S* (\w+)")  # of published_gemms.py's rows
 ARCHITECTURES = {"A": "ampere", "H": "hopper"}
 CARDS = {"ampere": "A100", "hopper": "H100 and H800"}
+MEASURED = ("a100", "h100", "h200")  # the cards whose GEMMs these are, and one of the same die
 MANY = 1024  # activations from which a GEMM's tiles fill the card
 
 
@@ -40,11 +41,11 @@ def note(problem: Problem, spec: Spec) -> str:
     """Return in a line how far the model was from measured GEMMs of the card's kind, the format and as many columns."""
     family = FAMILIES.get(spec.in_dtype, spec.in_dtype)
     key = spec.architecture, family, str(MANY if problem.n >= MANY else 1)
-    of_kind = _stored().get(key, {})
+    of_kind = _stored().get(key, {}) if spec.card in MEASURED else {}
     quantities = {"dense": ("dense time",), "2:4": ("2:4 time", "2:4 speed-up")}.get(spec.sparsity, ())
     if spec.int4_weights or not quantities or not of_kind:
         operands = f"{spec.sparsity} {'int4 weights' if spec.int4_weights else spec.in_dtype}"
-        return f"no measured GEMM of {operands} on {spec.architecture} to hold this against: nothing says how far it is"
+        return f"no measured GEMM of {operands} on {spec.card} to hold this against: nothing says how far it is"
     size = f"n from {MANY}" if problem.n >= MANY else f"n below {MANY}"
     far = [
         f"{name} {of_kind[name]['mean_pct']}% off on average in {of_kind[name]['rows']} rows, at most "

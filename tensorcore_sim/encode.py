@@ -72,11 +72,11 @@ def stored(image: Image, spec: Spec) -> dict[str, float]:
 
 
 def suited(layer: Workload | Shape, spec: Spec) -> Spec:
-    """Return the spec with sparsity 2:4 for a layer whose weights fit that, as it is for any other."""
+    """Return the spec with sparsity 2:4 for a layer whose weights fit that on a card that has it, else as it is."""
     if spec.sparse or isinstance(layer, Shape):
         return spec
-    sparse = spec.replace(sparsity="2:4")
     try:
+        sparse = spec.replace(sparsity="2:4")
         _encode(layer, sparse)
     except BadInput:
         return spec

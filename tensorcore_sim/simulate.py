@@ -26,11 +26,12 @@ from tensorcore_sim.card import schedule as card_schedule
 from tensorcore_sim.card.choose import tiling
 from tensorcore_sim.card.mainloop import step
 from tensorcore_sim.card.plan import plan
-from tensorcore_sim.card.tiling import Problem, Tiling, dense_k, kept_share, n_of_m
+from tensorcore_sim.card.tiling import Problem, Tiling, kept_share, n_of_m
 from tensorcore_sim.card.timeline import CardTimeline
 from tensorcore_sim.encode import Image, encode, stored_fields
 from tensorcore_sim.format.formats import FORMATS
 from tensorcore_sim.format.operand import to_format
+from tensorcore_sim.format.shapes import largest
 from tensorcore_sim.spec import TICKS, Spec
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Shape, Workload, checked_array
@@ -39,10 +40,9 @@ __all__ = ["ENGINES", "NAME", "encode", "estimate", "simulate", "time_gemm"]
 
 NAME = "tensorcore"
 ENGINES = {"schedule": card_schedule.timeline, "events": card_events.timeline}
-MODEL_VERSION = 2  # part of every result's identity; raise it when a rule or the arithmetic changes
+MODEL_VERSION = 3  # part of every result's identity; raise it when a rule or the arithmetic changes
 N_AT_ONCE = 1 << 24  # weights taken apart at a time: each takes GEMM_BYTES, and rows do not hang on each other
 DENSE_BYTES, SPARSE_BYTES, GEMM_BYTES, WEIGHT_S = 12, 20, 45, 1.2e-7  # of a weight: to encode it; in its product; time
-CARD = {"ampere": "a100", "hopper": "h100"}  # whose arithmetic an architecture has
 
 
 def simulate(
@@ -229,7 +229,8 @@ def _inputs(layer, activations: np.ndarray | Run | None) -> np.ndarray | None:
 
 def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: bool):
     """Return the outputs f32[batch, out], and how the sums compared with the reference if asked."""
-    card, name = CARD[spec.architecture], _instruction(spec)
+    # Values are added up in the order of the instruction of the most products.
+    card, name = spec.card, largest(spec.unit, spec.sparsity == "2:4", spec.in_dtype, spec.card)
     integer = not FORMATS[spec.in_dtype].is_float
     out = "s32" if integer else "f32"
     sums = np.empty((len(image.bits), len(operand)), np.int32 if integer else np.float32)
@@ -257,11 +258,3 @@ def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: 
 def _overflow_notes(outputs: np.ndarray | None) -> tuple[str, ...]:
     n_lost = 0 if outputs is None else int(np.count_nonzero(~np.isfinite(outputs)))
     return (f"{n_lost} of {outputs.size} outputs are beyond f32: scale weights or activations down",) if n_lost else ()
-
-
-def _instruction(spec: Spec) -> str:
-    """Return the instruction whose order of adding the values follow: the one with the larger k."""
-    family = "wgmma" if spec.architecture == "hopper" else "mma"
-    shape = {"wgmma": "m64n256", "mma": "m16n8"}[family]
-    sparse, k = spec.sparsity == "2:4", dense_k(spec)
-    return f"{family}{'.sp' if sparse else ''}.{shape}k{2 * k if sparse else k}"

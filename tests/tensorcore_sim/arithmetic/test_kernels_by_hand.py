@@ -3,30 +3,57 @@
 import numpy as np
 import pytest
 
-from tensorcore_sim.arithmetic.kernels import _add_f16, _to_f16, integer_gemm
+from tensorcore_sim.arithmetic.kernels import _add, _to_nearest, integer_gemm
 from tensorcore_sim.arithmetic.reference import check
 
-
-def half(value: float) -> int:
-    return int(np.float16(value).view(np.uint16))
+FORMATS = {True: (np.float16, np.uint16), False: (np.float32, np.uint32)}  # by whether it is f16
 
 
-@pytest.mark.parametrize("value", [1024, -1024, 2047, 1023, 2048, 65504])
-def test_whole_numbers_are_their_own_f16(value):
-    """1024 to 2047 are the 11 bits of a significand: nothing is shifted."""
-    assert _to_f16(np.int64(value), 0) == half(value)
+def bits(value: float, to_f16: bool) -> int:
+    number, pattern = FORMATS[to_f16]
+    return int(number(value).view(pattern))
 
 
+@pytest.mark.parametrize("to_f16", [True, False])
+@pytest.mark.parametrize("value", [1024, -1024, 2047, 1023, 2048, 65504, 0])
+def test_whole_numbers_are_their_own_pattern(value, to_f16):
+    """1024 to 2047 are the 11 bits of an f16's significand: nothing is shifted."""
+    assert _to_nearest(np.int64(value), 0, to_f16) == bits(value, to_f16)
+
+
+@pytest.mark.parametrize("to_f16", [True, False])
 @pytest.mark.parametrize(
     ("x", "y", "total"),
     [(1, np.inf, np.inf), (-np.inf, 1, -np.inf), (np.inf, np.inf, np.inf), (-np.inf, -np.inf, -np.inf), (1, 2, 3)],
 )
-def test_an_infinity_takes_what_is_finite_along(x, y, total):
-    assert _add_f16(half(x), half(y)) == _add_f16(half(y), half(x)) == half(total)
+def test_an_infinity_takes_what_is_finite_along(x, y, total, to_f16):
+    x, y, total = (bits(value, to_f16) for value in (x, y, total))
+    assert _add(x, y, to_f16) == _add(y, x, to_f16) == total
 
 
-def test_opposite_infinities_give_the_nan_of_all_ones():
-    assert _add_f16(half(np.inf), half(-np.inf)) == _add_f16(half(-np.inf), half(np.inf)) == 0x7FFF
+@pytest.mark.parametrize(("to_f16", "nan"), [(True, 0x7FFF), (False, 0x7FFFFFFF)])
+def test_opposite_infinities_give_the_nan_of_all_ones(to_f16, nan):
+    plus, minus = bits(np.inf, to_f16), bits(-np.inf, to_f16)
+    assert _add(plus, minus, to_f16) == _add(minus, plus, to_f16) == nan
+
+
+@pytest.mark.parametrize("to_f16", [True, False])
+def test_a_sum_is_ieee_s_but_for_a_zero_s_sign(to_f16):
+    number, pattern = FORMATS[to_f16]
+    rng = np.random.default_rng(3)
+    width = 8 * np.dtype(pattern).itemsize
+    raw = rng.integers(0, 2**width, (4000, 2), dtype=np.uint64)
+    # A third of them near each other's opposite, so that they cancel; a third about half of the other's last place
+    raw[::3, 1] = raw[::3, 0] ^ np.uint64(1 << (width - 1)) ^ (raw[::3, 1] % 8)
+    with np.errstate(all="ignore"):
+        half = np.abs(raw[1::3, 0].astype(pattern).view(number)) * number(2.0 ** -(24 if width == 32 else 11))
+        raw[1::3, 1] = (half.view(pattern) + raw[1::3, 1] % 3 - 1) % 2**width
+        x, y = (raw[:, side].astype(pattern).view(number) for side in (0, 1))
+        expected = x + y
+    expected[expected == 0] = 0
+    finite = ~np.isnan(expected)
+    for left, right, total in zip(x[finite], y[finite], expected[finite], strict=True):
+        assert _add(int(left.view(pattern)), int(right.view(pattern)), to_f16) == int(total.view(pattern))
 
 
 @pytest.mark.parametrize(("sign", "end"), [(1, 2**31 - 1), (-1, -(2**31))])

@@ -50,6 +50,7 @@ def time_us(m: int, n: int, k: int, spec) -> float:
 )
 def test_nothing_beats_the_bound(preset, sizes, in_dtype, sparsity, int4_weights):
     assume(not int4_weights or in_dtype == "f16")
+    assume((preset, sparsity) != ("t4", "2:4"))
     spec = PRESETS[preset].replace(in_dtype=in_dtype, sparsity=sparsity, int4_weights=int4_weights)
     assume(spec.fma_per_cycle(in_dtype))
     m, n, k = sizes
