@@ -16,21 +16,21 @@ from workloads.files import read_table
 FOOTNOTES = (
     "k_step_overhead_cycles was fitted on two rows of LLMCompass' ladder (8192, 16384), and with it the whole number "
     "of SMs that share reads on A100, without which L2's measured rate could not feed the measured dense rate; "
-    'launch_us on three rows of torchao PR 4730 (n = 64). Those rows are "calibrated"; all others are predictions.',
-    "Hopper shares no reads between SMs here: the value that its measured sparse times fit, not one that was measured.",
+    'launch_us on three rows of torchao PR 4730 (n = 64). Those rows are "calibrated"; all others are predictions, but '
+    "the sets of kernels of cuBLAS and cuSPARSELt were chosen after seeing vllmbench.",
+    "Dense times are of cuBLAS' kernels, sparse ones of cuSPARSELt's default (PyTorch), of its search (vllmbench), of "
+    "CUTLASS' (torchao), of any (Croqtile).",
     "PyTorch's and torchao's cards run dense GEMMs about 12% slower than LLMCompass' A100, whose ladder the model "
     "follows: their ratios say more than their times.",
-    "The energies of a multiply-add were fitted on rows of vllmbench: f16 and bf16 and e4m3 on 3584 x 16384 x 18944, "
-    "int8 on the 2:4 time of it. Its dense int8 writes int32, and its kernel is slower than any modelled here.",
-    "vllmbench makes 75 calls, too few for the power limit to hold if they are short (n_calls, limit_after_ms); how "
-    "many the others made is not said: they are simulated as calls without end, which an H100's short ones are not.",
+    "Of vllmbench are calibrated: what its multiply-adds take (3584 x 16384 x 18944, of int8 its 2:4 time), how fast "
+    "the clock falls (bf16, dense, the cube of 4096), A100's share of HBM (37888 x 64 x 3584, dense), what a call of "
+    "cuSPARSELt takes (the cubes of 256), its order of tiles (37888 x 4096 x 3584) and dense int8's pace (two cubes).",
+    "vllmbench makes 75 calls of the same data (n_calls, warm_l2); how many the others made is not said: they are "
+    "simulated as calls without end, which an H100's short ones are not.",
     "Which card PyTorch PR 177866 measured is not said (Hopper class); torchao PR 4730's is assumed to be an H100 SXM.",
     "torchao's training times are of forward and backward; that two of their three products are sparse, all but the "
     "gradient of the weights, and that pruning is not in them, is assumed.",
-    "The tile 128 x 192 of Hopper was added after seeing the row of PyTorch PR 177866 without it (ratio 25% off).",
 )
-
-
 LADDER = PRESETS["a100-sxm-80gb"].replace(kernels="cublas")
 
 
