@@ -300,8 +300,8 @@ def test_of_the_k_steps_that_are_ready_the_one_that_waits_longest_goes_first(pla
 
 def test_the_part_that_comes_last_reads_the_sums_of_the_others_and_stores(play):
     # A tile of two k-steps, one for each of two SMs: there at 60 and 70, multiplied to 160 and 170. The first's sums
-    # are at L2 at 170, through it at 181; the second, there at 180, reads them from 181 to 192 and stores to 199, and has
-    # waited 30 for them: 229.
+    # are at L2 at 170, through it at 181; the second, there at 180, reads them from 181 to 192 and stores to 199, and
+    # has waited 30 for them: 229.
     made = card(blocks=[[(0, 0, 1)], [(0, 1, 1)]], n_sms=2, n_steps=2, **FAST_HBM)
     found = play(made)
     assert found.place.tolist() == [0, 1]
