@@ -113,7 +113,7 @@ class Spec(BaseSpec):
     n_sms: int = number(108, "SMs of the card", source=WHITEPAPER, minimum=1, maximum=4096)
     n_sms_sharing_reads: int = number(
         2,
-        "neighbouring SMs whose reads of the same data, on their way at once, L2 serves once",
+        "neighbouring SMs whose reads of the same data, on their way at once, L2 serves once, if no cluster is larger",
         source=f"{LADDER}: without it L2's measured rate could not feed the dense rates",
         minimum=1,
         maximum=64,
