@@ -43,3 +43,10 @@ def test_the_least_of_32_bits_is_a_sum_like_any_other():
     a, b = np.full((1, 2**18), 0x80, np.uint8), np.full((2**18, 1), 0x40, np.uint8)
     assert check(a, b, np.array([[-(2**31)]], np.int32), "int8", None)["passed"]
     assert not check(a, b, np.array([[-(2**31) + 1]], np.int32), "int8", None)["passed"]
+
+
+def test_the_largest_of_the_errors_is_told_of_integers_too():
+    """Products 1, 2 and 3, of which the last is told as 7."""
+    a, b = np.array([[1], [2], [3]], np.uint8), np.array([[1]], np.uint8)
+    told = check(a, b, np.array([[1], [2], [7]], np.int32), "int8", None)
+    assert told == {"passed": False, "largest_error": 4.0, "largest_error_over_bound": 0.0}
