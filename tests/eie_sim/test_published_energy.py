@@ -58,7 +58,7 @@ def test_64_pes_of_table_5_are_met_by_the_simulated_layer(validation):
 
 
 def test_256_pes_of_table_5_run_at_the_clock_of_its_throughput(validation):
-    """Alex-7 in as many cycles as at any clock, at 1.6 x 800 MHz: 81,967 x 3.25 x 1.6 frames/s are Table V's 426,230."""
+    """Alex-7 in as many cycles as at any clock, at 1.6 x 800 MHz: 81,967 x 3.25 x 1.6 are Table V's 426,230."""
     spec = eie_sim.Spec(n_pes=256)
     work = draw(benchmarks()["alex-7-calibrated"])
     run = eie_sim.simulate(eie_sim.encode(work, spec), work.activations[0], spec, engine="schedule")
