@@ -22,6 +22,17 @@ def test_it_grows_with_the_inputs_and_with_checks(engine):
     assert seconds(1, True) - seconds(1, False) == pytest.approx(5 * 8 * 2e-8)
 
 
+def test_events_take_longer_than_the_schedule_and_both_longer_for_more_pes():
+    """3 inputs of 4 activations, and the bias's place: 15 for each PE, each several events of a microsecond."""
+
+    def seconds(engine, n_pes):
+        return estimate([work(3)], Spec(n_pes=n_pes), engine=engine, check=False)[0]
+
+    assert seconds("events", 64) - seconds("schedule", 64) > 15 * 64 * 1e-6
+    assert seconds("events", 64) - seconds("events", 1) > 15 * 63 * 1e-6
+    assert seconds("schedule", 64) > seconds("schedule", 1)
+
+
 def test_it_grows_with_the_weights_and_with_the_values_that_k_means_must_share():
     """Clustering holds each value in float64 at least; a second look at every weight takes some time."""
 
