@@ -26,6 +26,7 @@ REFUSED = {
     "accelwattch": "its figures are fitted scale factors, not pJ, and count every tensor instruction alike",
     "dally": "its energy of an HMMA is printed without saying of how many multiply-adds",
 }
+NO_L2 = "the table's machine has no L2"
 PER_MAC = "pJ of a multiply-add are the table's"
 
 
@@ -86,7 +87,7 @@ def _sparseloop(price: Callable[..., Price], spec: Spec) -> Prices:
             CardAction.HBM_READ_BYTES: dram,
             CardAction.WRITE_BYTES: dram,
         },
-        free={CardAction.MMAS: PER_MAC, CardAction.L2_READ_BYTES: "the table's machine has no L2"},
+        free={CardAction.MMAS: PER_MAC, CardAction.L2_READ_BYTES: NO_L2, CardAction.SUM_BYTES: NO_L2},
         standing={},
         area=[],
         notes=(NOTES["sparseloop"],),
@@ -103,6 +104,7 @@ def _tpuv4i(price: Callable[..., Price], spec: Spec) -> Prices:
             CardAction.SHARED_READ_BYTES: [price(SHARED, "sram")],
             CardAction.SHARED_WRITE_BYTES: [price(SHARED, "sram")],
             CardAction.L2_READ_BYTES: [price(L2, "sram")],
+            CardAction.SUM_BYTES: [price(L2, "sram")],
             CardAction.HBM_READ_BYTES: hbm,
             CardAction.WRITE_BYTES: hbm,
         },

@@ -18,18 +18,20 @@ from tensorcore_sim.actions import SmState
 from tensorcore_sim.arithmetic import reference
 from tensorcore_sim.arithmetic.gemm import gemm
 from tensorcore_sim.arithmetic.instructions import look_up
+from tensorcore_sim.bands import note
 from tensorcore_sim.card import account as card_account
 from tensorcore_sim.card import bounds, power
 from tensorcore_sim.card import events as card_events
 from tensorcore_sim.card import schedule as card_schedule
+from tensorcore_sim.card.choose import tiling
 from tensorcore_sim.card.mainloop import step
 from tensorcore_sim.card.plan import plan
-from tensorcore_sim.card.tiling import Problem, Tiling, dense_k, kept_share, n_of_m, tiling
+from tensorcore_sim.card.tiling import Problem, Tiling, dense_k, kept_share, n_of_m
 from tensorcore_sim.card.timeline import CardTimeline
 from tensorcore_sim.encode import Image, encode, stored_fields
 from tensorcore_sim.format.formats import FORMATS
 from tensorcore_sim.format.operand import to_format
-from tensorcore_sim.spec import Spec
+from tensorcore_sim.spec import TICKS, Spec
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Shape, Workload, checked_array
 
@@ -89,7 +91,7 @@ def simulate(
         output_sha256="" if outputs is None else hashlib.sha256(outputs.astype("<f4").tobytes()).hexdigest(),
         check=checked,
         measures=measures,
-        notes=image.notes + _overflow_notes(outputs),
+        notes=(*image.notes, *_overflow_notes(outputs), note(problem, spec)),
         outputs=outputs,
         timeline=timeline,
         ledger=books,
@@ -97,7 +99,8 @@ def simulate(
 
 
 def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baseline: bool = True):
-    """Return (CardTimeline, Ledger, measures) of a GEMM; with baseline, a sparse or int4 one beside the dense one.
+    """Return (CardTimeline, Ledger, measures) of a GEMM; with baseline, a sparse or int4 one beside the dense one, and
+    one of a library's kernels beside the best of all: what a search among more of them is worth.
 
     The dense one chooses its own tile. What keeps a sparse one from the ideal speed-up, lost_to_REASON_us, is the mean
     over the SMs of the time spent for a reason beyond an ideal share of the dense one's; with the speed-up's own
@@ -123,6 +126,9 @@ def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baselin
         _, dense_books, dense_tiling, _, _ = _play(problem, dense, engine)
         dense_us = dense_books.cycles / spec.clock_mhz
         measures |= {"time_dense_us": dense_us, "tile_dense": str(dense_tiling), "speed_up": dense_us / time_us}
+    if baseline and spec.kernels != "best":
+        best_us = _play(problem, spec.replace(kernels="best"), engine)[1].cycles / spec.clock_mhz
+        measures |= {"time_best_us": best_us}
     if baseline and spec.sparse:
         ideal = float(kept_share(spec))
         measures["ideal_speed_up"] = 1 / ideal
@@ -176,15 +182,19 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
     while True:
         card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz))
         timeline = ENGINES[engine](card_plan)
-        books = card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec)
-        time_us = plays[clock_mhz] = books.cycles / clock_mhz
-        power_w = power.watts(books.actions, time_us, clock_mhz, spec)
-        allowed_mhz = power.clock_mhz(books.actions, plays, spec)
+        counts = card_account.actions(timeline, card_plan, chosen_tiling, cost, spec)
+        time_us = plays[clock_mhz] = timeline.end / TICKS / clock_mhz
+        power_w = power.watts(counts, time_us, clock_mhz, spec)
+        allowed_mhz = power.clock_mhz(counts, plays, spec)
         over = power_w / spec.power_limit_w - 1
-        soon = len(plays) == 1 and 0 < spec.n_calls * time_us < 1e3 * spec.limit_after_ms
-        if soon or allowed_mhz in plays or abs(over) < power.CLOSE or len(plays) == power.MOST_PLAYS:
+        if allowed_mhz in plays or abs(over) < power.CLOSE or len(plays) == power.MOST_PLAYS:
             break
         clock_mhz = allowed_mhz
+    if spec.n_calls and clock_mhz < spec.clock_mhz:
+        clock_mhz = power.of_few_calls(clock_mhz, time_us, spec)
+        card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz))
+        timeline = ENGINES[engine](card_plan)
+    books = card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec)
     full = Fraction(str(spec.clock_mhz))
     of_card = ceil(books.cycles * full / Fraction(str(clock_mhz)))
     of_call = max(of_card, ceil(full * Fraction(str(spec.host_us)))) + ceil(full * Fraction(str(spec.sync_us)))

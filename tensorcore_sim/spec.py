@@ -23,6 +23,8 @@ CHOICE = "the user's"
 IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4")
 FAMILIES = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8"}  # formats of one rate
 SPARSITIES = ("dense", "2:4", "1:2", "1:4", "2:8", "4:8", "1:8", "2:16", "4:16", "8:16")
+KERNELS = ("best", "cutlass", "cublas", "cusparselt", "cusparselt-searched")
+CHOSEN = "chosen"
 LONGEST = 10_000.0  # cycles of an instruction: what one holds is played tick by tick
 TICKS = 10  # a cycle in units of the timeline: published times have tenths
 
@@ -131,16 +133,21 @@ class Spec(BaseSpec):
         source=CHOICE,
     )
     k_step_overhead_cycles: float = number(
-        130.0, "what a k-step of a tile takes beyond its instructions: barrier, pointers", source=LADDER
+        90.0, "what a k-step of a tile takes beyond its instructions: barrier, pointers", source=LADDER
     )
 
     power_limit_w: float = number(
         400.0, "what the card may draw: the clock falls until it does not draw more", source=WHITEPAPER, minimum=1
     )
     limit_after_ms: float = number(
-        10.0, "of calls one after another before the limit holds: power is averaged", source=POWER
+        20.0, "of calls one after another in which the clock has fallen by 63% of what the limit takes", source=POWER
     )
     n_calls: int = number(0, "calls one after another, as a benchmark makes them; 0: without end", source=CHOICE)
+    warm_l2: bool = switch(
+        False,
+        "A and B are in L2 at the start, if it can hold them: as in a benchmark that repeats a call",
+        source=CHOICE,
+    )
     static_w: float = number(
         60.0, "what it draws at any clock", source="assumed for A100; 222 W of decoding less 18.1 pJ a bit of HBM"
     )
@@ -171,8 +178,26 @@ class Spec(BaseSpec):
     )
     tile_k: int = number(0, "columns of A in a k-step; 0: the model chooses", source=CHOICE, maximum=4096)
     n_stages: int = number(0, "k-steps in shared memory at once; 0: the model chooses", source=CHOICE, maximum=64)
+    kernels: str = choice(
+        "best",
+        "whose kernels are chosen from: a library's own (a dense GEMM beside one of cuSPARSELt takes cuBLAS'), or any",
+        source=CHOICE,
+        options=KERNELS,
+    )
+    scheduler: str = choice(
+        CHOSEN,
+        "how k-steps are dealt to blocks: a tile each, tiles beforehand, k-steps beforehand; or the model chooses",
+        source=CHOICE,
+        options=(CHOSEN, "grid", "persistent", "stream-k"),
+    )
+    split_k: int = number(
+        0,
+        "blocks that share a tile's k, where the scheduler is grid; 0: the model chooses",
+        source=CHOICE,
+        maximum=1024,
+    )
     raster_tiles: int = number(
-        8, "tiles along m of a band in which blocks are dealt", source="CUTLASS, threadblock swizzle", minimum=1
+        0, "tiles along m of a band in which blocks are dealt; 0: the kernel's own", source=CHOICE, maximum=2**62
     )
 
     def __post_init__(self):
@@ -214,18 +239,19 @@ _HOPPER = Spec(
     hbm_gb_per_s=3350.0,
     hbm_latency_cycles=656.0,
     shared_bytes_of_block=227 * 1024,
+    k_step_overhead_cycles=130.0,
     power_limit_w=700.0,
     static_w=100.0,
-    f16_pj_per_ghz=0.92,
-    tf32_pj_per_ghz=1.84,
-    fp8_pj_per_ghz=0.59,
-    int8_pj_per_ghz=0.59,
+    f16_pj_per_ghz=1.0,
+    tf32_pj_per_ghz=2.0,
+    fp8_pj_per_ghz=0.66,
+    int8_pj_per_ghz=0.66,
     int4_pj_per_ghz=0.0,
 )
 PRESETS = {
     "a100-sxm-40gb": Spec(),
-    "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0),
-    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0, power_limit_w=300.0),
+    "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0, hbm_share=0.78),
+    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0, hbm_share=0.78, power_limit_w=300.0),
     "h100-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
     "h800-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
     "h100-sxm": _HOPPER.replace(clock_mhz=1830.0),

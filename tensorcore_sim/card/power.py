@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
+from math import exp, sqrt
 
 from tensorcore_sim.actions import CardAction
 from tensorcore_sim.spec import Spec
@@ -34,6 +34,12 @@ def clock_mhz(actions: Mapping[str, int], plays: Mapping[float, float], spec: Sp
         return spec.clock_mhz
     clock = (allowed * rest + sqrt((allowed * rest) ** 2 + 4 * energy * allowed * cycles)) / (2 * energy)
     return min(spec.clock_mhz, max(round(clock, 1), 0.1))
+
+
+def of_few_calls(limited_mhz: float, time_us: float, spec: Spec) -> float:
+    """Return the clock in the midst of n_calls: it falls from the full one to the limited one, which takes a while."""
+    share = 1 - exp(-spec.n_calls * time_us / 1e3 / spec.limit_after_ms) if spec.limit_after_ms else 1
+    return round(spec.clock_mhz - share * (spec.clock_mhz - limited_mhz), 1)
 
 
 def _uj_per_ghz(actions: Mapping[str, int], spec: Spec) -> float:
