@@ -50,6 +50,12 @@ def split(address: str | Path) -> tuple[Path, str]:
     return Path(match[1]), match[2]
 
 
+def names_a_file(address: str | Path) -> bool:
+    """Tell whether a name is a file's or a folder's: by its suffix, or because it is there."""
+    path, _ = split(address)
+    return path.suffix.lower() in SUFFIXES or _is(Path.exists, path)
+
+
 def _is(kind: Callable[[Path], bool], address: str | Path) -> bool:
     """Tell whether there is a file or a folder of that name; one too long for a file system is none."""
     try:
@@ -114,13 +120,17 @@ def workload(
 def load(address: str | Path, feed: Feed | None = None) -> Workload | Model:
     """Return the one workload that an address stands for, or a Model of all the layers that it means. Raises BadInput.
 
-    An ONNX graph runs on what the feed says, and every product gets what reaches it there. A file without a graph gives
-    layers apart: what reaches one is the feed's array of its name, else drawn, or what the file itself brings.
+    An ONNX graph runs on what the feed says, and every product gets what reaches it there; of a graph's only product
+    the provenance says what else there is. A file without a graph gives layers apart: what reaches one is the feed's
+    array of its name, else drawn, or what the file itself brings.
     """
     feed = Feed() if feed is None else feed
     path, pattern = split(address)
     loaded = model(path, pattern, feed) if is_graph(path, feed) else _apart(path, pattern, feed)
-    return loaded if len(loaded.layers) > 1 else loaded.layers[0]
+    (first, *others), notes = loaded.layers, loaded.notes if pattern == "*" else ()
+    if others:
+        return loaded
+    return replace(first, provenance="; ".join((first.provenance, *notes))) if notes else first
 
 
 def is_graph(path: Path, feed: Feed | None = None) -> bool:

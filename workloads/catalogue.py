@@ -99,8 +99,7 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
     if name in _networks():
         feed.check_number_only(f"network {name!r}")
         return _networks()[name][0]()
-    path, _ = address.split(name)
-    if path.suffix.lower() in address.SUFFIXES or path.exists():
+    if address.names_a_file(name):
         return address.load(name, feed)
     if re.fullmatch(r"\d+x\d+x\d+", name):
         feed.check_number_only(f"{name!r}, sizes alone,")

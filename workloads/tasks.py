@@ -122,8 +122,8 @@ def load(name: str, feed: Feed | None = None) -> Task:
     if name in NAMED:
         feed.check_number_only(f"network {name!r}")
         return NAMED[name][0]().first(feed.n)
-    path, _ = address.split(name)
-    if path.suffix.lower() in address.SUFFIXES or path.exists():
+    if address.names_a_file(name):
+        path, _ = address.split(name)
         if feed.n is None and feed.arrays is None:
             feed = replace(feed, n=N_RANDOM if address.is_graph(path, feed) else N_DRAWN)
         if address.is_graph(path, feed):
@@ -145,9 +145,9 @@ def _graph(name: str, feed: Feed) -> Task:
     grouped = [layer.name for layer in model.layers if layer.groups > 1]
     if not layers:
         raise BadInput(f"{name!r} holds grouped convolutions alone, which are left as they are")
-    said = f"; {len(grouped)} grouped convolutions are left as they are" if grouped else ""
-    network = replace(model, operators=layers)
-    return Task(name=model.name, network=network, provenance=f"{model.provenance}{said}", graph=graph)
+    said = [f"{len(grouped)} grouped convolutions are left as they are"] if grouped else []
+    provenance = "; ".join((model.provenance, *model.notes, *said))
+    return Task(name=model.name, network=replace(model, operators=layers), provenance=provenance, graph=graph)
 
 
 def _lenet() -> Task:

@@ -76,10 +76,13 @@ def run(options: Namespace) -> int:
     outcome = _try(search, options.into)
     note = search.sweep.idle_note(changes_of(options.set))
     _say(out, outcome, search.sweep.machine.balance)
+    for line in search.sweep.said:
+        out.line(f"  workload: {line}")
     if note:
         out.line(f"  note: {note}")
     out.line(f"  rows in {options.into}")
-    out.result(outcome.as_dict() | {"into": options.into, "notes": [note] if note else []})
+    told = {"into": options.into, "workloads": list(search.sweep.said), "notes": [note] if note else []}
+    out.result(outcome.as_dict() | told)
     return 0 if outcome.front else 1
 
 

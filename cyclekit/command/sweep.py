@@ -48,12 +48,14 @@ def run(options: Namespace) -> int:
         sweep = prepare(**arguments)
         summary = _compute(sweep, into, cluster)
     _say(out, summary, into)
+    for line in sweep.said:
+        out.line(f"  workload: {line}")
     note = sweep.idle_note(arguments["changes"])
     if note:
         out.line(f"  note: {note}")
     if export_to:
         export_rows(out, into, export_to)
-    out.result(summary.as_dict() | {"into": str(into), "notes": [note] if note else []})
+    out.result(summary.as_dict() | {"into": str(into), "workloads": list(sweep.said), "notes": [note] if note else []})
     return 0
 
 

@@ -64,6 +64,7 @@ def run(options: Namespace) -> int:
         rows.append(row)
     result = {
         "network": task.name,
+        "provenance": task.provenance,
         "measure": task.measure,
         "quality_dense": task.quality(task.network),
         "density": options.density,
@@ -72,6 +73,8 @@ def run(options: Namespace) -> int:
         "left_dense": left,
         "rows": rows,
     }
+    if task.inputs is None:
+        out.line(task.provenance)  # what reaches a file's layers may be drawn
     _show(out, result)
     if options.out is not None:
         from cyclekit.figures.curves import tradeoff as draw

@@ -56,7 +56,7 @@ class Started:
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A sweep that has been checked and can run."""
+    """A sweep that has been checked and can run. said: where its workloads come from, and what is not in them."""
 
     machine: Machine
     engine: str
@@ -64,6 +64,7 @@ class Sweep:
     works: Sequence[Work]
     n_workers: int
     maps: bool = False
+    said: Sequence[str] = ()
 
     @property
     def n_tasks(self) -> int:
@@ -214,7 +215,9 @@ def prepare(
     if maps and chosen.spans is None:
         raise BadInput(f"maps cannot be stored: {chosen.name} does not say what its units did")
     n_tasks = len(space) * sum(len(work.inputs) for work in works)
-    return Sweep(chosen, engine, space, works, min(n_workers or n_cores(), n_tasks), maps)
+    said = [line for work in loaded for line in (work.provenance, *(work.notes if isinstance(work, Model) else ()))]
+    n_workers = min(n_workers or n_cores(), n_tasks)
+    return Sweep(chosen, engine, space, works, n_workers, maps, [line for line in dict.fromkeys(said) if line])
 
 
 def sweep(

@@ -42,9 +42,13 @@ def tests_of(file: str) -> tuple[list[str], list[str]]:
 
 
 def equivalents() -> set[tuple[str, str, str, str]]:
-    """Return the keys of the mutants that equivalent.toml lists."""
+    """Return the keys of the mutants that equivalent.toml lists; an entry may list several of one line."""
     stored = tomllib.loads((Path(__file__).parent / "equivalent.toml").read_text("utf-8"))
-    return {(entry["file"], entry["function"], entry["was"], entry["is"]) for entry in stored["equivalent"]}
+    keys = set()
+    for entry in stored["equivalent"]:
+        lines = [entry["is"]] if isinstance(entry["is"], str) else entry["is"]
+        keys |= {(entry["file"], entry["function"], entry["was"], line) for line in lines}
+    return keys
 
 
 def chosen(places: list[str]) -> list[Mutant]:

@@ -17,7 +17,15 @@ FAR = {  # 2:4 speed-ups known to be more than 15% off
 
 @pytest.fixture(scope="module")
 def rows() -> list[Comparison]:
-    return list(published_gemms.compare(lambda share: None))
+    shares = []
+    compared = list(published_gemms.compare(shares.append))
+    n = sum(len(table(name)) for name in ("llmcompass_a100_f16", "measured_2to4", "vllmbench_2to4"))
+    assert shares == [done / n for done in range(n)]
+    return compared
+
+
+def table(name: str) -> list[dict[str, str]]:
+    return read_table("tensorcore_sim", name)
 
 
 def of(rows, source: str = "", quantity: str = "") -> list[Comparison]:
@@ -97,6 +105,21 @@ def test_every_published_value_has_its_row_with_its_mark_and_kind(rows):
         assert found.mark == row["mark"]
         assert found.kind == ("calibrated" if row["fitted"] else "as published")
     assert {row.mark for row in rows if row.source == "Croqtile log"} == {"C"}
+
+
+def test_times_in_ms_and_ratios_and_energies_are_the_tables_own(rows):
+    for source, name, expected in (
+        ("LLMCompass", "llmcompass_a100_f16", lambda row: [1000 * float(row["ms"])]),
+        ("torchao training", "torchao_training", lambda row: [float(row["dense_ms"]) / float(row["sparse_ms"])]),
+        ("vllmbench", "vllmbench_2to4", lambda row: of_pair(float(row["dense_us"]), float(row["sparse_us"]))),
+        ("Energy, ", "sparseloop_counts", lambda row: of_pair(float(row["dense_uj"]), float(row["sparse_uj"]))),
+    ):
+        published = sorted(row.published for row in of(rows, source))
+        assert published == pytest.approx(sorted(value for row in table(name) for value in expected(row)), rel=1e-12)
+
+
+def of_pair(dense: float, sparse: float) -> tuple[float, float, float]:
+    return dense, sparse, dense / sparse
 
 
 def test_what_a_constant_was_fitted_on_is_called_calibrated_and_nothing_else(rows):

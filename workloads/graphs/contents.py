@@ -10,16 +10,17 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.graphs.feed import Feed
-from workloads.graphs.graph import Graph, read, shapes, stored
+from workloads.graphs.graph import Graph, passed_over, read, shapes, stored
 
 
 def contents(path: Path, feed: Feed) -> tuple[list[dict[str, Any]], str]:
-    """Return a row for each product, and a remark where positions are not known. Raises BadInput.
+    """Return a row for each product, and a remark: what is passed over, or why positions are not known.
 
-    Positions are those of the feed's inputs, by the shapes that can be inferred from them.
+    Positions are those of the feed's inputs, by the shapes that can be inferred from them. Raises BadInput.
     """
     try:
-        graph, remark = read(path, feed), ""
+        graph = read(path, feed)
+        remark = passed_over(graph)
     except BadInput as error:
         if feed.arrays is not None:
             raise

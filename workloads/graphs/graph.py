@@ -306,18 +306,24 @@ def _n_weights(node: Any, graph: Graph) -> int:
     return sum(math.prod(shape) for shape in shapes if sum(length > 1 for length in shape) >= 2)
 
 
+def passed_over(graph: Graph) -> str:
+    """Return in one line which nodes read weights that no product has, with their share; "" where none does."""
+    multiplying = {id(product.node) for product in graph.products}
+    nodes = [node for node in graph.nodes.computing if id(node) not in multiplying and _n_weights(node, graph)]
+    if not nodes:
+        return ""
+    aside = [_other(node, graph, {}) for node in nodes]
+    n_aside = sum(other.n_weights for other in aside)
+    listed = ", ".join(f"{o.name} ({o.kind}{': ' + o.reason if o.reason else ''})" for o in aside[:3])
+    more = f" and {len(aside) - 3} more" if len(aside) > 3 else ""
+    share = 100 * n_aside / (n_aside + sum(product.weights.size for product in graph.products))
+    return f"passed over, with {share:.1f}% of the weights: {listed}{more}"
+
+
 def _notes(operators: Iterable[Workload | Other], graph: Graph, n_chosen: int) -> tuple[str, ...]:
     """Return what is said of weights that no product has, and of products of computed values."""
-    operators = list(operators)
-    own = sum(product.weights.size for product in graph.products)
-    aside = [other for other in operators if isinstance(other, Other) and other.n_weights]
-    notes = []
-    if aside and n_chosen == len(graph.products):
-        n_aside = sum(other.n_weights for other in aside)
-        listed = ", ".join(f"{o.name} ({o.kind}{': ' + o.reason if o.reason else ''})" for o in aside[:3])
-        more = f" and {len(aside) - 3} more" if len(aside) > 3 else ""
-        share = 100 * n_aside / (n_aside + own)
-        notes.append(f"passed over, with {share:.1f}% of the weights: {listed}{more}")
+    said = passed_over(graph) if n_chosen == len(graph.products) else ""
+    notes = [said] if said else []
     computed = [other for other in operators if isinstance(other, Other) and other.n_macs]
     if computed:
         n_macs = sum(other.n_macs for other in computed)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from tensorcore_sim.arithmetic.instructions import FusedAdd
 from tensorcore_sim.arithmetic.kernels import _add, _to_nearest, integer_gemm
-from tensorcore_sim.arithmetic.reference import check
+from tensorcore_sim.arithmetic.reference import bound, check
 
 FORMATS = {True: (np.float16, np.uint16), False: (np.float32, np.uint32)}  # by whether it is f16
 
@@ -70,3 +71,23 @@ def test_the_least_of_32_bits_is_a_sum_like_any_other():
     a, b = np.full((1, 2**18), 0x80, np.uint8), np.full((2**18, 1), 0x40, np.uint8)
     assert check(a, b, np.array([[-(2**31)]], np.int32), "int8", None)["passed"]
     assert not check(a, b, np.array([[-(2**31) + 1]], np.int32), "int8", None)["passed"]
+
+
+def test_the_largest_of_the_errors_is_told_of_integers_too():
+    """Products 1, 2 and 3, of which the last is told as 7."""
+    a, b = np.array([[1], [2], [3]], np.uint8), np.array([[1]], np.uint8)
+    told = check(a, b, np.array([[1], [2], [7]], np.int32), "int8", None)
+    assert told == {"passed": False, "largest_error": 4.0, "largest_error_over_bound": 0.0}
+
+
+def test_the_bound_is_the_sum_of_what_is_cut_off():
+    """Two adds of 4 products and C, of which each cuts 5 terms at 2**-10 of the largest and its result at 2**-23.
+
+    Beside the least exponent, -126, nothing is smaller; float64 adds 6 + 2 roundings of 2**-52. Sizes are 3 and 0.
+    """
+    on = {"cards": (), "units": (), "in_dtypes": (), "source": "made up"}
+    rule = FusedAdd(**on, n_products=4, fraction_bits=10, min_exponent={"f32": -126})
+    least = 2 * 5 * 2.0**-136
+    found = bound(np.array([[3.0, 0.0]]), 6, rule)
+    assert found[0, 0] == pytest.approx(1.01 * 2 * (5 * 2.0**-10 + 2.0**-23) * 3 + least + 8 * 2.0**-52 * 3, rel=1e-14)
+    assert found[0, 1] == least
