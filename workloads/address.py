@@ -119,7 +119,7 @@ def load(address: str | Path, feed: Feed | None = None) -> Workload | Model:
     """
     feed = Feed() if feed is None else feed
     path, pattern = split(address)
-    loaded = model(path, pattern, feed) if is_graph(path, feed) else _apart(path, pattern, feed)
+    loaded = model(path, pattern, feed) if is_graph(path, feed) else apart(path, pattern, feed, read(path))
     return loaded if len(loaded.layers) > 1 else loaded.layers[0]
 
 
@@ -162,8 +162,9 @@ def contents(address: str | Path, feed: Feed) -> tuple[list[dict[str, Any]], str
     return [row for row in rows if row["layer"] in chosen], remark
 
 
-def _apart(path: Path, pattern: str, feed: Feed) -> Model:
-    candidates = [layer.sample(feed.positions) for layer in _workloads(path, pattern, read(path), None, feed)]
+def apart(path: Path, pattern: str, feed: Feed, arrays: Mapping[str, Any]) -> Model:
+    """Return the layers, apart from each other, in a file's arrays, as `readers.read` gives them. Raises BadInput."""
+    candidates = [layer.sample(feed.positions) for layer in _workloads(path, pattern, arrays, None, feed)]
     said = candidates[0].provenance
     if len(candidates) > 1:  # what is said of any of them
         parts = [part for layer in candidates for part in layer.provenance.split("; ")[1:]]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from workloads.errors import BadInput
 from workloads.readers import words
-from workloads.readers.stored import Stored, numbers
+from workloads.readers.stored import F32, Stored, is_real, numbers
 
 Arrays = Mapping[str, "np.ndarray | Stored"]
 Group = tuple[str, "list[str]", Stored]  # the whole's name, its parts' names, the whole
@@ -39,14 +40,16 @@ def assembled(arrays: Arrays) -> dict[str, Stored]:
     for name, array in arrays.items():
         if name in groups:
             whole, names, item = groups[name]
-            stored[name if whole in arrays and whole not in names else whole] = item
+            key = name if whole in arrays and whole not in names else whole
+            stored[key] = replace(item, parts=tuple(names))
         elif name not in parts:
-            stored[name] = array if isinstance(array, Stored) else _plain(array)
+            item = array if isinstance(array, Stored) else _plain(array)
+            stored[name] = replace(item, parts=(name,))
     return stored
 
 
 def _plain(array: np.ndarray) -> Stored:
-    return Stored(shape=array.shape, dtype=array.dtype, read=lambda: array)
+    return Stored(shape=array.shape, dtype=array.dtype, read=lambda: array, is_plain=is_real(array.dtype))
 
 
 def _unreadable(array: np.ndarray, reason: str) -> Stored:
@@ -86,7 +89,9 @@ def _product(array: np.ndarray, masks: list[np.ndarray]) -> Stored:
             product = product * numbers(mask)
         return product
 
-    return Stored(shape=array.shape, read=read, note="masked")
+    is_plain = is_real(array.dtype)
+    dtype = array.dtype if is_plain else F32
+    return Stored(shape=array.shape, dtype=dtype, read=read, note="masked", is_plain=is_plain)
 
 
 def _weight_norm(match: re.Match, arrays: Arrays) -> Group | None:
