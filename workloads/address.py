@@ -77,7 +77,7 @@ def layers(address: str | Path) -> dict[str, Layer]:
             products = {product.name: product for product in graph.stored(_there(path), Feed())[0]}
         chosen = [products[name] for name in _matching(str(path), dict.fromkeys(products, ""), pattern)]
         return {p.name: Layer(name=p.name, weights=p.matrix, bias=p.bias, relu=p.relu) for p in chosen}
-    return {name: layer for name, (layer, _) in _layers(path, pattern, read(path)).items()}
+    return {name: layer for name, (layer, *_) in _layers(path, pattern, read(path)).items()}
 
 
 def workload(
@@ -208,7 +208,7 @@ def _workloads(
     given = _given(feed, layers) if activations is None else dict.fromkeys(layers, activations)
     drawn: dict[tuple[int, float], np.ndarray] = {}  # by width: many layers of a file have the same
     chosen = []
-    for name, (layer, note) in layers.items():
+    for name, (layer, kernel, note) in layers.items():
         rows, said, reached = given.get(name), "activations given", REAL
         if rows is None:
             density = feed.density(name) or ACT_DENSITY
@@ -221,6 +221,7 @@ def _workloads(
                 weights=layer.weights,
                 bias=layer.bias,
                 relu=layer.relu,
+                kernel=kernel,
                 activations=rows,
                 reached=reached,
                 provenance="; ".join(filter(None, (f"file {path.name}, layer {layer.name}", note, said))),
@@ -274,8 +275,8 @@ def half_normal(n: int, density: float, seed: int) -> np.ndarray:
     return drawn
 
 
-def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str, tuple[Layer, str]]:
-    """Return {name: (layer, what a result says of it)} of those that a pattern means."""
+def _layers(path: Path, pattern: str, arrays: Mapping[str, Any]) -> dict[str, tuple[Layer, int, str]]:
+    """Return {name: (layer, columns of an input channel, what a result says of it)} of those that a pattern means."""
     known = state_dict.candidates(arrays)
     chosen, passed_over = _chosen(str(path), known, pattern)
     layers = {}
@@ -284,11 +285,12 @@ def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # the layer refuses what is not finite
                 weights, bias = candidate.read()
+            kernel = math.prod(weights.shape[2:])
             weights = weights.reshape(len(weights), math.prod(weights.shape[1:]))
             layer = Layer(name=name, weights=weights, bias=bias, relu=False)
         except BadInput as error:
             raise BadInput(f"workload file {str(path)!r}, layer {name!r}: {error}") from None
-        layers[name] = layer, "; ".join(filter(None, (candidate.note, passed_over)))
+        layers[name] = layer, kernel, "; ".join(filter(None, (candidate.note, passed_over)))
     return layers
 
 

@@ -152,17 +152,11 @@ def _apart(name: str, feed: Feed) -> Task:
 
 
 def _graph(name: str, feed: Feed) -> Task:
-    """Return the products of an ONNX graph, each with what reaches it; grouped ones are no part of it."""
+    """Return the products of an ONNX graph, each with what reaches it."""
     path, pattern = address.split(name)
     graph = address.graph_of(path, feed)
     model = address.model(path, pattern, feed, graph)
-    layers = tuple(layer for layer in model.layers if layer.groups == 1)
-    grouped = [layer.name for layer in model.layers if layer.groups > 1]
-    if not layers:
-        raise BadInput(f"{name!r} holds grouped convolutions alone, which are left as they are")
-    said = f"; {len(grouped)} grouped convolutions are left as they are" if grouped else ""
-    network = replace(model, operators=layers)
-    return Task(name=model.name, network=network, provenance=f"{model.provenance}{said}", graph=graph)
+    return Task(name=model.name, network=model, provenance=model.provenance, graph=graph)
 
 
 def _lenet() -> Task:

@@ -10,7 +10,7 @@ from typing import Any
 from cyclekit import machine
 from cyclekit.command.arguments import add_network
 from cyclekit.command.show import or_dash
-from cyclekit.command.subject import layers_of, task_of
+from cyclekit.command.subject import layers_of, said_of, task_of
 from cyclekit.comparison import report
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads import address
@@ -85,12 +85,13 @@ def run(options: Namespace) -> int:
         "steps": list(fitted.steps),
         "layers": layers,
         "totals": totals,
+        "notes": said_of(task),
         **told,
     }
     provenance = f"{task.provenance}; recipe {Path(options.recipe).name}"
     write_asked(path, saved.to_bytes(pruned, provenance) if content is None else content, "--out")
-    if task.inputs is None:
-        out.line(task.provenance)  # what reaches a file's layers may be drawn
+    for line in said_of(task):
+        out.line(line)
     _show(out, result)
     out.line(f"wrote {path}")
     out.result(result)

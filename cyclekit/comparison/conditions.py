@@ -12,7 +12,10 @@ from cyclekit.comparison import report
 from cyclekit.comparison.compare import Cost, Entrant, Trial, total
 from cyclekit.machine import Progress, quiet
 from workloads.errors import BadInput
-from workloads.pruning.prune import prune
+from workloads.graphs.lowering import block_diagonal
+from workloads.pruning.patterns import mask
+from workloads.pruning.prune import masked
+from workloads.pruning.scores import magnitude
 from workloads.records import Shape, Workload
 
 MOST_BATCH = 2**24
@@ -106,7 +109,7 @@ class Comparison:
                 "layer": layer.name,
                 "n_out": layer.n_out,
                 "n_in": layer.n_in,
-                "density": float(layer.mask.mean()),
+                "density": int(layer.mask.sum()) / _size(layer),
                 "activation_density": float((layer.activations != 0).mean()),
                 "provenance": layer.provenance,
                 "costs": {label: cost.as_dict() for label, cost in costs.items()},
@@ -190,7 +193,7 @@ def compare(
                 for other in sizes.values()
             ]
             done(f"{layer.name}: sizes")
-    n_weights = sum(layer.weights.size for layer in layers)
+    n_weights = sum(_size(layer) for layer in layers)
     whole = {label: total([costs[label] for costs in base]) for label in labels}
     if len(layers) == 1:
         whole = base[0]
@@ -215,7 +218,7 @@ def compare(
 
 def shares_of(layers: Sequence[Workload]) -> list[float]:
     """Return the shares of KEPT that take a tenth of all weights or more and leave some in every layer; at last 1."""
-    counts = [(int(layer.mask.sum()), layer.weights.size) for layer in layers]
+    counts = [(int(layer.mask.sum()), _size(layer)) for layer in layers]
     most = 0.9 * sum(n for n, _ in counts)
     shares = [
         share
@@ -228,9 +231,15 @@ def shares_of(layers: Sequence[Workload]) -> list[float]:
 
 def at_most(layer: Workload, share: float) -> Workload:
     """Return the layer with at most that share of its weights, the largest; as it is where it has no more."""
-    if layer.mask.sum() <= round(share * layer.weights.size):
+    if layer.mask.sum() <= round(share * _size(layer)):
         return layer
-    return prune(layer, share)
+    largest = mask(magnitude(layer.blocks), "element", share)
+    return masked(layer, block_diagonal(largest, layer.groups))
+
+
+def _size(layer: Workload) -> int:
+    """Return how many weights a layer has, without the zeros beside its groups' blocks."""
+    return layer.weights.size // layer.groups
 
 
 def sizes_of(entrant: Entrant) -> dict[int, Entrant]:
@@ -252,9 +261,7 @@ def expected(
 ) -> tuple[float, int]:
     """Return about how many seconds and bytes the comparisons of (layers, batch) take."""
     estimates = [estimate for entrant in entrants for estimate in _estimates(comparisons, entrant, check)]
-    seconds = sum(
-        PRUNE_S * layer.weights.size * len(shares_of(layers)) for layers, _ in comparisons for layer in layers
-    )
+    seconds = sum(PRUNE_S * _size(layer) * len(shares_of(layers)) for layers, _ in comparisons for layer in layers)
     sizes = [layer.weights.nbytes for layers, _ in comparisons for layer in layers]
     return seconds + sum(s for s, _ in estimates), max(n for _, n in estimates) + sum(sizes) + 3 * max(sizes)
 

@@ -24,7 +24,7 @@ def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
 
     centroids: [those in the codebook, places for them]. It and bytes_huffman: None without shared codes.
     """
-    mask = compressed.weights != 0
+    mask = compressed.blocks != 0
     return {
         "layer": compressed.name,
         "n_out": compressed.n_out,
@@ -35,8 +35,8 @@ def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
         "activation_density": float(np.count_nonzero(compressed.activations) / compressed.activations.size),
         "error": error(dense, compressed),
         "centroids": _centroids(compressed.codebook),
-        "bytes_f32": 4 * compressed.weights.size,
-        "bytes_f16": 2 * compressed.weights.size,
+        "bytes_f32": 4 * mask.size,
+        "bytes_f16": 2 * mask.size,
         "bytes_huffman": None if compressed.codes is None else huffman_bytes(compressed),
     }
 

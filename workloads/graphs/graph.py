@@ -219,6 +219,7 @@ def _workload(product: Product, rows: np.ndarray, graph: Graph, feed: Feed) -> W
             activations=rows,
             positions=positions,
             groups=product.groups,
+            kernel=product.kernel,
             kind=product.node.op_type,
             reached=reached,
             weight_bits=product.bits,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,8 +27,8 @@ class Product:
     weights: f32[out, in / groups] as the graph multiplies them, scale f32[out] apart; bias: f32[out] or None; reads:
     values that `rows` takes to give f32[batch * positions, in]; operand: the place of the weights among the node's
     inputs; stored: them f32[out, in / groups], and the operand's own array -> the array with them, None where they
-    cannot be put back; bits: of
-    a quantised weight; axis_from_end: where the outputs lie in what the node computes; output: its name.
+    cannot be put back; kernel: columns of an input channel; bits: of a quantised weight; axis_from_end: where the
+    outputs lie in what the node computes; output: its name.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Product:
     bias: np.ndarray | None = None
     scale: np.ndarray | None = None
     groups: int = 1
+    kernel: int = 1
     relu: bool = False
     activation: str = ""
     bits: int | None = None
@@ -171,6 +173,7 @@ def _conv(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         stored=lambda new, _: new.reshape(array.shape),
         bias=None if bias is None else bias.astype(np.float32),
         groups=groups,
+        kernel=math.prod(kernel),
         bits=quantised.bits_of(node.input[1], nodes),
         axis_from_end=1 + len(kernel),
         output=node.output[0],
@@ -269,7 +272,7 @@ def _quantised(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
     array, bits = parts.weights, parts.bits
     if "Conv" in node.op_type:
         settings, kernel = attributes(node), array.shape[2:]
-        weights, groups = array.reshape(len(array), -1), settings.get("group", 1)
+        weights, groups, n_of_channel = array.reshape(len(array), -1), settings.get("group", 1), math.prod(kernel)
 
         def rows_of(values: Values) -> np.ndarray:
             signal = parts.real(values)
@@ -278,7 +281,7 @@ def _quantised(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
     else:
         if array.size != array.shape[-1] * array.shape[-2]:
             return f"a stack of matrices {list(array.swapaxes(-1, -2).shape)}"
-        weights, groups = array.reshape(array.shape[-2:]), 1
+        weights, groups, n_of_channel = array.reshape(array.shape[-2:]), 1, 1
 
         def rows_of(values: Values) -> np.ndarray:
             return parts.real(values).reshape(-1, weights.shape[1])
@@ -293,6 +296,7 @@ def _quantised(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         stored=None,
         bias=parts.bias,
         groups=groups,
+        kernel=n_of_channel,
         bits=bits,
     )
     return [product]

@@ -13,7 +13,7 @@ from workloads.graphs.execute import run
 from workloads.graphs.graph import Graph
 from workloads.graphs.products import Product
 from workloads.graphs.structure import subgraphs
-from workloads.records import Layer
+from workloads.records import Layer, blocks_of
 
 
 def with_weights(graph: Graph, layers: Mapping[str, Layer]) -> Any:
@@ -39,7 +39,8 @@ def with_weights(graph: Graph, layers: Mapping[str, Layer]) -> Any:
         before = graph.nodes.values[product.node.input[product.operand]]
         if name in scope:
             before = numpy_helper.to_array(scope[name])
-        blocks = layer.weights if product.scale is None else _divided(layer.weights, product.scale)
+        blocks = blocks_of(layer.weights, product.groups)
+        blocks = blocks if product.scale is None else _divided(blocks, product.scale)
         array = np.ascontiguousarray(product.stored(blocks, before).astype(before.dtype))
         if name in scope and n_readers[id(scope[name])] == 1:
             scope[name].CopyFrom(numpy_helper.from_array(array, scope[name].name))

@@ -78,7 +78,12 @@ def test_shared_values_are_rounded_to_the_file_s_type_and_that_is_said(prune, tm
     [
         (INTEGERS, (), "out.safetensors", "layer 'c' is no plain numbers in its file (8-bit integers times their"),
         (ARRAYS, ("--compact",), "out.safetensors", "--out must name an .npz file: .safetensors is written of a file"),
-        ("lenet-300-100-dense", (), "out.safetensors", ".safetensors is written of a file of weights, and lenet-300-100-dense is none"),
+        (
+            "lenet-300-100-dense",
+            (),
+            "out.safetensors",
+            ".safetensors is written of a file of weights, and lenet-300-100-dense is none",
+        ),
         (ARRAYS, (), "out.onnx", ".onnx is written of an ONNX model, and m is none"),
         (ARRAYS, (), "out.pt", "--out must name a file of .npz, .onnx, .safetensors, got"),
         (ARRAYS, (), "m.safetensors", "--out must name another file than one that is read"),

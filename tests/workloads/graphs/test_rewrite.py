@@ -69,6 +69,47 @@ def test_a_changed_bias_has_no_place(path):
         rewrite.with_weights(graph, {"conv": Layer(name="conv", weights=0 * conv.weights, bias=conv.bias + 1)})
 
 
+GROUPED = {
+    "dw": RNG.standard_normal((6, 1, 3), np.float32),
+    "pairs": RNG.standard_normal((4, 3, 2), np.float32),
+    "up": RNG.standard_normal((4, 3, 2), np.float32),  # [in, out / groups, kernel]
+}
+
+
+def test_the_blocks_of_groups_go_back_alone(tmp_path):
+    norm = {name: RNG.random(6, np.float32) + np.float32(0.5) for name in ("g", "b", "m", "v")}
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "dw"], ["c"], "first", group=6, pads=[1, 1]),
+        onnx.helper.make_node("BatchNormalization", ["c", *norm], ["n"], "norm"),
+        onnx.helper.make_node("Conv", ["n", "pairs"], ["d"], "second", group=2),
+        onnx.helper.make_node("ConvTranspose", ["d", "up"], ["y"], "third", group=2),
+    ]
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 6, 8])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in (GROUPED | norm).items()]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "g", [x], [y], tensors),
+        opset_imports=[onnx.helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
+    onnx.save(model, tmp_path / "g.onnx")
+    graph = read(tmp_path / "g.onnx", Feed(n=1))
+    layers = {layer.name: layer for layer in as_model(graph, Feed()).layers}
+    new = {
+        name: changed(layer, layer.weights * (RNG.random(layer.weights.shape) < 0.5)) for name, layer in layers.items()
+    }
+    onnx.save(rewrite.with_weights(graph, new), tmp_path / "new.onnx")
+    again = as_model(read(tmp_path / "new.onnx", Feed(n=1)), Feed()).layers
+    assert [layer.name for layer in again] == ["dw", "pairs", "up"]
+    for layer in again:
+        assert np.array_equal(layer.weights != 0, new[layer.name].weights != 0)
+        assert np.allclose(layer.weights, new[layer.name].weights, rtol=1e-6)
+    written = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(tmp_path / "new.onnx").graph.initializer}
+    for name, before in GROUPED.items():  # every number is as it was, or 0
+        assert np.allclose(np.where(written[name] == 0, 0, before), written[name], rtol=1e-6)
+        assert 0 < np.count_nonzero(written[name]) < before.size
+
+
 # Weights that something else reads, too
 
 
