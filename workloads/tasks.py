@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from workloads.networks.transformer import Encoder
 from workloads.networks.wordpiece import tokenise, vocabulary
 from workloads.readers import read
 from workloads.readers.state_dict import candidates
+from workloads.recipes.chain import of_graph
+from workloads.recipes.recipe import Fitted, Recipe
 from workloads.recipes.subjects import subject
 from workloads.records import Model, checked_array
 
@@ -81,6 +84,11 @@ class Task:
         if not errors:
             raise BadInput(f"network {self.name!r} has no output of real numbers, other than 0, to compare")
         return max(errors)
+
+    def fit(self, recipe: Recipe) -> Fitted:
+        """Return the network compressed by a recipe, calibrated on the task's inputs. Raises BadInput."""
+        chain = None if self.graph is None else partial(of_graph, self.graph)
+        return recipe.fit(self.network, self.inputs, self.labels, chain)
 
     def first(self, n: int | None) -> Task:
         """Return the task with only its first n inputs to calibrate and tune on (None: all)."""

@@ -58,7 +58,7 @@ def run(options: Namespace) -> int:
     if path.suffix in sources and (options.compact or sources[path.suffix] is None):
         why = "--compact takes rows out of it" if options.compact else f"{task.name} is none"
         raise BadInput(f"--out must name an .npz file: {path.suffix} is written of {WRITTEN[path.suffix]}, and {why}")
-    fitted = recipe.fit(task.network, task.inputs, task.labels)
+    fitted = task.fit(recipe)
     pruned, dense = layers_of(task, fitted, options.batch)
     content, told = _put_back(path, task, {layer.name: layer for layer in pruned}, options.network)
     if machines:

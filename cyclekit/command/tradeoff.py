@@ -90,11 +90,11 @@ def _one_pattern(
 ) -> tuple[dict[str, Any], list, list]:
     """Return the row of a pattern so far, and the layers that it makes and made them of."""
     steps = [Prune(pattern=pattern, density=options.density, targets=tuple(names))]
-    fitted = Recipe(steps=steps).fit(task.network, task.inputs, task.labels)
+    fitted = task.fit(Recipe(steps=steps))
     row = {"pattern": pattern, "quality_pruned": task.quality(fitted.apply()), "quality_tuned": None}
     if n_epochs:
         steps.append(Tune(epochs=n_epochs, learning_rate=TUNING_RATE))
-        fitted = Recipe(steps=steps).fit(task.network, task.inputs, task.labels)
+        fitted = task.fit(Recipe(steps=steps))
         row["quality_tuned"] = task.quality(fitted.apply())
     pruned, dense = layers_of(task, fitted, options.batch)
     if pattern in WHOLE:

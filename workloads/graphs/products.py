@@ -28,7 +28,8 @@ class Product:
     values that `rows` takes to give f32[batch * positions, in]; operand: the place of the weights among the node's
     inputs; stored: them f32[out, in / groups], and the operand's own array -> the array with them, None where they
     cannot be put back; kernel: columns of an input channel; bits: of a quantised weight; axis_from_end: where the
-    outputs lie in what the node computes; output: its name.
+    outputs lie in what the node computes; output: its name; followers: the nodes behind it that scale and add;
+    bias_at: node and place of the constant that is added last, bias_factor: times what.
     """
 
     name: str
@@ -47,6 +48,9 @@ class Product:
     bits: int | None = None
     axis_from_end: int = 1
     output: str = ""
+    followers: tuple[Any, ...] = ()
+    bias_at: tuple[Any, int] | None = None
+    bias_factor: float = 1.0
 
     @property
     def n_in(self) -> int:
@@ -77,14 +81,18 @@ def _with_followers(product: Product, nodes: Nodes) -> Product:
         added = as_bias(nodes.added(after), n_out, product.axis_from_end)
         if added is not None:
             bias = added if product.bias is None else product.bias + added
-            product, after = replace(product, bias=bias), nodes.follower(after.output[0])
+            place = 0 if after.input[0] in nodes.values else 1
+            product = replace(product, bias=bias, bias_at=(after, place), bias_factor=1.0, followers=(after,))
+            after = nodes.follower(after.output[0])
     if after is not None and after.op_type == "BatchNormalization" and len(after.output) == 1:
         parts = [nodes.constant(after, place) for place in range(1, 5)]
         if all(part is not None and part.shape == (n_out,) for part in parts):
             gamma, beta, mean, variance = (part.astype(np.float64) for part in parts)
             scale = gamma / np.sqrt(variance + attributes(after).get("epsilon", 1e-5))
             bias = beta + scale * ((0 if product.bias is None else product.bias) - mean)
-            product = replace(product, scale=scale.astype(np.float32), bias=bias.astype(np.float32))
+            scaled = {"scale": scale.astype(np.float32), "bias": bias.astype(np.float32)}
+            followers = (*product.followers, after)
+            product = replace(product, **scaled, bias_at=(after, 2), bias_factor=1.0, followers=followers)
             after = nodes.follower(after.output[0])
     if after is not None and after.op_type in ACTIVATIONS:
         product = replace(product, relu=after.op_type == "Relu", activation=after.op_type)
@@ -148,6 +156,8 @@ def _gemm(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         operand=place,
         stored=stored,
         bias=None if bias is None else np.float32(beta) * bias,
+        bias_at=None if bias is None or not beta else (node, 2),
+        bias_factor=beta,
         bits=quantised.bits_of(node.input[place], nodes),
         axis_from_end=1 if place else 2,
         # Behind an addition that is no bias, nothing that follows is the product's own.
@@ -172,6 +182,7 @@ def _conv(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         operand=1,
         stored=lambda new, _: new.reshape(array.shape),
         bias=None if bias is None else bias.astype(np.float32),
+        bias_at=None if bias is None else (node, 2),
         groups=groups,
         kernel=math.prod(kernel),
         bits=quantised.bits_of(node.input[1], nodes),

@@ -9,13 +9,14 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.networks import train
+from workloads.networks.sequential import Sequential
 from workloads.pruning.criteria import parts as parts_of
 from workloads.pruning.obs import by_groups, sparsegpt
 from workloads.pruning.reconstruct import least_squares
 from workloads.quantisation.share import share
 from workloads.recipes.evidence import N_COLUMNS
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
-from workloads.recipes.subjects import Modules
+from workloads.recipes.subjects import Apart, Modules
 from workloads.records import Layer
 
 
@@ -79,17 +80,38 @@ class Tune(Step, train.Training):
 
     def apply(self, state: State) -> State:
         state.check_free(state.current.matrices)
-        if not isinstance(state.current, Modules):
-            raise BadInput("tune takes modules in a row, an encoder is not trained here")
-        if state.labels is None:
+        network, inputs, labels = self._trained(state)
+        if labels is None:
             raise BadInput("tune takes labels to learn from, the calibration has none")
         shared = [
             share(layer, state.bits[layer.name])
             for layer in state.current.workloads(state.inputs, 1)
             if layer.name in state.bits
         ]
-        network = train.fit(state.current.network, state.inputs, state.labels, self._training(state.seed), shared)
-        return replace(state, current=Modules(network))
+        tuned = Modules(train.fit(network, inputs, labels, self._training(state.seed), shared))
+        if isinstance(state.current, Modules):
+            return replace(state, current=tuned)
+        parameters = {name: (matrix, tuned.biases[name]) for name, matrix in tuned.matrices.items()}
+        return replace(state, current=state.current.with_parameters(parameters))
+
+    @staticmethod
+    def _trained(state: State) -> tuple[Sequential, np.ndarray, np.ndarray | None]:
+        """Return the modules as they are by now, with inputs and labels; of a graph, those that it is a chain of."""
+        if isinstance(state.current, Modules):
+            return state.current.network, state.inputs, state.labels
+        if not isinstance(state.current, Apart):
+            raise BadInput("tune takes modules in a row, an encoder is not trained here")
+        if state.chain is None:
+            raise BadInput("tune takes modules in a row, and the layers of a file without a graph stand apart")
+        try:
+            chain = state.chain()
+        except BadInput as error:
+            raise BadInput(f"tune takes a graph that is a chain of modules: {error}") from None
+        matrices, biases = state.current.matrices, state.current.biases
+        if left := [name for name in chain.network.matrices if name not in matrices]:
+            raise BadInput(f"tune trains a whole graph, of which {left[0]!r} is not named: leave out the layers' names")
+        network = Modules(chain.network).with_parameters({name: (matrices[name], biases[name]) for name in matrices})
+        return network.network, chain.inputs, chain.labels
 
     def _training(self, seed: int) -> train.Recipe:
         return train.Recipe(n_epochs=self.epochs, seed=seed, **{key: getattr(self, key) for key in self._keys()})

@@ -62,11 +62,47 @@ def test_a_graph_whose_weights_are_as_they_were_is_the_same_file(path):
     assert row["cosine"] == pytest.approx(1)
 
 
-def test_a_changed_bias_has_no_place(path):
+@pytest.mark.parametrize("is_normed", [True, False])
+def test_a_new_bias_goes_where_the_last_constant_is_added(path, is_normed):
+    if not is_normed:
+        model = onnx.load(path)
+        model.graph.node[1].CopyFrom(onnx.helper.make_node("Identity", ["c"], ["n"], "norm"))
+        onnx.save(model, path)
     graph, layers = layers_of(path)
-    conv = layers["conv"]
-    with pytest.raises(BadInput, match="layer 'conv' has another bias than the graph"):
-        rewrite.with_weights(graph, {"conv": Layer(name="conv", weights=0 * conv.weights, bias=conv.bias + 1)})
+    conv, change = layers["conv"], np.arange(4, dtype=np.float32) - 1
+    new = Layer(name="conv", weights=conv.weights, bias=conv.bias + change)
+    model = rewrite.with_weights(graph, {"conv": new})
+    before, after = (run(m, INPUTS, ["n"])["n"] for m in (graph.model, model))
+    assert np.allclose(after, before + change[:, None, None], rtol=1e-5, atol=1e-5)
+    differing = [t.name for t, u in zip(model.graph.initializer, graph.model.graph.initializer, strict=True) if t != u]
+    assert differing == ["beta" if is_normed else "conv.bias"]
+
+
+@pytest.mark.parametrize(
+    ("added", "node"),
+    [
+        (np.float32([0.5]), ("Add", ["h", "b"], ["y"])),  # one number, which stood for all
+        (np.ones(3, np.float32), ("Add", ["b", "h"], ["y"])),
+        (np.ones((1, 3), np.float32), ("Gemm", ["x", "w", "b"], ["y"], {"beta": 2.0})),
+    ],
+)
+def test_a_new_bias_behind_a_matrix(tmp_path, added, node):
+    kind, reads, leaves, *settings = node
+    nodes = [onnx.helper.make_node("MatMul", ["x", "w"], ["h"])] if kind == "Add" else []
+    nodes.append(onnx.helper.make_node(kind, reads, leaves, **(settings[0] if settings else {})))
+    inputs = {"x": RNG.standard_normal((2, 3), np.float32)}
+    graph, layers = tied(tmp_path, nodes, {"w": RNG.standard_normal((3, 3), np.float32), "b": added}, inputs)
+    (layer,) = layers.values()
+    new = Layer(name=layer.name, weights=layer.weights, bias=layer.bias + np.float32([1, 2, 3]))
+    after = run(rewrite.with_weights(graph, {layer.name: new}), inputs, ["y"])["y"]
+    assert np.allclose(after - run(graph.model, inputs, ["y"])["y"], [1, 2, 3], rtol=1e-5)
+
+
+def test_a_bias_without_a_place_is_refused(path):
+    graph, layers = layers_of(path)
+    (name,) = (name for name in layers if name != "conv")
+    with pytest.raises(BadInput, match=f"layer '{name}' has another bias than the graph, which has no place for it"):
+        rewrite.with_weights(graph, {name: Layer(name=name, weights=layers[name].weights, bias=np.ones(5))})
 
 
 GROUPED = {
@@ -119,7 +155,10 @@ def tied(tmp_path, nodes, stored, inputs):
     entering = [
         helper.make_tensor_value_info(n, kind.INT64 if n == "i" else kind.FLOAT, a.shape) for n, a in inputs.items()
     ]
-    leaving = [helper.make_tensor_value_info(node.output[0], kind.FLOAT, None) for node in nodes]
+    inner = {name for node in nodes for name in node.input}
+    leaving = [
+        helper.make_tensor_value_info(n, kind.FLOAT, None) for node in nodes if (n := node.output[0]) not in inner
+    ]
     tensors = [onnx.numpy_helper.from_array(array, name) for name, array in stored.items()]
     graph = helper.make_graph(nodes, "g", entering, leaving, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
