@@ -1,4 +1,4 @@
-"""The verb `search`: the designs of a space that no other beats, as a table, and how they were outcome."""
+"""The verb `search`: the designs of a space that no other beats, as a table, and how they came about."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ def run(options: Namespace) -> int:
         changes=changes_of(options.set),
         engine=options.engine,
         n_inputs=(feed := feed_of(options)).n,
+        batch=options.batch,
         feed=feed,
         n_workers=options.workers,
     )

@@ -74,6 +74,7 @@ def _arguments(options: Namespace) -> dict[str, Any]:
     given = {
         "preset": options.preset,
         "engine": options.engine,
+        "batch": options.batch,
         "n_workers": options.workers,
         "maps": options.maps or None,
         "into": options.into,

@@ -181,6 +181,7 @@ def prepare(
     changes: Mapping[str, Any] | None = None,
     engine: str | None = None,
     n_inputs: int | None = None,
+    batch: int | None = None,
     feed: Feed | None = None,
     n_workers: int | None = None,
     maps: bool = False,
@@ -189,8 +190,9 @@ def prepare(
 
     workloads: names of the catalogue, files, or what was loaded (a file of several layers is a workload a layer);
     vary: as points.points takes it; changes of the preset that all points share; n_inputs: only so many of a batch;
-    feed: what else is said of what reaches those that are named; n_workers: processes, at most one a task (None: one a
-    core); maps: store what each unit did over time, too.
+    batch: how many enter together, on a machine that takes several (None: all); feed: what else is said of what reaches
+    those that are named; n_workers: processes, at most one a task (None: one a core); maps: store what each unit did
+    over time, too.
     """
     from workloads.catalogue import load  # late: the names of the arguments are the user's
 
@@ -200,12 +202,12 @@ def prepare(
         raise BadInput(f"{both[0]} is both set and varied: do one of them")
     space = points(chosen.design(preset, changes), vary)
     engine = chosen.engine(engine or chosen.sweep_engine)
-    for name, value in {"n_inputs": n_inputs, "n_workers": n_workers}.items():
+    for name, value in {"n_inputs": n_inputs, "batch": batch, "n_workers": n_workers}.items():
         if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
     loaded = [load(work, feed) if isinstance(work, str | Path) else work for work in dict.fromkeys(workloads)]
     apart = [part for work in loaded for part in (work.layers if isinstance(work, Model) else [work])]
-    works = [Work.of(chosen, part, n_inputs) for part in apart]
+    works = [Work.of(chosen, part, n_inputs, batch) for part in apart]
     names = [work.name for work in works]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise BadInput(f"two workloads are called {twice!r}, and rows tell them apart by name: rename one of the files")
