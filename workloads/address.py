@@ -114,13 +114,15 @@ def workload(
 def load(address: str | Path, feed: Feed | None = None) -> Workload | Model:
     """Return the one workload that an address stands for, or a Model of all the layers that it means. Raises BadInput.
 
-    An ONNX graph runs on what the feed says, and every product gets what reaches it there. A file without a graph gives
-    layers apart: what reaches one is the feed's array of its name, else drawn, or what the file itself brings.
+    An ONNX graph runs on what the feed says, and every product gets what reaches it there; a whole one is a Model, of
+    however many products. A file without a graph gives layers apart: what reaches one is the feed's array of its name,
+    else drawn, or what the file itself brings.
     """
     feed = Feed() if feed is None else feed
     path, pattern = split(address)
     loaded = model(path, pattern, feed) if is_graph(path, feed) else apart(path, pattern, feed, read(path))
-    return loaded if len(loaded.layers) > 1 else loaded.layers[0]
+    is_whole = loaded.is_graph and pattern == "*"
+    return loaded if is_whole or len(loaded.layers) > 1 else loaded.layers[0]
 
 
 def is_graph(path: Path, feed: Feed | None = None) -> bool:

@@ -75,12 +75,12 @@ def run(options: Namespace) -> int:
         n_workers=options.workers,
     )
     outcome = _try(search, options.into)
-    note = search.sweep.idle_note(changes_of(options.set))
+    notes = search.sweep.said(changes_of(options.set))
     _say(out, outcome, search.sweep.machine.balance)
-    if note:
+    for note in notes:
         out.line(f"  note: {note}")
     out.line(f"  rows in {options.into}")
-    out.result(outcome.as_dict() | {"into": options.into, "notes": [note] if note else []})
+    out.result(outcome.as_dict() | {"into": options.into, "notes": notes})
     return 0 if outcome.front else 1
 
 

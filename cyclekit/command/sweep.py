@@ -48,12 +48,12 @@ def run(options: Namespace) -> int:
         sweep = prepare(**arguments)
         summary = _compute(sweep, into, cluster)
     _say(out, summary, into)
-    note = sweep.idle_note(arguments["changes"])
-    if note:
+    notes = sweep.said(arguments["changes"])
+    for note in notes:
         out.line(f"  note: {note}")
     if export_to:
         export_rows(out, into, export_to)
-    out.result(summary.as_dict() | {"into": str(into), "notes": [note] if note else []})
+    out.result(summary.as_dict() | {"into": str(into), "notes": notes})
     return 0
 
 

@@ -64,6 +64,7 @@ class Sweep:
     works: Sequence[Work]
     n_workers: int
     maps: bool = False
+    notes: Sequence[str] = ()  # on the workloads, such as what of a graph is no layer
 
     @property
     def n_tasks(self) -> int:
@@ -78,6 +79,10 @@ class Sweep:
             with suppress(BadInput):  # an infeasible design
                 designs.append(self.points.base.replace(**changes))
         return self.machine.idle_note([*self.points.fields, *others], designs)
+
+    def said(self, others: Iterable[str] = ()) -> list[str]:
+        """Return the notes on the workloads, and the idle note, if there is one."""
+        return [*self.notes, *filter(None, [self.idle_note(others)])]
 
     def estimate(self) -> tuple[float, int]:
         """Return about how many seconds and bytes the sweep takes if nothing of it is stored."""
@@ -207,6 +212,7 @@ def prepare(
             raise BadInput(f"{name} must be at least 1, got {value}")
     loaded = [load(work, feed) if isinstance(work, str | Path) else work for work in dict.fromkeys(workloads)]
     apart = [part for work in loaded for part in (work.layers if isinstance(work, Model) else [work])]
+    notes = [f"{work.name}: {note}" for work in loaded if isinstance(work, Model) for note in work.notes]
     works = [Work.of(chosen, part, n_inputs, batch) for part in apart]
     names = [work.name for work in works]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -216,7 +222,7 @@ def prepare(
     if maps and chosen.spans is None:
         raise BadInput(f"maps cannot be stored: {chosen.name} does not say what its units did")
     n_tasks = len(space) * sum(len(work.inputs) for work in works)
-    return Sweep(chosen, engine, space, works, min(n_workers or n_cores(), n_tasks), maps)
+    return Sweep(chosen, engine, space, works, min(n_workers or n_cores(), n_tasks), maps, notes)
 
 
 def sweep(
