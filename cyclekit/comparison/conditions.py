@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from math import inf, isclose
 from typing import Any
 
+import numpy as np
+
 from cyclekit.comparison import report
 from cyclekit.comparison.compare import Cost, Entrant, Trial, total
 from cyclekit.machine import Progress, quiet
@@ -171,11 +173,12 @@ def compare(
         at_batch.append({})
         for entrant in entrants:
             trial = Trial(entrant, layer)
-            cost = trial.cost(batch, check=check)
+            by_batch = {n: trial.cost(n) for n in reversed(batches)}  # the most first: it has run the others' inputs
+            cost = trial.cost(batch, check=True) if check else by_batch[batch]
             if entrant.pattern is not None:
                 cost = replace(cost, error=report.error(layer, trial.layer) if trial.n_dropped else 0.0)
             base[-1][entrant.label] = cost
-            at_batch[-1][entrant.label] = [cost if n == batch else trial.cost(n) for n in batches]
+            at_batch[-1][entrant.label] = [cost if n == batch else by_batch[n] for n in batches]
         done(f"{layer.name}: batches")
         at_share.append({label: [] for label in labels})
         some = layer.sample(LADDER_POSITIONS)
@@ -272,20 +275,29 @@ def _estimates(
     """Yield the machine's own estimates of all that `compare` asks of it."""
     chosen = entrant.machine
 
-    def estimate(works: Sequence[Workload | Shape], checked: bool = False) -> tuple[float, int]:
-        return report.estimated(chosen, works, entrant.spec, check=checked)
+    def estimate(work: Workload | Shape, own: Entrant = entrant, checked: bool = False) -> tuple[float, int]:
+        return report.estimated(chosen, [work], own.spec, check=checked)
 
     if entrant.only_shape:
-        yield estimate(
-            [Shape.of(layer, n) for layers, batch in comparisons for layer in layers for n in {*BATCHES, batch}]
-        )
+        shapes = [Shape.of(layer, n) for layers, batch in comparisons for layer in layers for n in {*BATCHES, batch}]
+        taken = [shape for shape in shapes if estimate(shape)[0]]  # one that is refused must not hide the others
+        yield report.estimated(chosen, taken, entrant.spec)
     for layers, batch in comparisons:
+        shares, sizes = shares_of(layers), sizes_of(entrant).values() if chosen.size_field else []
         for layer in layers:
             if check:
-                yield estimate([entrant.inputs(layer, batch)], True)
+                yield estimate(entrant.inputs(layer, batch), checked=True)
             if entrant.only_shape:
                 continue
-            seconds, n_bytes = estimate([entrant.inputs(layer.sample(LADDER_POSITIONS), batch)])
-            n_times = len(shares_of(layers)) + (len(SIZES) if chosen.size_field else 0)
-            more, most_bytes = estimate([entrant.inputs(layer, max(BATCHES))])
-            yield n_times * seconds + more * (len(BATCHES) if chosen.batched else 1), max(n_bytes, most_bytes)
+            some = entrant.inputs(layer.sample(LADDER_POSITIONS), batch)
+            yield from (estimate(some, other) for other in sizes)
+            whole, nothing = (
+                estimate(some),
+                estimate(replace(some, weights=0 * some.weights, codes=None, codebook=None)),
+            )
+            density = max(1, np.count_nonzero(some.weights)) / _size(layer)
+            for share in shares:  # what takes time is in proportion to the weights left, or hangs on none of them
+                left = min(1.0, share / density)
+                yield nothing[0] + left * (whole[0] - nothing[0]), whole[1]
+            most, n_bytes = estimate(entrant.inputs(layer, max(BATCHES)))
+            yield most * (len(BATCHES) if chosen.batched else 1), n_bytes
