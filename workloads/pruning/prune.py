@@ -58,4 +58,5 @@ def compacted(workload: Workload) -> Workload:
         codes=None if workload.codes is None else np.ascontiguousarray(workload.codes[rows][:, columns]),
         activations=workload.activations[:, columns],
         groups=1,
+        kernel=1,
     )

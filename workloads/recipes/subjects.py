@@ -175,7 +175,9 @@ class Apart:
             if layer.name in changes:
                 blocks, bias = changes[layer.name]
                 weights = block_diagonal(blocks, layer.groups)
-            layers.append(replace(layer, weights=weights, bias=bias, codes=None, codebook=None))
+            is_on_grid = ((weights == 0) | (weights == layer.weights)).all()
+            bits = layer.weight_bits if is_on_grid else None
+            layers.append(replace(layer, weights=weights, bias=bias, codes=None, codebook=None, weight_bits=bits))
         return Apart(self.network.with_layers(layers))
 
     def folded(self) -> Apart:
