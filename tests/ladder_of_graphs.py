@@ -107,6 +107,8 @@ CONV, NORM = normal(4, 3, 2, 2), {name: np.abs(normal(4, seed=i)) + np.float32(0
 FOLDED = CONV.reshape(4, -1) * (NORM["g"] / np.sqrt(NORM["v"].astype(np.float64) + 1e-5))[:, None]
 IMAGE, STEPS = normal(1, 3, 5, 5), normal(2, 1, 5)  # steps, batch, in
 OF_INPUT, OF_STATE = normal(1, 12, 5), normal(1, 12, 3)
+OF_INPUT8, OF_STATE8 = (np.random.default_rng(n).integers(-127, 128, (1, n, 12)).astype(np.int8) for n in (5, 3))
+RNN8 = ["x", "W8", "R8", "", "", "", "", "", "s", "z", "s", "z"]
 NIBBLES = np.random.default_rng(2).integers(0, 16, (4, 16))  # of each output
 BYTES = (NIBBLES[:, ::2] + 16 * NIBBLES[:, 1::2]).astype(np.uint8).reshape(4, 1, 8)  # the low half first
 Q, DQ = node("QuantizeLinear", "x xs xz", "q"), node("DequantizeLinear", "w8 ws wz", "w")
@@ -142,6 +144,23 @@ RUNGS = {
         STEPS,
         {"rnn.W": OF_INPUT[0], "rnn.R": OF_STATE[0]},
     ),
+    "LSTM in both directions": graph(
+        [helper.make_node("LSTM", ["x", "W", "R"], ["y"], "rnn", hidden_size=3, direction="bidirectional")],
+        {"W": np.concatenate([OF_INPUT, -OF_INPUT]), "R": np.concatenate([OF_STATE, -OF_STATE])},
+        STEPS,
+        {
+            "rnn.W.forward": OF_INPUT[0],
+            "rnn.R.forward": OF_STATE[0],
+            "rnn.W.backward": -OF_INPUT[0],
+            "rnn.R.backward": -OF_STATE[0],
+        },
+    ),
+    "DynamicQuantizeLSTM": graph(
+        [helper.make_node("DynamicQuantizeLSTM", RNN8, ["y"], "rnn", hidden_size=3, domain=CONTRIB)],
+        {"W8": OF_INPUT8, "R8": OF_STATE8, "s": SCALE[None], "z": np.int8([2])},
+        STEPS,
+        {"rnn.W": (OF_INPUT8[0].T - np.float32(2)) * SCALE, "rnn.R": (OF_STATE8[0].T - np.float32(2)) * SCALE},
+    ),
     "GRU": graph(  # the last gate multiplies a state that the node has scaled
         [helper.make_node("GRU", ["x", "W", "R"], ["y"], "rnn", hidden_size=3)],
         {"W": OF_INPUT[:, :9], "R": OF_STATE[:, :9]},
@@ -156,6 +175,12 @@ RUNGS = {
     ),
     "QLinearMatMul": graph(
         [Q, node("QLinearMatMul", "q xs xz w8 ws wz ys yz", "y")], QUANTISED | SIGNAL, X, {"w8": CODES.T * SCALE}
+    ),
+    "QGemm": graph(
+        [Q, node("QGemm", "q xs xz w8 ws wz b ys yz", "y", domain=CONTRIB, alpha=0.5)],
+        QUANTISED | SIGNAL | {"b": np.int32([100, -200, 300, 0])},
+        X,
+        {"w8": CODES.T * SCALE / 2},
     ),
     "QLinearConv": graph(
         [Q, node("QLinearConv", "q xs xz c ws wz ys yz", "y")],

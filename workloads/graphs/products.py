@@ -216,10 +216,10 @@ def _conv_transpose(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
 
 def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
     """The matrices of each direction: W multiplies what enters, R the state of the step before."""
-    from_inputs, from_state = nodes.constant(node, 1), nodes.constant(node, 2)
-    if from_inputs is None or from_state is None:
-        return "its weights are computed"
-    settings = attributes(node)
+    weights = quantised.recurrent(node, nodes)
+    if isinstance(weights, str):
+        return weights
+    (from_inputs, from_state, bits), settings = weights, attributes(node)
     if settings.get("layout", 0):
         return "its layout is [batch, steps], of which the steps' states are not read"
     if len(node.input) > 4 and node.input[4]:
@@ -248,7 +248,7 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
             earlier = [steps[1:], start] if is_backward else [start, steps[:-1]]
             return np.concatenate(earlier).swapaxes(0, 1).reshape(-1, n_hidden)
 
-        common = {"node": node, "activation": node.op_type}
+        common = {"node": node, "activation": node.op_type, "bits": bits, "stored": None if bits else stored}
         products.append(
             Product(
                 name=f"{name}.W{suffix}",
@@ -256,7 +256,6 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
                 reads=(value,),
                 rows=lambda values: values[value].swapaxes(0, 1).reshape(-1, from_inputs.shape[2]),
                 operand=1,
-                stored=stored,
                 bias=None if half is None else half[0],
                 **common,
             )
@@ -268,7 +267,6 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
                 reads=(states, initial) if initial else (states,),
                 rows=before,
                 operand=2,
-                stored=stored,
                 bias=None if half is None else half[1][:n_state],
                 **common,
             )
@@ -321,5 +319,6 @@ MAKERS: dict[str, Callable[[Any, Nodes, str], list[Product] | str]] = {
     "LSTM": _recurrent,
     "GRU": _recurrent,
     "RNN": _recurrent,
+    "DynamicQuantizeLSTM": _recurrent,
     **dict.fromkeys(quantised.OPERANDS, _quantised),
 }

@@ -4,12 +4,26 @@ import numpy as np
 import pytest
 
 from tests import ladder_of_files, ladder_of_graphs
+from workloads import address
+from workloads.graphs.feed import Feed
 
 LADDER = ladder_of_files.RUNGS | ladder_of_graphs.RUNGS
 
 
 def test_there_are_forty_rungs_or_more():
     assert len(LADDER) == len(ladder_of_files.RUNGS) + len(ladder_of_graphs.RUNGS) >= 40
+
+
+@pytest.mark.parametrize("kind", [kind for kind, rung in ladder_of_graphs.RUNGS.items() if rung.matrices])
+def test_what_a_graph_lists_is_what_runs(kind, tmp_path):
+    rung = LADDER[kind]
+    path, feed = tmp_path / rung.write(tmp_path), Feed.of(inputs=rung.inputs)
+    rows, _ = address.contents(path, feed)
+    layers = address.model(path, "*", feed).layers
+    assert [row["layer"] for row in rows] == [layer.name for layer in layers]
+    for row, layer in zip(rows, layers, strict=True):
+        keys = ("n_out", "n_in", "groups", "positions", "weight_bits", "relu")
+        assert {key: row[key] for key in keys} == {key: getattr(layer, key) for key in keys}
 
 
 @pytest.mark.parametrize("kind", LADDER)
