@@ -47,7 +47,7 @@ def sensitivity(
 
     evaluate: from all layers to a figure, such as the accuracy; scores, kernels, blocks: one per layer. Each layer goes
     through `prune`, with the arguments that it takes; "kept" is the share of weights that it left other than zero.
-    Where a layer cannot be pruned so, kept and value are None and "reason" says why (elsewhere None).
+    Where a layer cannot be pruned so or measured, kept and value are None and "reason" says why (elsewhere None).
     Raises BadInput, also where no layer can be. Source: Han et al. 2015, figure 6.
     """
     layers = tuple(layers)
@@ -65,11 +65,11 @@ def sensitivity(
             try:
                 sizes = {"kernel": kernels[i], "blocks": blocks[i]}
                 pruned = prune(layer, density, kind, scores=scores[i], **sizes, within=within)
+                row["value"] = evaluate((*layers[:i], pruned, *layers[i + 1 :]))
             except BadInput as error:
                 row["reason"] = str(error)
                 continue
             row["kept"] = float(np.count_nonzero(pruned.weights) / pruned.weights.size)
-            row["value"] = evaluate((*layers[:i], pruned, *layers[i + 1 :]))
     if rows and all(row["reason"] for row in rows):
         raise BadInput(rows[0]["reason"])
     return rows

@@ -112,3 +112,24 @@ def test_what_a_recipe_leaves_alone_stays_as_it_is(case):
     if before.dtype.kind == "f":
         difference = np.linalg.norm(after.astype(float) - before) / np.linalg.norm(before.astype(float))
         assert row["relative_error"] == pytest.approx(difference)
+
+
+def test_sensitivity_measures_the_other_layers(case, zeroskip):
+    _, folder, _, model = case
+    if model.graph.node[-1].op_type == "QLinearMatMul":
+        pytest.skip("the graph gives integers, which have no relative error")
+    ended = zeroskip(
+        "sensitivity",
+        folder / "q.onnx",
+        "--inputs",
+        folder / "x.npz",
+        "--densities",
+        "0.5",
+        "--json",
+        folder / "s.json",
+    )
+    assert ended.code == 0, ended.err
+    float_row, quantised = json.loads((folder / "s.json").read_text())["rows"]
+    assert float_row["value"] > 0
+    assert quantised["value"] is quantised["kept"] is None
+    assert quantised["reason"].endswith("is quantised in the graph: compress the model before it is quantised")
