@@ -9,6 +9,7 @@ from typing import Any
 
 from cyclekit import machine
 from cyclekit.command.arguments import add_network
+from cyclekit.command.model import show_notes
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import layers_of, said_of, task_of
 from cyclekit.comparison import report
@@ -85,12 +86,12 @@ def run(options: Namespace) -> int:
         "steps": list(fitted.steps),
         "layers": layers,
         "totals": totals,
-        "notes": said_of(task),
+        "notes": [*said_of(task), *fitted.notes],
         **told,
     }
     provenance = f"{task.provenance}; recipe {Path(options.recipe).name}"
     write_asked(path, saved.to_bytes(pruned, provenance) if content is None else content, "--out")
-    for line in said_of(task):
+    for line in (*said_of(task), *fitted.notes):
         out.line(line)
     _show(out, result)
     out.line(f"wrote {path}")
@@ -154,11 +155,7 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         checked = [row["checked"] for _, row in rows_of if row["checked"] is not None]
         if checked:
             out.line(f"  values: {sum(checked)} of {len(checked)} layers agree with the references")
-        notes = list(dict.fromkeys(note for _, row in rows_of for note in row["notes"]))
-        for note in notes[:N_NOTES]:
-            out.line(f"  note: {note}")
-        if len(notes) > N_NOTES:
-            out.line(f"  and {len(notes) - N_NOTES} notes more, which --json tells")
+        show_notes(out, "note", [(layer, note) for layer, row in rows_of for note in row["notes"]], N_NOTES)
         out.line()
     if "outputs" in result:
         cells = [

@@ -275,13 +275,12 @@ def _estimates(
     """Yield the machine's own estimates of all that `compare` asks of it."""
     chosen = entrant.machine
 
-    def estimate(work: Workload | Shape, own: Entrant = entrant, checked: bool = False) -> tuple[float, int]:
+    def estimate(work: Workload, own: Entrant = entrant, checked: bool = False) -> tuple[float, int]:
         return report.estimated(chosen, [work], own.spec, check=checked)
 
     if entrant.only_shape:
         shapes = [Shape.of(layer, n) for layers, batch in comparisons for layer in layers for n in {*BATCHES, batch}]
-        taken = [shape for shape in shapes if estimate(shape)[0]]  # one that is refused must not hide the others
-        yield report.estimated(chosen, taken, entrant.spec)
+        yield report.estimated(chosen, shapes, entrant.spec)
     for layers, batch in comparisons:
         shares, sizes = shares_of(layers), sizes_of(entrant).values() if chosen.size_field else []
         for layer in layers:

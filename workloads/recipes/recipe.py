@@ -82,23 +82,29 @@ class Recipe:
         start = subject(network)
         state = State(current=start, dense=start, inputs=calibration, labels=labels, seed=self.seed, chain=chain)
         rows: list[dict] = []
+        notes: list[str] = []
         for i, step in enumerate(self.steps, 1):
             try:
-                state = step.apply(state)
+                entering, state = state, step.apply(state)
             except BadInput as error:
                 raise BadInput(f"step {i} ({step.do}): {error}") from error
+            notes += [f"step {i} ({step.do}): {note}" for note in step.notes(entering)]
             densities = {name: matrix.astype(bool).mean() for name, matrix in state.current.matrices.items()}
             rows += [{"step": i, "do": step.do, "layer": name, "density": float(d)} for name, d in densities.items()]
-        return Fitted(given=network, state=state, steps=tuple(rows))
+        return Fitted(given=network, state=state, steps=tuple(rows), notes=tuple(notes))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
-    """What a recipe made of a network. steps: a row for each step and matrix, {"step", "do", "layer", "density"}."""
+    """What a recipe made of a network. steps: a row for each step and matrix, {"step", "do", "layer", "density"}.
+
+    notes: what is to be said of the steps.
+    """
 
     given: Compressible
     state: State
     steps: tuple[dict, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def masks(self) -> dict[str, np.ndarray]:

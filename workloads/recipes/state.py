@@ -92,6 +92,10 @@ class Step:
         """Return the state after the step. Raises BadInput."""
         raise NotImplementedError
 
+    def notes(self, state: State) -> list[str]:
+        """Return what is to be said of the step on what enters it."""
+        return []
+
 
 def one_of(key: str, value: Any, known: Iterable[str]) -> None:
     """Raise BadInput unless the value is one of a few words."""

@@ -17,6 +17,7 @@ from workloads.pruning.ranks import checked_density
 from workloads.pruning.ratios import per_layer
 from workloads.quantisation.quantise import awq, round_to_nearest
 from workloads.quantisation.share import share
+from workloads.readers.state_dict import few
 from workloads.recipes.repair import Reconstruct, Tune
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
 from workloads.recipes.subjects import Subject
@@ -98,6 +99,12 @@ class Prune(Step):
                 f"matrix {empty[0]!r} would be pruned away whole: raise density or floor, or set allow_empty = true"
             )
         return pruned
+
+    def notes(self, state: State) -> list[str]:
+        matrices, m = state.current.matrices, pattern(self.pattern).m
+        short = [name for name in self.names(matrices) if m and matrices[name].shape[1] % m]
+        said = f"a row's last group of {self.pattern} is short, and filled up with zeros where a machine takes them"
+        return [f"{said}: {few(short)}"] if short else []
 
     def _moved(self, name: str, parts: Sequence[tuple[np.ndarray, np.ndarray]], density: float | None) -> np.ndarray:
         kind = pattern(self.pattern)

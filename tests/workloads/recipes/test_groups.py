@@ -79,6 +79,14 @@ def test_it_is_as_its_groups_are_apart(text):
     assert np.count_nonzero(layer.weights) == np.count_nonzero(layer.blocks)  # nothing beside the blocks
 
 
+def test_a_short_last_group_is_said():
+    # 8 inputs of a group are two groups of four, and one of five with three left
+    assert Recipe.parse(f'{STEP}pattern = "2:4"').fit(whole()).notes == ()
+    (note,) = Recipe.parse(f'{STEP}pattern = "3:5"').fit(whole()).notes
+    assert note.startswith("step 1 (prune): a row's last group of 3:5 is short, and filled up with zeros")
+    assert note.endswith(": c")
+
+
 def test_elements_are_ranked_over_the_whole_layer():
     layer, _ = both(f"{STEP}density = 0.25")
     least = np.sort(np.abs(BLOCKS), axis=None)[-BLOCKS.size // 4]
