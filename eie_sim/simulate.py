@@ -160,18 +160,21 @@ def theoretical_cycles(run: Run) -> float:
 def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool) -> tuple[float, int]:
     """Return about how many seconds and bytes encoding the layers and running their batch takes.
 
-    From what benchmarks/bench_eie.py and bench_share.py measure on two shared cores, and 200 MB for Python with its
-    libraries.
+    From what benchmarks/bench_eie.py and bench_share.py measure on two cores, which others may share, and 200 MB for
+    Python with its libraries.
     """
     seconds, most_bytes = 0.0, 0.0
     for layer in layers:
         n_weights, n_active = layer.weights.size, np.count_nonzero(layer.activations, axis=1) + 1
         pairs = n_active * spec.n_pes
-        seconds += 4e-9 * n_weights + 1e-3 * len(layer.activations)
-        seconds += float(pairs.sum()) * (12e-6 if engine == "events" else 1e-7)
-        seconds += check * float(n_active.sum()) * layer.n_out * 2e-8
         n_non_zeros, n_shared = _n_non_zeros_and_shared(layer)
-        seconds += min(1.0, 7e-6 * n_shared) + 2e-7 * n_shared  # what is split at last, and the passes over all
+        n_entries = float(n_active.sum()) * n_non_zeros / layer.n_in
+        seconds += 4e-9 * n_weights + 5e-4 * len(layer.activations)
+        seconds += (
+            float(pairs.sum()) * 12e-6 if engine == "events" else 1.5e-8 * float(pairs.sum()) + 1.2e-8 * n_entries
+        )
+        seconds += check * float(n_active.sum()) * layer.n_out * 2e-8
+        seconds += min(0.4, 5e-6 * n_shared) + 2e-7 * n_shared  # what is split at last, and the passes over all
         lists = 12.0 * n_non_zeros + n_weights / 16 + 14.0 * layer.n_in * spec.n_pes  # and paddings, pointers, counts
         check_bytes = check * (1.5 * layer.weights.nbytes if n_shared else 0.0)  # the references' shared weights
         most_bytes = max(most_bytes, lists + check_bytes + 8.0 * pairs.max() + 60.0 * n_shared)

@@ -83,7 +83,7 @@ def layers(address: str | Path) -> dict[str, Layer]:
             products = {product.name: product for product in graph.stored(_there(path), Feed())[0]}
         chosen = [products[name] for name in _matching(str(path), dict.fromkeys(products, ""), pattern)]
         return {p.name: Layer(name=p.name, weights=p.matrix, bias=p.bias, relu=p.relu) for p in chosen}
-    return {name: layer for name, (layer, _) in _layers(path, pattern, read(path)).items()}
+    return {name: layer for name, (layer, *_) in _layers(path, pattern, read(path)).items()}
 
 
 def workload(
@@ -120,17 +120,15 @@ def workload(
 def load(address: str | Path, feed: Feed | None = None) -> Workload | Model:
     """Return the one workload that an address stands for, or a Model of all the layers that it means. Raises BadInput.
 
-    An ONNX graph runs on what the feed says, and every product gets what reaches it there; of a graph's only product
-    the provenance says what else there is. A file without a graph gives layers apart: what reaches one is the feed's
-    array of its name, else drawn, or what the file itself brings.
+    An ONNX graph runs on what the feed says, and every product gets what reaches it there; a whole one is a Model, of
+    however many products. A file without a graph gives layers apart: what reaches one is the feed's array of its name,
+    else drawn, or what the file itself brings.
     """
     feed = Feed() if feed is None else feed
     path, pattern = split(address)
-    loaded = model(path, pattern, feed) if is_graph(path, feed) else _apart(path, pattern, feed)
-    (first, *others), notes = loaded.layers, loaded.notes if pattern == "*" else ()
-    if others:
-        return loaded
-    return replace(first, provenance="; ".join((first.provenance, *notes))) if notes else first
+    loaded = model(path, pattern, feed) if is_graph(path, feed) else apart(path, pattern, feed, read(path))
+    is_whole = loaded.is_graph and pattern == "*"
+    return loaded if is_whole or len(loaded.layers) > 1 else loaded.layers[0]
 
 
 def is_graph(path: Path, feed: Feed | None = None) -> bool:
@@ -172,8 +170,9 @@ def contents(address: str | Path, feed: Feed) -> tuple[list[dict[str, Any]], str
     return [row for row in rows if row["layer"] in chosen], remark
 
 
-def _apart(path: Path, pattern: str, feed: Feed) -> Model:
-    candidates = [layer.sample(feed.positions) for layer in _workloads(path, pattern, read(path), None, feed)]
+def apart(path: Path, pattern: str, feed: Feed, arrays: Mapping[str, Any]) -> Model:
+    """Return the layers, apart from each other, in a file's arrays, as `readers.read` gives them. Raises BadInput."""
+    candidates = [layer.sample(feed.positions) for layer in _workloads(path, pattern, arrays, None, feed)]
     said = candidates[0].provenance
     if len(candidates) > 1:  # what is said of any of them
         parts = [part for layer in candidates for part in layer.provenance.split("; ")[1:]]
@@ -217,7 +216,7 @@ def _workloads(
     given = _given(feed, layers) if activations is None else dict.fromkeys(layers, activations)
     drawn: dict[tuple[int, float], np.ndarray] = {}  # by width: many layers of a file have the same
     chosen = []
-    for name, (layer, note) in layers.items():
+    for name, (layer, kernel, note) in layers.items():
         rows, said, reached = given.get(name), "activations given", REAL
         if rows is None:
             density = feed.density(name) or ACT_DENSITY
@@ -230,6 +229,7 @@ def _workloads(
                 weights=layer.weights,
                 bias=layer.bias,
                 relu=layer.relu,
+                kernel=kernel,
                 activations=rows,
                 reached=reached,
                 provenance="; ".join(filter(None, (f"file {path.name}, layer {layer.name}", note, said))),
@@ -283,8 +283,8 @@ def half_normal(n: int, density: float, seed: int) -> np.ndarray:
     return drawn
 
 
-def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str, tuple[Layer, str]]:
-    """Return {name: (layer, what a result says of it)} of those that a pattern means."""
+def _layers(path: Path, pattern: str, arrays: Mapping[str, Any]) -> dict[str, tuple[Layer, int, str]]:
+    """Return {name: (layer, columns of an input channel, what a result says of it)} of those that a pattern means."""
     known = state_dict.candidates(arrays)
     chosen, passed_over = _chosen(str(path), known, pattern)
     layers = {}
@@ -293,11 +293,12 @@ def _layers(path: Path, pattern: str, arrays: dict[str, np.ndarray]) -> dict[str
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # the layer refuses what is not finite
                 weights, bias = candidate.read()
+            kernel = math.prod(weights.shape[2:])
             weights = weights.reshape(len(weights), math.prod(weights.shape[1:]))
             layer = Layer(name=name, weights=weights, bias=bias, relu=False)
         except BadInput as error:
             raise BadInput(f"workload file {str(path)!r}, layer {name!r}: {error}") from None
-        layers[name] = layer, "; ".join(filter(None, (candidate.note, passed_over)))
+        layers[name] = layer, kernel, "; ".join(filter(None, (candidate.note, passed_over)))
     return layers
 
 

@@ -49,6 +49,15 @@ def checked_array(name: str, value, ndim: tuple[int, ...]) -> np.ndarray:
     return array
 
 
+def blocks_of(matrix: np.ndarray, groups: int) -> np.ndarray:
+    """Return [out, in / groups]: a matrix [out, in] without the zeros beside the blocks on its diagonal."""
+    if groups == 1:
+        return matrix
+    n_out, n_in = matrix.shape[0] // groups, matrix.shape[1] // groups
+    parts = matrix.reshape(groups, n_out, groups, n_in)
+    return np.ascontiguousarray(parts[range(groups), :, range(groups)].reshape(len(matrix), n_in))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
     """One fully connected layer, y = act(W x + b).
@@ -95,8 +104,9 @@ class Workload(Layer):
     activations: f32[batch, in] (f32[in] becomes a batch of one), or f32[batch * positions, in], an input's together.
     positions: how many products one input takes, as a convolution at each place of its output or a matrix at each
     token. sampled: how many of them the activations hold of each input (None: all). groups: how many blocks on its
-    diagonal the matrix is made of. kind: what the operator is called where it comes from. reached: what the activations
-    are, one of REACHED. weight_bits: of a stored weight, where the file quantised it.
+    diagonal the matrix is made of. kernel: how many columns belong to one input channel. kind: what the operator is
+    called where it comes from. reached: what the activations are, one of REACHED. weight_bits: of a stored weight,
+    where the file quantised it.
     codes: u8[out, in] and codebook: f32[2**bits] with codebook[0] == 0, both or neither; then weights equal
     codebook[codes], code 0 stands where and only where the weight is zero, and the codebook holds every bias value.
     provenance: one line that says where it all comes from (source, seed, versions).
@@ -108,6 +118,7 @@ class Workload(Layer):
     positions: int = 1
     sampled: int | None = None
     groups: int = 1
+    kernel: int = 1
     kind: str = "matrix"
     reached: str = REAL
     weight_bits: int | None = None
@@ -129,6 +140,8 @@ class Workload(Layer):
             )
         if self.groups < 1 or self.n_out % self.groups or self.n_in % self.groups:
             raise BadInput(f"groups must divide {self.n_out} outputs and {self.n_in} inputs, got {self.groups}")
+        if self.kernel < 1 or self.n_in // self.groups % self.kernel:
+            raise BadInput(f"kernel must divide the {self.n_in // self.groups} inputs of a group, got {self.kernel}")
         if self.reached not in REACHED:
             raise BadInput(f"reached must be one of {', '.join(REACHED)}, got {self.reached!r}")
         if (self.codes is None) != (self.codebook is None):
@@ -168,11 +181,7 @@ class Workload(Layer):
     @property
     def blocks(self) -> np.ndarray:
         """f32[out, in / groups]: the weights without the zeros beside the groups' blocks."""
-        if self.groups == 1:
-            return self.weights
-        n_out, n_in = self.n_out // self.groups, self.n_in // self.groups
-        parts = self.weights.reshape(self.groups, n_out, self.groups, n_in)
-        return np.ascontiguousarray(parts[range(self.groups), :, range(self.groups)].reshape(self.n_out, n_in))
+        return blocks_of(self.weights, self.groups)
 
     @property
     def rows_of_input(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from workloads.networks.sequential import Sequential
 from workloads.networks.transformer import Encoder
 from workloads.networks.wordpiece import tokenise, vocabulary
 from workloads.readers import read
+from workloads.readers.state_dict import candidates
+from workloads.recipes.chain import of_graph
+from workloads.recipes.recipe import Fitted, Recipe
 from workloads.recipes.subjects import subject
-from workloads.records import Model, Workload, checked_array
+from workloads.records import Model, checked_array
 
 SEED = 0  # of training, of splits and of drawn sentences
 N_DIGITS_HELD_OUT = 360
@@ -35,7 +39,8 @@ N_DRAWN = 256  # for a file's layers: after one input alone, what weighs inputs 
 class Task:
     """A network and its inputs: f32[batch, ...] with labels int[batch], sentences of an Encoder, or None for a Model.
 
-    test_inputs, test_labels: those that accuracy is measured on, none of them among the others. graph: of an ONNX file.
+    test_inputs, test_labels: those that accuracy is measured on, none of them among the others. graph: of an ONNX file;
+    arrays: of a file of weights, as it holds them.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Task:
     test_inputs: Any = None
     test_labels: np.ndarray | None = None
     graph: Graph | None = None
+    arrays: Mapping[str, Any] | None = None
 
     @property
     def measure(self) -> str | None:
@@ -78,6 +84,11 @@ class Task:
         if not errors:
             raise BadInput(f"network {self.name!r} has no output of real numbers, other than 0, to compare")
         return max(errors)
+
+    def fit(self, recipe: Recipe) -> Fitted:
+        """Return the network compressed by a recipe, calibrated on the task's inputs. Raises BadInput."""
+        chain = None if self.graph is None else partial(of_graph, self.graph)
+        return recipe.fit(self.network, self.inputs, self.labels, chain)
 
     def first(self, n: int | None) -> Task:
         """Return the task with only its first n inputs to calibrate and tune on (None: all)."""
@@ -128,26 +139,32 @@ def load(name: str, feed: Feed | None = None) -> Task:
             feed = replace(feed, n=N_RANDOM if address.is_graph(path, feed) else N_DRAWN)
         if address.is_graph(path, feed):
             return _graph(name, feed)
-        layers = address.load(name, feed)
-        if isinstance(layers, Workload):
-            layers = Model(name=layers.name, operators=(layers,), provenance=layers.provenance)
-        layers = layers.with_layers(layer.first(feed.n) for layer in layers.layers)
-        return Task(name=layers.name, network=layers, provenance=layers.provenance)
+        return _apart(name, feed)
     raise BadInput(f"unknown network {name!r}{did_you_mean(name, NAMED)}; or name a file of weights")
 
 
+def _apart(name: str, feed: Feed) -> Task:
+    """Return the layers of a file without a graph, each with the first of what reaches it."""
+    path, pattern = address.split(name)
+    arrays = read(path)
+    model = address.apart(path, pattern, feed, arrays)
+    model = model.with_layers(layer.first(feed.n) for layer in model.layers)
+    own = candidates(arrays)  # a file of workloads has none of their names
+    are_stored = all(layer.name in own for layer in model.layers)
+    return Task(
+        name=model.name if len(model.layers) > 1 else model.layers[0].name,
+        network=model,
+        provenance=model.provenance,
+        arrays=arrays if are_stored else None,
+    )
+
+
 def _graph(name: str, feed: Feed) -> Task:
-    """Return the products of an ONNX graph, each with what reaches it; grouped ones are no part of it."""
+    """Return the products of an ONNX graph, each with what reaches it."""
     path, pattern = address.split(name)
     graph = address.graph_of(path, feed)
     model = address.model(path, pattern, feed, graph)
-    layers = tuple(layer for layer in model.layers if layer.groups == 1)
-    grouped = [layer.name for layer in model.layers if layer.groups > 1]
-    if not layers:
-        raise BadInput(f"{name!r} holds grouped convolutions alone, which are left as they are")
-    said = [f"{len(grouped)} grouped convolutions are left as they are"] if grouped else []
-    provenance = "; ".join((model.provenance, *model.notes, *said))
-    return Task(name=model.name, network=replace(model, operators=layers), provenance=provenance, graph=graph)
+    return Task(name=model.name, network=model, provenance=model.provenance, graph=graph)
 
 
 def _lenet() -> Task:
@@ -187,9 +204,11 @@ def _minilm() -> Task:
     order = np.random.default_rng(SEED).permutation(len(tokens))[: sum(N_SENTENCES)]
     drawn = [tokens[i] for i in order]
     own, others = N_SENTENCES
+    arrays = read(place / "model.safetensors")
     return Task(
         name="minilm",
-        network=Encoder(read(place / "model.safetensors")),
+        network=Encoder(arrays),
+        arrays=arrays,
         provenance=f"all-MiniLM-L6-v2; {own} sentences to calibrate, {others} others to judge by, seed {SEED}",
         inputs=drawn[:own],
         test_inputs=drawn[own:],

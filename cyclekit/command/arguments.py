@@ -116,6 +116,7 @@ def add_space(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
     add_feed(parser)
+    add_batch(parser)
     parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
 
 

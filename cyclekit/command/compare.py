@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclekit.command.arguments import WORKLOAD, add_batch, add_feed, feed_of
-from cyclekit.command.model import ABOUT, about, layer_row, show_notes, show_others
+from cyclekit.command.model import ABOUT, about, layer_row, of_model, show_notes, show_others
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import load
 from cyclekit.comparison.compare import Cost, Entrant, entrants, layers_of
@@ -77,7 +77,8 @@ def run(options: Namespace) -> int:
     if options.out is not None:
         for path in _draw(comparisons, Path(options.out)):
             out.line(f"wrote {path}")
-    out.result({"designs": designs, "comparisons": [comparison.as_dict() for comparison in comparisons]})
+    told = [comparison.as_dict() | of_model(works[comparison.workload]) for comparison in comparisons]
+    out.result({"designs": designs, "comparisons": told})
     checks = [cost.checked for comparison in comparisons for costs in comparison.costs for cost in costs.values()]
     return 1 if False in checks else 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import fsum
 from statistics import fmean
 from typing import Any
@@ -52,15 +52,34 @@ def about(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def show_model(
-    out: Output, model: Model, layers: Sequence[Workload], runs: Sequence[Run], balance: str
-) -> dict[str, Any]:
-    """Print a model's layers, their sum and what did not run; return all of it for JSON."""
+def summary(model: Model, layers: Sequence[Workload], runs: Sequence[Run]) -> dict[str, Any]:
+    """Return a model's layers, their sum, what did not run and all notes, for JSON."""
     of_layer: dict[str, list[Run]] = {}
     for run in runs:
         of_layer.setdefault(run.workload, []).append(run)
     rows = [layer_row(layer) | _costs(of_layer[layer.name]) for layer in layers]
-    total = _total(rows)
+    return {
+        "model": model.name,
+        "provenance": model.provenance,
+        "layers": rows,
+        "total": _total(rows),
+        "others": [vars(other) for other in model.others],
+        "notes": list(dict.fromkeys(_named(*note) for note in _said(model, runs))),
+    }
+
+
+def of_model(work: Any) -> dict[str, Any]:
+    """Return what of a model is no layer that runs, and its notes, for JSON; nothing of another workload."""
+    if not isinstance(work, Model):
+        return {}
+    return {"others": [vars(other) for other in work.others], "notes": list(work.notes)}
+
+
+def show_model(
+    out: Output, model: Model, layers: Sequence[Workload], runs: Sequence[Run], told: Mapping[str, Any], balance: str
+) -> None:
+    """Print a model's layers, their sum and what did not run, of its `summary`."""
+    rows, total = told["layers"], told["total"]
     energy, unit, pj = _energy_unit(total)
     heads = ["layer", *ABOUT, "cycles", "time [us]", "time [%]", f"{balance} [%]"]
     heads += [f"energy [{unit}]"] if energy else []
@@ -85,16 +104,12 @@ def show_model(
         passed = sum(check["passed"] for check in checked)
         out.line(f"  values: {passed} of {len(checked)} runs agree with the references")
     show_others(out, model)
-    said = [("", note) for note in model.notes] + [(run.workload, note) for run in runs for note in run.notes]
-    show_notes(out, "note", said, N_NOTES)
-    return {
-        "model": model.name,
-        "provenance": model.provenance,
-        "layers": rows,
-        "total": total,
-        "others": [vars(other) for other in model.others],
-        "notes": list(dict.fromkeys(_named(*note) for note in said)),
-    }
+    show_notes(out, "note", _said(model, runs), N_NOTES)
+
+
+def _said(model: Model, runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Return (layer, note) of a model, whose layer is "", and of its runs."""
+    return [("", note) for note in model.notes] + [(run.workload, note) for run in runs for note in run.notes]
 
 
 def show_others(out: Output, model: Model) -> None:

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cyclekit import machine
 from cyclekit.command.arguments import add_network
+from cyclekit.command.model import show_notes
 from cyclekit.command.show import or_dash
-from cyclekit.command.subject import layers_of, task_of
+from cyclekit.command.subject import layers_of, said_of, task_of
 from cyclekit.comparison import report
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
+from workloads import address
 from workloads.errors import BadInput
 from workloads.graphs import rewrite
 from workloads.networks import saved
 from workloads.pruning.prune import compacted
+from workloads.readers import put_back, safetensors
+from workloads.readers.state_dict import few
 from workloads.recipes.recipe import Recipe
+from workloads.records import Workload
+from workloads.tasks import Task
 
 N_NOTES = 4  # of a machine that are printed
+# {suffix of a file: what it is written of}
+WRITTEN = {".npz": "any network", ".onnx": "an ONNX model", ".safetensors": "a file of weights"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_network(parser)
     parser.add_argument("--recipe", metavar="FILE", required=True, help="the steps, in TOML (docs/pruning.md)")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the .npz to write, or of an ONNX model the .onnx")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        required=True,
+        help="an .npz of the layers; of an ONNX model .onnx, of a file of weights .safetensors",
+    )
     parser.add_argument("--machines", metavar="M,M|none", help="whose costs to tell (default: all that are installed)")
     parser.add_argument("--compact", action="store_true", help="drop rows and columns that hold no weight")
     parser.add_argument("--check", action="store_true", help="compare the machines' values with the references")
@@ -35,17 +49,19 @@ def run(options: Namespace) -> int:
     """Compress a network by a recipe, report its layers and write them; 1 where a check failed."""
     out = Output(options.json)
     path = Path(options.out)
-    if path.suffix not in (".npz", ".onnx"):
-        raise BadInput(f"--out must name an .npz or .onnx file, got {options.out!r}")
+    if path.suffix not in WRITTEN:
+        raise BadInput(f"--out must name a file of {', '.join(WRITTEN)}, got {options.out!r}")
     check_writable(path, "--out")
     machines = machine.named(options.machines)
     recipe = Recipe.read(options.recipe)
     task = task_of(options)
-    if path.suffix == ".onnx" and (task.graph is None or options.compact):
-        why = "--compact takes rows out of it" if task.graph else f"{task.name} is none"
-        raise BadInput(f"--out must name an .npz file: an .onnx is written of an ONNX model, and {why}")
-    fitted = recipe.fit(task.network, task.inputs, task.labels)
+    sources = {".onnx": task.graph, ".safetensors": task.arrays}
+    if path.suffix in sources and (options.compact or sources[path.suffix] is None):
+        why = "--compact takes rows out of it" if options.compact else f"{task.name} is none"
+        raise BadInput(f"--out must name an .npz file: {path.suffix} is written of {WRITTEN[path.suffix]}, and {why}")
+    fitted = task.fit(recipe)
     pruned, dense = layers_of(task, fitted, options.batch)
+    content, told = _put_back(path, task, {layer.name: layer for layer in pruned}, options.network)
     if machines:
         announce(*report.expected(machines, [*pruned, *dense], options.check))
     layers = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
@@ -71,26 +87,41 @@ def run(options: Namespace) -> int:
         "steps": list(fitted.steps),
         "layers": layers,
         "totals": totals,
+        "notes": [*said_of(task), *fitted.notes],
+        **told,
     }
     provenance = f"{task.provenance}; recipe {Path(options.recipe).name}"
-    content = None
-    if task.graph is not None:
-        try:
-            changed = rewrite.with_weights(task.graph, {layer.name: layer for layer in pruned})
-            result["outputs"] = rewrite.compared(task.graph, changed)
-            content = changed.SerializeToString() if path.suffix == ".onnx" else None
-        except BadInput as error:
-            if path.suffix == ".onnx":
-                raise
-            result["outputs_unknown"] = str(error)
     write_asked(path, saved.to_bytes(pruned, provenance) if content is None else content, "--out")
-    if task.inputs is None:
-        out.line(task.provenance)  # what reaches a file's layers may be drawn
+    for line in (*said_of(task), *fitted.notes):
+        out.line(line)
     _show(out, result)
     out.line(f"wrote {path}")
     out.result(result)
     rows = [row for layer in layers for row in layer.get("machines", {}).values()]
     return 0 if all(row["checked"] is not False for row in rows) else 1
+
+
+def _put_back(
+    path: Path, task: Task, layers: Mapping[str, Workload], source: str
+) -> tuple[bytes | None, dict[str, Any]]:
+    """Return the file with the layers in their places, None for the .npz of the layers alone, and what to say of it.
+
+    Of an ONNX model that is how its outputs change, whatever is written. Raises BadInput.
+    """
+    if path.suffix == ".safetensors":
+        arrays, rounded = put_back.with_layers(task.arrays, layers)
+        content = safetensors.to_bytes(arrays, put_back.metadata(address.split(source)[0]))
+        return content, {"rounded": rounded}
+    if task.graph is None:
+        return None, {}
+    try:
+        changed = rewrite.with_weights(task.graph, layers)
+        told = {"outputs": rewrite.compared(task.graph, changed)}
+    except BadInput as error:
+        if path.suffix == ".onnx":
+            raise
+        return None, {"outputs_unknown": str(error)}
+    return changed.SerializeToString() if path.suffix == ".onnx" else None, told
 
 
 def _show(out: Output, result: dict[str, Any]) -> None:
@@ -125,11 +156,7 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         checked = [row["checked"] for _, row in rows_of if row["checked"] is not None]
         if checked:
             out.line(f"  values: {sum(checked)} of {len(checked)} layers agree with the references")
-        notes = list(dict.fromkeys(note for _, row in rows_of for note in row["notes"]))
-        for note in notes[:N_NOTES]:
-            out.line(f"  note: {note}")
-        if len(notes) > N_NOTES:
-            out.line(f"  and {len(notes) - N_NOTES} notes more, which --json tells")
+        show_notes(out, "note", [(layer, note) for layer, row in rows_of for note in row["notes"]], N_NOTES)
         out.line()
     if "outputs" in result:
         cells = [
@@ -144,6 +171,8 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         ]
         heads = ["output", "relative error", "cosine", "top-1 alike", "accuracy before, after"]
         out.table("outputs of the graph, before and after, on the inputs calibrated on", heads, cells)
+    if result.get("rounded"):
+        out.line(f"  note: new values are rounded to the file's own types: {few(result['rounded'])}")
     if "outputs_unknown" in result:
         out.line(f"  note: no outputs to compare: {result['outputs_unknown']}")
     if result["measure"]:

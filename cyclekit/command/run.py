@@ -12,7 +12,7 @@ import numpy as np
 
 from cyclekit import machine
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, feed_of
-from cyclekit.command.model import show_model
+from cyclekit.command.model import N_NOTES, show_model, show_notes, show_others, summary
 from cyclekit.command.subject import load, parts_of
 from cyclekit.comparison.report import engine_of
 from cyclekit.comparison.verdict import RELATIVE_ERROR, float64_outputs, judged
@@ -60,19 +60,24 @@ def run(options: Namespace) -> int:
     runs, unpriced = _priced(chosen, runs, options.prices)
     preset = options.preset or next(iter(chosen.presets))
     out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
+    of_parts = [layers[0] for layers, _ in parts]
+    told = summary(work, of_parts, runs) if isinstance(work, Model) else {}
     if isinstance(work, Model) and len(work.layers) > 1:
         out.line(f"  workload: {work.provenance}")
-        summary = show_model(out, work, [layers[0] for layers, _ in parts], runs, chosen.balance)
+        show_model(out, work, of_parts, runs, told, chosen.balance)
     else:
         provenances = (layer.provenance for layers, _ in parts for layer in layers)
         for provenance in dict.fromkeys(filter(None, provenances)):
             out.line(f"  workload: {provenance}")
         _show(out, runs, chosen.balance)
+        if isinstance(work, Model):
+            show_others(out, work)
+            show_notes(out, "note", [("", note) for note in work.notes], N_NOTES)
     if unpriced:
         out.line(f"  note: no energy: {unpriced}")
     results = [run.as_dict() for run in runs]
     if isinstance(work, Model) and work.is_graph:
-        out.result(summary | {"runs": results})
+        out.result(told | {"runs": results})
     else:
         out.result(results[0] if len(results) == 1 else results)
     return 0 if all(run.check is None or run.check["passed"] for run in runs) else 1

@@ -1,4 +1,4 @@
-"""The verb `search`: the designs of a space that no other beats, as a table, and how they were outcome."""
+"""The verb `search`: the designs of a space that no other beats, as a table, and how they came about."""
 
 from __future__ import annotations
 
@@ -70,19 +70,19 @@ def run(options: Namespace) -> int:
         changes=changes_of(options.set),
         engine=options.engine,
         n_inputs=(feed := feed_of(options)).n,
+        batch=options.batch,
         feed=feed,
         n_workers=options.workers,
     )
     outcome = _try(search, options.into)
-    note = search.sweep.idle_note(changes_of(options.set))
+    notes = search.sweep.said(changes_of(options.set))
     _say(out, outcome, search.sweep.machine.balance)
-    for line in search.sweep.said:
+    for line in search.sweep.provenance:
         out.line(f"  workload: {line}")
-    if note:
+    for note in notes:
         out.line(f"  note: {note}")
     out.line(f"  rows in {options.into}")
-    told = {"into": options.into, "workloads": list(search.sweep.said), "notes": [note] if note else []}
-    out.result(outcome.as_dict() | told)
+    out.result(outcome.as_dict() | {"into": options.into, "workloads": list(search.sweep.provenance), "notes": notes})
     return 0 if outcome.front else 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cyclekit.command.arguments import add_network
 from cyclekit.command.show import or_dash
-from cyclekit.command.subject import task_of
+from cyclekit.command.subject import said_of, task_of
 from cyclekit.terminal import Output, make_folder
 from workloads.errors import BadInput
 from workloads.pruning.ratios import sensitivity
@@ -46,9 +46,11 @@ def run(options: Namespace) -> int:
         parameters = {layer.name: (layer.weights, layer.bias) for layer in changed}
         return task.quality(whole.with_parameters(parameters).network)
 
-    kernels = [whole.kernels[layer.name] for layer in layers]
-    rows = sensitivity(quality, layers, densities, options.pattern, kernels=kernels)
+    kernels, blocks = ([of[layer.name] for layer in layers] for of in (whole.kernels, whole.groups))
+    rows = sensitivity(quality, layers, densities, options.pattern, kernels=kernels, blocks=blocks)
     dense = task.quality(task.network)
+    for line in said_of(task):
+        out.line(line)
     table = {layer.name: [row["value"] for row in rows if row["layer"] == layer.name] for layer in layers}
     heads = ["layer", *(f"{density:g} kept" for density in densities)]
     cells = [[name, *(or_dash(value, ".4f") for value in values)] for name, values in table.items()]
@@ -72,8 +74,8 @@ def run(options: Namespace) -> int:
             limit=("dense", dense),
         )
         out.line(f"wrote {path}")
-    result = {"network": task.name, "provenance": task.provenance, "measure": task.measure, "dense": dense}
-    out.result({**result, "pattern": options.pattern, "rows": rows})
+    told = {"network": task.name, "provenance": task.provenance, "measure": task.measure, "dense": dense}
+    out.result(told | {"pattern": options.pattern, "notes": said_of(task), "rows": rows})
     return 0
 
 

@@ -43,6 +43,11 @@ def task_of(options: Namespace) -> Task:
     return tasks.load(options.network, feed)
 
 
+def said_of(task: Task) -> list[str]:
+    """Return what a reader must know of where a model's layers and inputs come from, and what of it is no layer."""
+    return [task.provenance, *task.network.notes] if isinstance(task.network, Model) else []
+
+
 def layers_of(task: Task, fitted: Fitted, batch: int) -> tuple[list, list]:
     """Return the layers as they were made and as they were, with what reaches them of the first test inputs."""
     inputs = task.test_inputs if task.inputs is not None else None

@@ -48,14 +48,14 @@ def run(options: Namespace) -> int:
         sweep = prepare(**arguments)
         summary = _compute(sweep, into, cluster)
     _say(out, summary, into)
-    for line in sweep.said:
+    notes = sweep.said(arguments["changes"])
+    for line in sweep.provenance:
         out.line(f"  workload: {line}")
-    note = sweep.idle_note(arguments["changes"])
-    if note:
+    for note in notes:
         out.line(f"  note: {note}")
     if export_to:
         export_rows(out, into, export_to)
-    out.result(summary.as_dict() | {"into": str(into), "workloads": list(sweep.said), "notes": [note] if note else []})
+    out.result(summary.as_dict() | {"into": str(into), "workloads": list(sweep.provenance), "notes": notes})
     return 0
 
 
@@ -76,6 +76,7 @@ def _arguments(options: Namespace) -> dict[str, Any]:
     given = {
         "preset": options.preset,
         "engine": options.engine,
+        "batch": options.batch,
         "n_workers": options.workers,
         "maps": options.maps or None,
         "into": options.into,

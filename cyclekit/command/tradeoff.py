@@ -10,13 +10,14 @@ from typing import Any
 from cyclekit import machine
 from cyclekit.command.arguments import add_network, at_least
 from cyclekit.command.show import or_dash
-from cyclekit.command.subject import layers_of, task_of
+from cyclekit.command.subject import layers_of, said_of, task_of
 from cyclekit.comparison import report
 from cyclekit.terminal import Output, announce, make_folder, progress
 from workloads.pruning.prune import compacted
 from workloads.recipes.granularity import flexibility, ladder, targets
 from workloads.recipes.recipe import Recipe
-from workloads.recipes.steps import Prune, Tune
+from workloads.recipes.repair import Tune
+from workloads.recipes.steps import Prune
 from workloads.tasks import Task
 
 TUNING_RATE = 5e-4
@@ -71,6 +72,7 @@ def run(options: Namespace) -> int:
         "epochs": n_epochs,
         "batch": n_inputs,
         "left_dense": left,
+        "notes": said_of(task),
         "rows": rows,
     }
     if task.inputs is None:
@@ -91,11 +93,11 @@ def _one_pattern(
 ) -> tuple[dict[str, Any], list, list]:
     """Return the row of a pattern so far, and the layers that it makes and made them of."""
     steps = [Prune(pattern=pattern, density=options.density, targets=tuple(names))]
-    fitted = Recipe(steps=steps).fit(task.network, task.inputs, task.labels)
+    fitted = task.fit(Recipe(steps=steps))
     row = {"pattern": pattern, "quality_pruned": task.quality(fitted.apply()), "quality_tuned": None}
     if n_epochs:
         steps.append(Tune(epochs=n_epochs, learning_rate=TUNING_RATE))
-        fitted = Recipe(steps=steps).fit(task.network, task.inputs, task.labels)
+        fitted = task.fit(Recipe(steps=steps))
         row["quality_tuned"] = task.quality(fitted.apply())
     pruned, dense = layers_of(task, fitted, options.batch)
     if pattern in WHOLE:
@@ -117,6 +119,8 @@ def _show(out: Output, result: dict[str, Any]) -> None:
             cost = row["machines"][name]
             cells += [or_dash(cost["bytes"], ",.0f"), or_dash(cost["cycles"], ","), or_dash(cost["speed_up"], ".2f")]
         rows.append(cells)
+    for line in result["notes"]:
+        out.line(line)
     title = f"{result['network']}: {result['density']:g} of the weights kept, tuned for {result['epochs']} epochs"
     out.table(title, heads, rows)
     if result["measure"]:

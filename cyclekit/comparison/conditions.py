@@ -8,11 +8,16 @@ from dataclasses import dataclass, replace
 from math import inf, isclose
 from typing import Any
 
+import numpy as np
+
 from cyclekit.comparison import report
 from cyclekit.comparison.compare import Cost, Entrant, Trial, total
 from cyclekit.machine import Progress, quiet
 from workloads.errors import BadInput
-from workloads.pruning.prune import prune
+from workloads.graphs.lowering import block_diagonal
+from workloads.pruning.patterns import mask
+from workloads.pruning.prune import masked
+from workloads.pruning.scores import magnitude
 from workloads.records import Shape, Workload
 
 MOST_BATCH = 2**24
@@ -106,7 +111,7 @@ class Comparison:
                 "layer": layer.name,
                 "n_out": layer.n_out,
                 "n_in": layer.n_in,
-                "density": float(layer.mask.mean()),
+                "density": int(layer.mask.sum()) / _size(layer),
                 "activation_density": float((layer.activations != 0).mean()),
                 "provenance": layer.provenance,
                 "costs": {label: cost.as_dict() for label, cost in costs.items()},
@@ -168,11 +173,12 @@ def compare(
         at_batch.append({})
         for entrant in entrants:
             trial = Trial(entrant, layer)
-            cost = trial.cost(batch, check=check)
+            by_batch = {n: trial.cost(n) for n in reversed(batches)}  # the most first: it has run the others' inputs
+            cost = trial.cost(batch, check=True) if check else by_batch[batch]
             if entrant.pattern is not None:
                 cost = replace(cost, error=report.error(layer, trial.layer) if trial.n_dropped else 0.0)
             base[-1][entrant.label] = cost
-            at_batch[-1][entrant.label] = [cost if n == batch else trial.cost(n) for n in batches]
+            at_batch[-1][entrant.label] = [cost if n == batch else by_batch[n] for n in batches]
         done(f"{layer.name}: batches")
         at_share.append({label: [] for label in labels})
         some = layer.sample(LADDER_POSITIONS)
@@ -190,7 +196,7 @@ def compare(
                 for other in sizes.values()
             ]
             done(f"{layer.name}: sizes")
-    n_weights = sum(layer.weights.size for layer in layers)
+    n_weights = sum(_size(layer) for layer in layers)
     whole = {label: total([costs[label] for costs in base]) for label in labels}
     if len(layers) == 1:
         whole = base[0]
@@ -215,7 +221,7 @@ def compare(
 
 def shares_of(layers: Sequence[Workload]) -> list[float]:
     """Return the shares of KEPT that take a tenth of all weights or more and leave some in every layer; at last 1."""
-    counts = [(int(layer.mask.sum()), layer.weights.size) for layer in layers]
+    counts = [(int(layer.mask.sum()), _size(layer)) for layer in layers]
     most = 0.9 * sum(n for n, _ in counts)
     shares = [
         share
@@ -228,9 +234,15 @@ def shares_of(layers: Sequence[Workload]) -> list[float]:
 
 def at_most(layer: Workload, share: float) -> Workload:
     """Return the layer with at most that share of its weights, the largest; as it is where it has no more."""
-    if layer.mask.sum() <= round(share * layer.weights.size):
+    if layer.mask.sum() <= round(share * _size(layer)):
         return layer
-    return prune(layer, share)
+    largest = mask(magnitude(layer.blocks), "element", share)
+    return masked(layer, block_diagonal(largest, layer.groups))
+
+
+def _size(layer: Workload) -> int:
+    """Return how many weights a layer has, without the zeros beside its groups' blocks."""
+    return layer.weights.size // layer.groups
 
 
 def sizes_of(entrant: Entrant) -> dict[int, Entrant]:
@@ -252,9 +264,7 @@ def expected(
 ) -> tuple[float, int]:
     """Return about how many seconds and bytes the comparisons of (layers, batch) take."""
     estimates = [estimate for entrant in entrants for estimate in _estimates(comparisons, entrant, check)]
-    seconds = sum(
-        PRUNE_S * layer.weights.size * len(shares_of(layers)) for layers, _ in comparisons for layer in layers
-    )
+    seconds = sum(PRUNE_S * _size(layer) * len(shares_of(layers)) for layers, _ in comparisons for layer in layers)
     sizes = [layer.weights.nbytes for layers, _ in comparisons for layer in layers]
     return seconds + sum(s for s, _ in estimates), max(n for _, n in estimates) + sum(sizes) + 3 * max(sizes)
 
@@ -265,20 +275,28 @@ def _estimates(
     """Yield the machine's own estimates of all that `compare` asks of it."""
     chosen = entrant.machine
 
-    def estimate(works: Sequence[Workload | Shape], checked: bool = False) -> tuple[float, int]:
-        return report.estimated(chosen, works, entrant.spec, check=checked)
+    def estimate(work: Workload, own: Entrant = entrant, checked: bool = False) -> tuple[float, int]:
+        return report.estimated(chosen, [work], own.spec, check=checked)
 
     if entrant.only_shape:
-        yield estimate(
-            [Shape.of(layer, n) for layers, batch in comparisons for layer in layers for n in {*BATCHES, batch}]
-        )
+        shapes = [Shape.of(layer, n) for layers, batch in comparisons for layer in layers for n in {*BATCHES, batch}]
+        yield report.estimated(chosen, shapes, entrant.spec)
     for layers, batch in comparisons:
+        shares, sizes = shares_of(layers), sizes_of(entrant).values() if chosen.size_field else []
         for layer in layers:
             if check:
-                yield estimate([entrant.inputs(layer, batch)], True)
+                yield estimate(entrant.inputs(layer, batch), checked=True)
             if entrant.only_shape:
                 continue
-            seconds, n_bytes = estimate([entrant.inputs(layer.sample(LADDER_POSITIONS), batch)])
-            n_times = len(shares_of(layers)) + (len(SIZES) if chosen.size_field else 0)
-            more, most_bytes = estimate([entrant.inputs(layer, max(BATCHES))])
-            yield n_times * seconds + more * (len(BATCHES) if chosen.batched else 1), max(n_bytes, most_bytes)
+            some = entrant.inputs(layer.sample(LADDER_POSITIONS), batch)
+            yield from (estimate(some, other) for other in sizes)
+            whole, nothing = (
+                estimate(some),
+                estimate(replace(some, weights=0 * some.weights, codes=None, codebook=None)),
+            )
+            density = max(1, np.count_nonzero(some.weights)) / _size(layer)
+            for share in shares:  # what takes time is in proportion to the weights left, or hangs on none of them
+                left = min(1.0, share / density)
+                yield nothing[0] + left * (whole[0] - nothing[0]), whole[1]
+            most, n_bytes = estimate(entrant.inputs(layer, max(BATCHES)))
+            yield most * (len(BATCHES) if chosen.batched else 1), n_bytes

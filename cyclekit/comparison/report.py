@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
 
     centroids: [those in the codebook, places for them]. It and bytes_huffman: None without shared codes.
     """
-    mask = compressed.weights != 0
+    mask = compressed.blocks != 0
     return {
         "layer": compressed.name,
         "n_out": compressed.n_out,
@@ -35,8 +36,8 @@ def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
         "activation_density": float(np.count_nonzero(compressed.activations) / compressed.activations.size),
         "error": error(dense, compressed),
         "centroids": _centroids(compressed.codebook),
-        "bytes_f32": 4 * compressed.weights.size,
-        "bytes_f16": 2 * compressed.weights.size,
+        "bytes_f32": 4 * mask.size,
+        "bytes_f16": 2 * mask.size,
         "bytes_huffman": None if compressed.codes is None else huffman_bytes(compressed),
     }
 
@@ -94,20 +95,26 @@ def total(rows: Sequence[dict[str, Any]], dense_us: Sequence[float | None]) -> d
 
 def expected(machines: Sequence[Machine], layers: Sequence[Workload], check: bool) -> tuple[float, int]:
     """Return about how many seconds and bytes `costs` takes on all the machines."""
-    estimates = [
-        estimated(chosen, [layer], chosen.design(None, {}), check=check) for chosen in machines for layer in layers
-    ]
+    estimates = [estimated(chosen, layers, chosen.design(None, {}), check=check) for chosen in machines]
     return sum(seconds for seconds, _ in estimates), max(n_bytes for _, n_bytes in estimates)
 
 
 def estimated(
     chosen: Machine, layers: Sequence[Workload | Shape], spec: Any, *, check: bool = False
 ) -> tuple[float, int]:
-    """Return about how many seconds and bytes `played` takes; none where the machine refuses the layers."""
-    try:
-        return chosen.estimate(layers, spec, engine=engine_of(chosen), check=check)
-    except BadInput:
-        return 0.0, 0
+    """Return about how many seconds and bytes `played` takes, one after the other; nothing for what is refused."""
+
+    def estimate(some: Sequence[Workload | Shape]) -> tuple[float, int]:
+        return chosen.estimate(some, spec, engine=engine_of(chosen), check=check)
+
+    with suppress(BadInput):
+        return estimate(layers)
+    taken = []
+    for layer in layers:
+        with suppress(BadInput):
+            estimate([layer])
+            taken.append(layer)
+    return estimate(taken) if taken else (0.0, 0)
 
 
 def _cost(chosen: Machine, layer: Workload, check: bool, progress: Progress) -> dict[str, Any]:

@@ -26,6 +26,7 @@ FILE_KEYS = (
     "set",
     "engine",
     "inputs",
+    "batch",
     "activation_density",
     "positions",
     "architecture",
@@ -183,6 +184,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
             "inputs": ((int, str), "a whole number, a file or random:SEED"),
             "activation_density": ((float, int, dict), "a number, or a table of globs and numbers"),
             "positions": (int, "a whole number"),
+            "batch": (int, "a whole number"),
             "workers": (int, "a whole number"),
             "maps": (bool, "true or false"),
         }.get(key, (str, "a text"))

@@ -64,7 +64,8 @@ class Sweep:
     works: Sequence[Work]
     n_workers: int
     maps: bool = False
-    said: Sequence[str] = ()
+    notes: Sequence[str] = ()  # on the workloads, such as what of a graph is no layer
+    provenance: Sequence[str] = ()  # where the workloads come from
 
     @property
     def n_tasks(self) -> int:
@@ -79,6 +80,10 @@ class Sweep:
             with suppress(BadInput):  # an infeasible design
                 designs.append(self.points.base.replace(**changes))
         return self.machine.idle_note([*self.points.fields, *others], designs)
+
+    def said(self, others: Iterable[str] = ()) -> list[str]:
+        """Return the notes on the workloads, and the idle note, if there is one."""
+        return [*self.notes, *filter(None, [self.idle_note(others)])]
 
     def estimate(self) -> tuple[float, int]:
         """Return about how many seconds and bytes the sweep takes if nothing of it is stored."""
@@ -182,6 +187,7 @@ def prepare(
     changes: Mapping[str, Any] | None = None,
     engine: str | None = None,
     n_inputs: int | None = None,
+    batch: int | None = None,
     feed: Feed | None = None,
     n_workers: int | None = None,
     maps: bool = False,
@@ -190,8 +196,9 @@ def prepare(
 
     workloads: names of the catalogue, files, or what was loaded (a file of several layers is a workload a layer);
     vary: as points.points takes it; changes of the preset that all points share; n_inputs: only so many of a batch;
-    feed: what else is said of what reaches those that are named; n_workers: processes, at most one a task (None: one a
-    core); maps: store what each unit did over time, too.
+    batch: how many enter together, on a machine that takes several (None: all); feed: what else is said of what reaches
+    those that are named; n_workers: processes, at most one a task (None: one a core); maps: store what each unit did
+    over time, too.
     """
     from workloads.catalogue import load  # late: the names of the arguments are the user's
 
@@ -201,12 +208,14 @@ def prepare(
         raise BadInput(f"{both[0]} is both set and varied: do one of them")
     space = points(chosen.design(preset, changes), vary)
     engine = chosen.engine(engine or chosen.sweep_engine)
-    for name, value in {"n_inputs": n_inputs, "n_workers": n_workers}.items():
+    for name, value in {"n_inputs": n_inputs, "batch": batch, "n_workers": n_workers}.items():
         if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
     loaded = [load(work, feed) if isinstance(work, str | Path) else work for work in dict.fromkeys(workloads)]
     apart = [part for work in loaded for part in (work.layers if isinstance(work, Model) else [work])]
-    works = [Work.of(chosen, part, n_inputs) for part in apart]
+    notes = [f"{work.name}: {note}" for work in loaded if isinstance(work, Model) for note in work.notes]
+    origins = list(dict.fromkeys(work.provenance for work in loaded if work.provenance))
+    works = [Work.of(chosen, part, n_inputs, batch) for part in apart]
     names = [work.name for work in works]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise BadInput(f"two workloads are called {twice!r}, and rows tell them apart by name: rename one of the files")
@@ -215,9 +224,7 @@ def prepare(
     if maps and chosen.spans is None:
         raise BadInput(f"maps cannot be stored: {chosen.name} does not say what its units did")
     n_tasks = len(space) * sum(len(work.inputs) for work in works)
-    said = [line for work in loaded for line in (work.provenance, *(work.notes if isinstance(work, Model) else ()))]
-    n_workers = min(n_workers or n_cores(), n_tasks)
-    return Sweep(chosen, engine, space, works, n_workers, maps, [line for line in dict.fromkeys(said) if line])
+    return Sweep(chosen, engine, space, works, min(n_workers or n_cores(), n_tasks), maps, notes, origins)
 
 
 def sweep(

@@ -26,8 +26,9 @@ SEND_S = 0.25  # rows leave a worker at least this often; what a kill can cost i
 class Work:
     """A workload of the sweep: its layers, and what enters the first of them, one after the other.
 
-    content: the hash of the whole of it and of the machine's model, however many of its inputs are asked for; digest
-    and input_digests: of the layers and of each input.
+    name: says of how many inputs a batch is, where that was asked for: results are told apart by it. content: the hash
+    of the whole of it and of the machine's model, however many of its inputs are asked for; digest and input_digests:
+    of the layers and of each input.
     """
 
     name: str
@@ -38,16 +39,19 @@ class Work:
     input_digests: Sequence[str]
 
     @classmethod
-    def of(cls, machine: Machine, work: Workload | Network | Shape, n_inputs: int | None) -> Work:
-        """Return a workload as a machine takes it."""
-        layers, inputs = machine.layers_and_inputs(work, n_inputs)
+    def of(
+        cls, machine: Machine, work: Workload | Network | Shape, n_inputs: int | None, batch: int | None = None
+    ) -> Work:
+        """Return a workload as a machine takes it. Raises BadInput."""
+        layers, inputs = machine.layers_and_inputs(work, n_inputs, batch)
         contents = [identity(*_content(layer)) for layer in layers]
         input_digests = [digest(signal) for signal in inputs]
-        whole = inputs[0]
+        whole = inputs[0] if len(inputs) == 1 else input_digests
         if not machine.batched and not isinstance(work, Shape):
             whole = work.inputs if isinstance(work, Network) else work.activations
         content = identity(machine.model_version, contents, whole)
-        return cls(work.name, content, layers, inputs, identity(contents), input_digests)
+        name = f"{work.name} (batch {batch:,})" if machine.batched and batch is not None else work.name
+        return cls(name, content, layers, inputs, identity(contents), input_digests)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ def test_it_grows_with_the_inputs_and_with_checks(engine):
     def seconds(n_inputs, check):
         return estimate([work(n_inputs)], Spec(n_pes=2), engine=engine, check=check)[0]
 
-    assert seconds(11, False) - seconds(1, False) >= 10 * 1e-3  # a ms an input, whatever it does
+    assert seconds(11, False) - seconds(1, False) >= 10 * 5e-4  # an input, whatever it does
     # 5 columns are broadcast, the bias's place among them, to 8 rows at 20 ns each
     assert seconds(1, True) - seconds(1, False) == pytest.approx(5 * 8 * 2e-8)
 

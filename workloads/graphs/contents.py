@@ -11,23 +11,26 @@ import numpy as np
 from workloads.errors import BadInput
 from workloads.graphs.feed import Feed
 from workloads.graphs.graph import Graph, passed_over, read, shapes, stored
+from workloads.graphs.inputs import RECURRENT
 
 
 def contents(path: Path, feed: Feed) -> tuple[list[dict[str, Any]], str]:
-    """Return a row for each product, and a remark: what is passed over, or why positions are not known.
+    """Return a row for each product, and a remark on other weights and unknown positions. Raises BadInput.
 
     Positions are those of the feed's inputs, by the shapes that can be inferred from them. Raises BadInput.
     """
     try:
-        graph = read(path, feed)
-        remark = passed_over(graph)
+        graph, unknown = read(path, feed), ""
     except BadInput as error:
         if feed.arrays is not None:
             raise
-        graph, remark = None, f"positions are not known without inputs: it {error}"
-    products = stored(path, feed)[0] if graph is None else graph.products
+        graph, unknown = None, f"positions are not known without inputs: it {error}"
+    if graph is None:
+        products, aside = stored(path, feed)
+    else:
+        products, aside = graph.products, passed_over(graph.products, graph.nodes, graph.names, graph.passed_over)
     if not products:
-        raise BadInput(f"shows no product with stored weights without being run: give --inputs ({remark or 'none'})")
+        raise BadInput(f"shows no product with stored weights without being run: give --inputs ({unknown or 'none'})")
     counts = {} if graph is None else _positions(graph)
     rows = []
     for product in products:
@@ -46,14 +49,20 @@ def contents(path: Path, feed: Feed) -> tuple[list[dict[str, Any]], str]:
                 "macs": None if n is None else n * product.weights.size,
             }
         )
-    return rows, remark
+    return rows, "; ".join(filter(None, [aside, unknown]))
 
 
 def _positions(graph: Graph) -> dict[str, int]:
     """Return {product: how many positions an input has} of those whose shapes can be inferred."""
     known, counts = shapes(graph), {}
     for product in graph.products:
-        value, n = (product.output, len(product.weights)) if product.output else (product.reads[0], product.n_in)
+        node = product.node
+        value, n = product.output or node.output[0], len(product.weights)
+        if node.op_type in RECURRENT:
+            value = node.input[0]
+            n = known[value][0][-1] if value in known else 1
+        elif node.op_type == "ConvTranspose" or (value not in known and "Conv" not in node.op_type):
+            value, n = product.reads[0], product.n_in
         if value in known:
             rows = math.prod(known[value][0]) // n * len(graph.parts)
             counts[product.name] = max(1, rows // graph.n_inputs)

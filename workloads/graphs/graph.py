@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from workloads.records import RANDOM, REAL, Model, Other, Workload
 
 Shapes = Mapping[str, tuple[tuple[int, ...], int]]  # {value: its shape and the bytes of an element}
 DATA_LABELS = "labels"  # what an .npz file of inputs may hold besides
+N_NAMED = 3  # operators of weights that no product has, which a note names
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,11 +57,14 @@ class Graph:
         return self.nodes.behind(product.node.input[product.operand] for product in self.products)
 
 
-def stored(path: Path, feed: Feed) -> tuple[list[Product], Nodes]:
-    """Return a graph's products without running it; an If is looked into where its condition is stored."""
-    model = _source(path, feed)
-    nodes = Nodes(flattened(model, None)[0], frozenset(MAKERS))
-    return _products(nodes)[0], nodes
+def stored(path: Path, feed: Feed) -> tuple[list[Product], str]:
+    """Return a graph's products without running it, and what is said of other weights.
+
+    An If is looked into where its condition is stored.
+    """
+    nodes = Nodes(flattened(_source(path, feed), None)[0], frozenset(MAKERS))
+    products, *of_nodes = _products(nodes)
+    return products, passed_over(products, nodes, *of_nodes)
 
 
 def _source(path: Path, feed: Feed) -> Any:
@@ -219,6 +223,7 @@ def _workload(product: Product, rows: np.ndarray, graph: Graph, feed: Feed) -> W
             activations=rows,
             positions=positions,
             groups=product.groups,
+            kernel=product.kernel,
             kind=product.node.op_type,
             reached=reached,
             weight_bits=product.bits,
@@ -286,48 +291,56 @@ def _other(node: Any, graph: Graph, measured: Shapes) -> Other:
         n_elements=sum(math.prod(shape) for shape, _ in known) if is_known else None,
         n_bytes=sum(math.prod(shape) * size for shape, size in known) if is_known else None,
         n_macs=n_macs,
-        n_weights=_n_weights(node, graph),
+        n_weights=_n_weights(node, graph.nodes, graph.multiplied),
         reason=reason,
     )
 
 
-def _n_weights(node: Any, graph: Graph) -> int:
+def _n_weights(node: Any, nodes: Nodes, multiplied: Set[str]) -> int:
     """Return how many numbers stand in the matrices that a node reads, those in the graphs that it holds as well.
 
     What a product multiplies is its own: a table that is read at the beginning may be multiplied at the end.
     """
     inner = [within for held in subgraphs(node).values() for within in graphs(held)]
     shapes = [tuple(tensor.dims) for holder in inner for tensor in holder.initializer]
-    for name in read_by(node) - graph.multiplied:
-        if name in graph.nodes.stored:
-            shapes.append(tuple(graph.nodes.stored[name].dims))
-        elif name in graph.nodes.values:
-            shapes.append(graph.nodes.values[name].shape)
+    for name in read_by(node) - multiplied:
+        if name in nodes.stored:
+            shapes.append(tuple(nodes.stored[name].dims))
+        elif name in nodes.values:
+            shapes.append(nodes.values[name].shape)
     return sum(math.prod(shape) for shape in shapes if sum(length > 1 for length in shape) >= 2)
 
 
-def passed_over(graph: Graph) -> str:
-    """Return in one line which nodes read weights that no product has, with their share; "" where none does."""
-    multiplying = {id(product.node) for product in graph.products}
-    nodes = [node for node in graph.nodes.computing if id(node) not in multiplying and _n_weights(node, graph)]
-    if not nodes:
+def passed_over(products: Sequence[Product], nodes: Nodes, names: Mapping[int, str], why: Mapping[str, str]) -> str:
+    """Return what is said of weights that no product has, with their share of all; "" where there are none.
+
+    names, why: of each node by its id, and the reasons by a node's name.
+    """
+    taken = {id(product.node) for product in products}
+    behind = nodes.behind(product.node.input[product.operand] for product in products)
+    aside = [
+        (names[id(node)], node.op_type, n)
+        for node in nodes.computing
+        if id(node) not in taken and (n := _n_weights(node, nodes, behind))
+    ]
+    if not aside:
         return ""
-    aside = [_other(node, graph, {}) for node in nodes]
-    n_aside = sum(other.n_weights for other in aside)
-    listed = ", ".join(f"{o.name} ({o.kind}{': ' + o.reason if o.reason else ''})" for o in aside[:3])
-    more = f" and {len(aside) - 3} more" if len(aside) > 3 else ""
-    share = 100 * n_aside / (n_aside + sum(product.weights.size for product in graph.products))
-    return f"passed over, with {share:.1f}% of the weights: {listed}{more}"
+    listed = [f"{name} ({kind}{f': {why[name]}' if name in why else ''})" for name, kind, _ in aside[:N_NAMED]]
+    more = f" and {len(aside) - N_NAMED} more" if len(aside) > N_NAMED else ""
+    n_aside = sum(n for *_, n in aside)
+    share = 100 * n_aside / (n_aside + sum(product.weights.size for product in products))
+    return f"passed over, with {share:.1f}% of the weights: {', '.join(listed)}{more}"
 
 
 def _notes(operators: Iterable[Workload | Other], graph: Graph, n_chosen: int) -> tuple[str, ...]:
     """Return what is said of weights that no product has, and of products of computed values."""
-    said = passed_over(graph) if n_chosen == len(graph.products) else ""
-    notes = [said] if said else []
+    notes = []
+    if n_chosen == len(graph.products):
+        notes.append(passed_over(graph.products, graph.nodes, graph.names, graph.passed_over))
     computed = [other for other in operators if isinstance(other, Other) and other.n_macs]
     if computed:
         n_macs = sum(other.n_macs for other in computed)
         notes.append(
             f"not run: {len(computed)} products of two computed values, {n_macs:,} MACs for one run of the graph"
         )
-    return tuple(notes)
+    return tuple(filter(None, notes))

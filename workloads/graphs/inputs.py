@@ -12,7 +12,7 @@ import numpy as np
 from workloads.errors import BadInput, did_you_mean
 from workloads.readers.limits import check_bytes
 
-RECURRENT = ("LSTM", "GRU", "RNN")
+RECURRENT = ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM")
 
 
 @dataclass(frozen=True, kw_only=True)

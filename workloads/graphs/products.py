@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,8 +27,9 @@ class Product:
     weights: f32[out, in / groups] as the graph multiplies them, scale f32[out] apart; bias: f32[out] or None; reads:
     values that `rows` takes to give f32[batch * positions, in]; operand: the place of the weights among the node's
     inputs; stored: them f32[out, in / groups], and the operand's own array -> the array with them, None where they
-    cannot be put back; bits: of
-    a quantised weight; axis_from_end: where the outputs lie in what the node computes; output: its name.
+    cannot be put back; kernel: columns of an input channel; bits: of a quantised weight; axis_from_end: where the
+    outputs lie in what the node computes; output: its name; followers: the nodes behind it that scale and add;
+    bias_at: node and place of the constant that is added last, bias_factor: times what.
     """
 
     name: str
@@ -40,11 +42,15 @@ class Product:
     bias: np.ndarray | None = None
     scale: np.ndarray | None = None
     groups: int = 1
+    kernel: int = 1
     relu: bool = False
     activation: str = ""
     bits: int | None = None
     axis_from_end: int = 1
     output: str = ""
+    followers: tuple[Any, ...] = ()
+    bias_at: tuple[Any, int] | None = None
+    bias_factor: float = 1.0
 
     @property
     def n_in(self) -> int:
@@ -75,14 +81,18 @@ def _with_followers(product: Product, nodes: Nodes) -> Product:
         added = as_bias(nodes.added(after), n_out, product.axis_from_end)
         if added is not None:
             bias = added if product.bias is None else product.bias + added
-            product, after = replace(product, bias=bias), nodes.follower(after.output[0])
+            place = 0 if after.input[0] in nodes.values else 1
+            product = replace(product, bias=bias, bias_at=(after, place), bias_factor=1.0, followers=(after,))
+            after = nodes.follower(after.output[0])
     if after is not None and after.op_type == "BatchNormalization" and len(after.output) == 1:
         parts = [nodes.constant(after, place) for place in range(1, 5)]
         if all(part is not None and part.shape == (n_out,) for part in parts):
             gamma, beta, mean, variance = (part.astype(np.float64) for part in parts)
             scale = gamma / np.sqrt(variance + attributes(after).get("epsilon", 1e-5))
             bias = beta + scale * ((0 if product.bias is None else product.bias) - mean)
-            product = replace(product, scale=scale.astype(np.float32), bias=bias.astype(np.float32))
+            scaled = {"scale": scale.astype(np.float32), "bias": bias.astype(np.float32)}
+            followers = (*product.followers, after)
+            product = replace(product, **scaled, bias_at=(after, 2), bias_factor=1.0, followers=followers)
             after = nodes.follower(after.output[0])
     if after is not None and after.op_type in ACTIVATIONS:
         product = replace(product, relu=after.op_type == "Relu", activation=after.op_type)
@@ -146,6 +156,8 @@ def _gemm(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         operand=place,
         stored=stored,
         bias=None if bias is None else np.float32(beta) * bias,
+        bias_at=None if bias is None or not beta else (node, 2),
+        bias_factor=beta,
         bits=quantised.bits_of(node.input[place], nodes),
         axis_from_end=1 if place else 2,
         # Behind an addition that is no bias, nothing that follows is the product's own.
@@ -170,7 +182,9 @@ def _conv(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         operand=1,
         stored=lambda new, _: new.reshape(array.shape),
         bias=None if bias is None else bias.astype(np.float32),
+        bias_at=None if bias is None else (node, 2),
         groups=groups,
+        kernel=math.prod(kernel),
         bits=quantised.bits_of(node.input[1], nodes),
         axis_from_end=1 + len(kernel),
         output=node.output[0],
@@ -202,10 +216,10 @@ def _conv_transpose(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
 
 def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
     """The matrices of each direction: W multiplies what enters, R the state of the step before."""
-    from_inputs, from_state = nodes.constant(node, 1), nodes.constant(node, 2)
-    if from_inputs is None or from_state is None:
-        return "its weights are computed"
-    settings = attributes(node)
+    weights = quantised.recurrent(node, nodes)
+    if isinstance(weights, str):
+        return weights
+    (from_inputs, from_state, bits), settings = weights, attributes(node)
     if settings.get("layout", 0):
         return "its layout is [batch, steps], of which the steps' states are not read"
     if len(node.input) > 4 and node.input[4]:
@@ -234,7 +248,7 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
             earlier = [steps[1:], start] if is_backward else [start, steps[:-1]]
             return np.concatenate(earlier).swapaxes(0, 1).reshape(-1, n_hidden)
 
-        common = {"node": node, "activation": node.op_type}
+        common = {"node": node, "activation": node.op_type, "bits": bits, "stored": None if bits else stored}
         products.append(
             Product(
                 name=f"{name}.W{suffix}",
@@ -242,7 +256,6 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
                 reads=(value,),
                 rows=lambda values: values[value].swapaxes(0, 1).reshape(-1, from_inputs.shape[2]),
                 operand=1,
-                stored=stored,
                 bias=None if half is None else half[0],
                 **common,
             )
@@ -254,7 +267,6 @@ def _recurrent(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
                 reads=(states, initial) if initial else (states,),
                 rows=before,
                 operand=2,
-                stored=stored,
                 bias=None if half is None else half[1][:n_state],
                 **common,
             )
@@ -269,7 +281,7 @@ def _quantised(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
     array, bits = parts.weights, parts.bits
     if "Conv" in node.op_type:
         settings, kernel = attributes(node), array.shape[2:]
-        weights, groups = array.reshape(len(array), -1), settings.get("group", 1)
+        weights, groups, n_of_channel = array.reshape(len(array), -1), settings.get("group", 1), math.prod(kernel)
 
         def rows_of(values: Values) -> np.ndarray:
             signal = parts.real(values)
@@ -278,7 +290,7 @@ def _quantised(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
     else:
         if array.size != array.shape[-1] * array.shape[-2]:
             return f"a stack of matrices {list(array.swapaxes(-1, -2).shape)}"
-        weights, groups = array.reshape(array.shape[-2:]), 1
+        weights, groups, n_of_channel = array.reshape(array.shape[-2:]), 1, 1
 
         def rows_of(values: Values) -> np.ndarray:
             return parts.real(values).reshape(-1, weights.shape[1])
@@ -293,6 +305,7 @@ def _quantised(node: Any, nodes: Nodes, name: str) -> list[Product] | str:
         stored=None,
         bias=parts.bias,
         groups=groups,
+        kernel=n_of_channel,
         bits=bits,
     )
     return [product]
@@ -306,5 +319,6 @@ MAKERS: dict[str, Callable[[Any, Nodes, str], list[Product] | str]] = {
     "LSTM": _recurrent,
     "GRU": _recurrent,
     "RNN": _recurrent,
+    "DynamicQuantizeLSTM": _recurrent,
     **dict.fromkeys(quantised.OPERANDS, _quantised),
 }

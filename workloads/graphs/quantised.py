@@ -116,6 +116,53 @@ def _qlinear(node: Any, nodes: Nodes) -> Operands | str | None:
     )
 
 
+def _gemm(node: Any, nodes: Nodes) -> Operands | str | None:
+    """com.microsoft QGemm: as QLinearMatMul, with Gemm's settings. Source: ONNX Runtime, ContribOperators."""
+    array, scale, zero = (nodes.constant(node, place) for place in (3, 4, 5))
+    if array is None or scale is None:
+        return None
+    settings, value = attributes(node), node.input[0]
+    alpha, is_out_in = np.float32(settings.get("alpha", 1.0)), bool(settings.get("transB", 0))
+    weights = alpha * _real(array, scale, zero, 0 if is_out_in else -1)
+    bias, signal_scale = nodes.constant(node, 6), nodes.constant(node, 1)
+
+    def real(values: Mapping[str, np.ndarray]) -> np.ndarray:
+        signal = _real(values[value], values[node.input[1]], values[node.input[2]])
+        return signal.T if settings.get("transA", 0) else signal
+
+    known = bias is not None and signal_scale is not None
+    return Operands(
+        weights=weights if is_out_in else weights.T,
+        bits=8 * array.dtype.itemsize,
+        operand=3,
+        reads=(value, *node.input[1:3]),
+        real=real,
+        bias=np.ravel(bias * (alpha * signal_scale * scale)).astype(np.float32) if known else None,
+    )
+
+
+def recurrent(node: Any, nodes: Nodes) -> tuple[np.ndarray, np.ndarray, int | None] | str:
+    """Return the weights f32[directions, gates, in] for what enters and for the state, and the bits of their codes.
+
+    com.microsoft DynamicQuantizeLSTM has them transposed, with a scale for each direction or gate. Source: ONNX
+    Runtime, ContribOperators.
+    """
+    arrays = nodes.constant(node, 1), nodes.constant(node, 2)
+    if any(array is None for array in arrays):
+        return "its weights are computed"
+    if node.op_type != "DynamicQuantizeLSTM":
+        return *arrays, bits_of(node.input[1], nodes)
+    weights = []
+    for array, place in zip(arrays, (8, 10), strict=True):
+        scale, zero = nodes.constant(node, place), nodes.constant(node, place + 1)
+        if scale is None or zero is None:
+            return "its scales are computed"
+        shape = len(array), 1, -1
+        real = (array.astype(np.float32) - zero.reshape(shape).astype(np.float32)) * scale.reshape(shape)
+        weights.append(real.swapaxes(1, 2))
+    return weights[0], weights[1], 8 * arrays[0].dtype.itemsize
+
+
 def _dynamic(node: Any, nodes: Nodes) -> Operands | str | None:
     """com.microsoft DynamicQuantizeMatMul: real activations. Source: ONNX Runtime, ContribOperators."""
     array, scale = nodes.constant(node, 1), nodes.constant(node, 2)
@@ -176,6 +223,7 @@ OPERANDS: dict[str, Callable[[Any, Nodes], Operands | str | None]] = {
     "ConvInteger": _integer,
     "QLinearMatMul": _qlinear,
     "QLinearConv": _qlinear,
+    "QGemm": _gemm,
     "DynamicQuantizeMatMul": _dynamic,
     "MatMulNBits": _n_bits,
 }

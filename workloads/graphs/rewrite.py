@@ -1,9 +1,10 @@
-"""New weights put back into a graph, all else untouched, and what that changes of its outputs."""
+"""New weights and biases put back into a graph, all else untouched, and what that changes of its outputs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,42 +14,33 @@ from workloads.graphs.execute import run
 from workloads.graphs.graph import Graph
 from workloads.graphs.products import Product
 from workloads.graphs.structure import subgraphs
-from workloads.records import Layer
+from workloads.records import Layer, blocks_of
 
 
 def with_weights(graph: Graph, layers: Mapping[str, Layer]) -> Any:
-    """Return the file's own onnx.ModelProto with the weights of some products replaced, by the product's name.
+    """Return the file's own onnx.ModelProto with the weights and biases of some products replaced, by their names.
 
-    What is stored as it is multiplied, and read by nothing else, is replaced in its place; else the node gets an
-    initializer of its own. Raises BadInput for weights that the file quantised, and for a bias that changed.
+    What is stored as it is multiplied or added, and read by nothing else, is replaced in its place; else the node gets
+    an initializer of its own. Raises BadInput for weights that the file quantised, and for a bias without a place.
     """
     import onnx
-    from onnx import numpy_helper
 
     model = onnx.ModelProto()
     model.CopyFrom(graph.model)
-    places = list(_places(model.graph, {}))
-    n_readers = Counter(id(scope[name]) for node, _, scope in places for name in {*node.input} if name in scope)
+    places = _Places(graph, model)
     for product in graph.products:
         layer = layers.get(product.name)
-        if layer is None or np.array_equal(layer.weights, product.matrix):
+        if layer is None:
             continue
-        _check(product, layer)
-        node, holder, scope = _place_of(product, graph, places)
-        name = node.input[product.operand]
-        before = graph.nodes.values[product.node.input[product.operand]]
-        if name in scope:
-            before = numpy_helper.to_array(scope[name])
-        blocks = layer.weights if product.scale is None else _divided(layer.weights, product.scale)
-        array = np.ascontiguousarray(product.stored(blocks, before).astype(before.dtype))
-        if name in scope and n_readers[id(scope[name])] == 1:
-            scope[name].CopyFrom(numpy_helper.from_array(array, scope[name].name))
-            continue
-        own = holder.initializer.add()  # others read it, too, or the graph computes it
-        own.CopyFrom(numpy_helper.from_array(array, f"{name}.{product.name}"))
-        node.input[product.operand] = own.name
-        scope[own.name] = own
-        n_readers[id(own)] = 1
+        if not np.array_equal(layer.weights, product.matrix):
+            _check_weights(product)
+            blocks = blocks_of(layer.weights, product.groups)
+            blocks = blocks if product.scale is None else _divided(blocks, product.scale)
+            places.put(product, product.node, product.operand, partial(product.stored, blocks))
+        if layer.bias is not product.bias and not np.array_equal(layer.bias, product.bias):
+            _check_bias(product, layer)
+            moved = (layer.bias - product.bias) / np.float32(product.bias_factor)
+            places.put(product, *product.bias_at, partial(_moved, moved, product.axis_from_end))
     return model
 
 
@@ -83,12 +75,21 @@ def compared(graph: Graph, model: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def _check(product: Product, layer: Layer) -> None:
+def _check_weights(product: Product) -> None:
     if product.stored is None or product.bits:
         raise BadInput(f"layer {product.name!r} is quantised in the graph: compress the model before it is quantised")
-    given, own = layer.bias, product.bias
-    if (given is None) != (own is None) or (own is not None and not np.array_equal(given, own)):
+
+
+def _check_bias(product: Product, layer: Layer) -> None:
+    if layer.bias is None or product.bias is None or product.bias_at is None or product.bits:
         raise BadInput(f"layer {product.name!r} has another bias than the graph, which has no place for it: write .npz")
+
+
+def _moved(change: np.ndarray, axis_from_end: int, before: np.ndarray) -> np.ndarray:
+    """Return a constant that is added along the axis of the outputs with a change f32[out] of it."""
+    if before.size == change.size:
+        return before + change.reshape(before.shape)
+    return before + change.reshape(-1, *(1,) * (axis_from_end - 1))  # one number, which stood for all
 
 
 def _divided(weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -108,24 +109,52 @@ def _places(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple[Any, Any, di
             yield from _places(inner, scope)
 
 
-def _place_of(product: Product, graph: Graph, places: list) -> tuple[Any, Any, dict[str, Any]]:
-    """Return the place of a product's node in the file's own model: of branches with equal names, that of its weights.
+class _Places:
+    """Where a graph's products lie in a copy of the file's own model, which arrays are put into."""
 
-    Raises BadInput where there is none.
-    """
-    from onnx import numpy_helper
+    def __init__(self, graph: Graph, model: Any):
+        self.graph, self.places = graph, list(_places(model.graph, {}))
+        self.n_readers = Counter(
+            id(scope[name]) for node, _, scope in self.places for name in {*node.input} if name in scope
+        )
 
-    output = next(name for name in product.node.output if name)
-    output = graph.originals.get(output, output)
-    fitting = [place for place in places if output in place[0].output and place[0].op_type == product.node.op_type]
-    if len(fitting) > 1:
-        weights = graph.nodes.values[product.node.input[product.operand]]
-        stored = [scope.get(node.input[product.operand]) for node, _, scope in fitting]
-        fitting = [
-            place
-            for place, tensor in zip(fitting, stored, strict=True)
-            if tensor is not None and np.array_equal(numpy_helper.to_array(tensor), weights)
-        ]
-    if len(fitting) != 1:
-        raise BadInput(f"layer {product.name!r} has no place of its own in the graph: write .npz")
-    return fitting[0]
+    def put(self, product: Product, flat: Any, operand: int, change: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Change an operand of a node of the flat graph, which belongs to a product. Raises BadInput."""
+        from onnx import numpy_helper
+
+        node, holder, scope = self._place_of(product, flat, operand)
+        name = node.input[operand]
+        before = self.graph.nodes.values[flat.input[operand]]
+        if name in scope:
+            before = numpy_helper.to_array(scope[name])
+        array = np.ascontiguousarray(change(before).astype(before.dtype))
+        if name in scope and self.n_readers[id(scope[name])] == 1:
+            scope[name].CopyFrom(numpy_helper.from_array(array, scope[name].name))
+            return
+        own = holder.initializer.add()  # others read it, too, or the graph computes it
+        own.CopyFrom(numpy_helper.from_array(array, f"{name}.{product.name}"))
+        node.input[operand] = own.name
+        scope[own.name] = own
+        self.n_readers[id(own)] = 1
+
+    def _place_of(self, product: Product, flat: Any, operand: int) -> tuple[Any, Any, dict[str, Any]]:
+        """Return the place of a node in the file's own model: of branches with equal names, that of its operand.
+
+        Raises BadInput where there is none.
+        """
+        from onnx import numpy_helper
+
+        output = next(name for name in flat.output if name)
+        output = self.graph.originals.get(output, output)
+        fitting = [place for place in self.places if output in place[0].output and place[0].op_type == flat.op_type]
+        if len(fitting) > 1:
+            array = self.graph.nodes.values[flat.input[operand]]
+            stored = [scope.get(node.input[operand]) for node, _, scope in fitting]
+            fitting = [
+                place
+                for place, tensor in zip(fitting, stored, strict=True)
+                if tensor is not None and np.array_equal(numpy_helper.to_array(tensor), array)
+            ]
+        if len(fitting) != 1:
+            raise BadInput(f"layer {product.name!r} has no place of its own in the graph: write .npz")
+        return fitting[0]

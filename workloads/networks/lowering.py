@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -48,6 +49,7 @@ def lower(
             weights=module.matrix,
             bias=module.bias,
             relu=name in relus,
+            kernel=math.prod(module.weights.shape[2:]),
             activations=reaching[name],
             provenance=provenance,
         )

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Workload
 
-# name and provenance aside, what a Workload is made of
+# name and provenance aside, what a Workload is made of; what is optional is left out where it is as by default
 REQUIRED, OPTIONAL = ("weights", "activations", "relu"), ("bias", "codes", "codebook")
+COUNTS, WORDS = ("positions", "sampled", "groups", "kernel", "weight_bits"), ("kind", "reached")
+KEYS = (*REQUIRED, *OPTIONAL, *COUNTS, *WORDS)
+SCALARS = {
+    "relu": ("bool", "b"),
+    **dict.fromkeys(COUNTS, ("whole number", "iu")),
+    **dict.fromkeys(WORDS, ("text", "U")),
+}
+DEFAULTS = {entry.name: entry.default for entry in fields(Workload) if entry.name in (*OPTIONAL, *COUNTS, *WORDS)}
 PROVENANCE = "provenance"
 
 
@@ -19,8 +28,9 @@ def to_bytes(workloads: Iterable[Workload], provenance: str) -> bytes:
     """Return the .npz file of the workloads, which `from_arrays` reads back; equal workloads give equal bytes."""
     arrays: dict[str, np.ndarray] = {PROVENANCE: np.array(provenance)}
     for layer in workloads:
-        for key in (*REQUIRED, *OPTIONAL):
-            if (value := getattr(layer, key)) is not None:
+        for key in KEYS:
+            value = getattr(layer, key)
+            if key in REQUIRED or (value is not None and not (key in SCALARS and value == DEFAULTS[key])):
                 arrays[f"{layer.name}/{key}"] = np.asarray(value)
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
@@ -39,8 +49,8 @@ def from_arrays(arrays: Mapping[str, np.ndarray], file: str) -> dict[str, Worklo
         layer, _, key = name.rpartition("/")
         if name == PROVENANCE:
             continue
-        if not layer or key not in (*REQUIRED, *OPTIONAL):
-            raise BadInput(f"holds an unknown array {name!r}{did_you_mean(key, (*REQUIRED, *OPTIONAL))}")
+        if not layer or key not in KEYS:
+            raise BadInput(f"holds an unknown array {name!r}{did_you_mean(key, KEYS)}")
         parts.setdefault(layer, {})[key] = array
     said = str(arrays[PROVENANCE]) if PROVENANCE in arrays else ""
     return {
@@ -52,10 +62,14 @@ def _workload(name: str, part: dict[str, np.ndarray], provenance: str) -> Worklo
     for key in REQUIRED:
         if key not in part:
             raise BadInput(f"has no array {f'{name}/{key}'!r}")
-    relu = part.pop("relu")
-    if relu.shape != () or relu.dtype != bool:
-        raise BadInput(f"must hold one bool in {f'{name}/relu'!r}, got {relu.dtype}{list(relu.shape)}")
+    scalars = {key: part.pop(key) for key in SCALARS if key in part}
+    for key, value in scalars.items():
+        what, kinds = SCALARS[key]
+        if value.shape != () or value.dtype.kind not in kinds:
+            raise BadInput(f"must hold one {what} in {f'{name}/{key}'!r}, got {value.dtype}{list(value.shape)}")
     try:
-        return Workload(name=name, relu=bool(relu), provenance=provenance, **part)
+        return Workload(
+            name=name, provenance=provenance, **{key: value.item() for key, value in scalars.items()}, **part
+        )
     except BadInput as error:
         raise BadInput(f"layer {name!r}: {error}") from None

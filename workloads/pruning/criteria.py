@@ -20,12 +20,14 @@ from workloads.records import Workload
 class Evidence(ABC):
     """What criteria may look at, of one network and the inputs that it is calibrated on.
 
-    matrices: {name: f32[out, in]}. kernels: {name: columns of one input channel}. before: {name: the matrix before it}.
-    gammas: {name: f32[out], the scales of the BatchNorm behind it}. seed: of scores by chance.
+    matrices: {name: f32[out, in]}. kernels: {name: columns of one input channel}. groups: {name: how many matrices
+    stand over each other in it, each with inputs of its own}. before: {name: the matrix before it}. gammas: {name:
+    f32[out], the scales of the BatchNorm behind it}. seed: of scores by chance.
     """
 
     matrices: Mapping[str, np.ndarray]
     kernels: Mapping[str, int]
+    groups: Mapping[str, int]
     before: Mapping[str, str]
     gammas: Mapping[str, np.ndarray]
     seed: int
@@ -33,7 +35,7 @@ class Evidence(ABC):
     @property
     @abstractmethod
     def reaching(self) -> Mapping[str, np.ndarray]:
-        """{name: f32[samples, in]}: what reaches each matrix."""
+        """{name: f32[samples, in]}: what reaches each matrix; the inputs of its groups stand side by side."""
 
     @property
     @abstractmethod
@@ -45,6 +47,10 @@ class Evidence(ABC):
     def fisher(self) -> Mapping[str, np.ndarray]:
         """{name: f32[out, in]}: the diagonal of the Fisher information of the folded network's matrices."""
 
+    def parts(self, name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the weights f32[out, in] of each group of a matrix, and what reaches it, f32[samples, in]."""
+        return parts(self.matrices[name], self.reaching[name], self.groups[name])
+
     def leaving(self, name: str, criterion: str) -> np.ndarray:
         """Return f32[samples, out]: what leaves a matrix behind its ReLU. Raises BadInput where it has none."""
         layer = self.layers[name]
@@ -55,12 +61,17 @@ class Evidence(ABC):
         return layer.forward(layer.activations)
 
 
+def parts(matrix: np.ndarray, inputs: np.ndarray, groups: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the weights of each group and its inputs, of f32[out, in] and f32[samples, in * groups]."""
+    return list(zip(np.split(matrix, groups), np.split(inputs, groups, axis=1), strict=True))
+
+
 def _magnitude(seen: Evidence, name: str, step: Any) -> np.ndarray:
     return scores.magnitude(seen.matrices[name], step.p)
 
 
 def _wanda(seen: Evidence, name: str, step: Any) -> np.ndarray:
-    return scores.wanda(seen.matrices[name], seen.reaching[name])
+    return np.concatenate([scores.wanda(*part) for part in seen.parts(name)])
 
 
 def _obd(seen: Evidence, name: str, step: Any) -> np.ndarray:
@@ -95,10 +106,13 @@ def _channels(choose: Callable[..., np.ndarray]) -> Callable[[Evidence, str, Any
     """Return the criterion that gives 1 to the channels that are chosen and 0 to the others."""
 
     def criterion(seen: Evidence, name: str, step: Any) -> np.ndarray:
-        weights, kernel = seen.matrices[name], seen.kernels[name]
-        n_kept = round(step.densities(seen.matrices)[name] * (weights.shape[1] // kernel))
-        channels = choose(weights, seen.reaching[name], n_kept, kernel=kernel)
-        return np.tile(np.repeat(channels, kernel).astype(np.float32), (len(weights), 1))
+        kernel, n_groups, chosen = seen.kernels[name], seen.groups[name], []
+        n_channels = seen.matrices[name].shape[1] // kernel
+        n_kept = round(step.densities(seen.matrices)[name] * n_channels * n_groups)
+        for place, (weights, inputs) in enumerate(seen.parts(name)):  # the first groups keep one more where it must be
+            channels = choose(weights, inputs, n_kept // n_groups + (place < n_kept % n_groups), kernel=kernel)
+            chosen.append(np.tile(np.repeat(channels, kernel).astype(np.float32), (len(weights), 1)))
+        return np.concatenate(chosen)
 
     return criterion
 

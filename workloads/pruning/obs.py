@@ -1,5 +1,6 @@
 """Second-order compression: one sweep over a layer's inputs prunes (SparseGPT), rounds (GPTQ) or does both at once."""
 
+from collections.abc import Callable, Sequence
 from numbers import Real
 
 import numpy as np
@@ -22,6 +23,23 @@ def hessian(inputs: np.ndarray) -> np.ndarray:
     """
     inputs = checked_array("inputs", inputs, (2,)).astype(np.float64)
     return 2 * (inputs.T @ inputs)
+
+
+def by_groups(parts: Sequence[tuple], method: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return f32[out, in], what a method makes of the weights and the Hessian of each group, over each other.
+
+    parts: (weights f32[out, in], inputs f32[samples, in], what else the method takes) of each group. Where inputs reach
+    some groups only, the weights of the others become 0, as those on an input that was always 0. Raises BadInput.
+    """
+    reached = [bool(inputs.any()) for _, inputs, *_ in parts]
+    if not any(reached):
+        reached[0] = True  # the method says what is wrong
+    return np.concatenate(
+        [
+            method(weights, hessian(inputs), *more) if is_reached else np.zeros_like(weights)
+            for (weights, inputs, *more), is_reached in zip(parts, reached, strict=True)
+        ]
+    )
 
 
 def sparsegpt(

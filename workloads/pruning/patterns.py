@@ -43,18 +43,21 @@ class Pattern:
         kind = "vector" if 1 in (self.height, self.width) else "block"
         return "element" if self.height == self.width == 1 else f"{kind} {self.height}x{self.width}"
 
-    def box(self, shape: tuple[int, int], kernel: int = 1) -> tuple[int, int]:
+    def box(self, shape: tuple[int, int], kernel: int = 1, blocks: int = 1) -> tuple[int, int]:
         """Return the (height, width) of a group in weights of this shape. Raises BadInput unless boxes fill it.
 
         The last group of a row by N:M may be short, as a machine fills it with zeros.
         kernel: columns of one input channel (kh * kw of a convolution, whose weights are f32[out, in * kh * kw]).
+        blocks: how many matrices stand over each other, as of a convolution in groups; no box is of two of them.
         """
-        n_out, n_in = shape
+        n_out, n_in = shape[0] // blocks, shape[1]
         if isinstance(kernel, bool) or not isinstance(kernel, Integral) or kernel < 1 or n_in % kernel:
             raise BadInput(f"kernel must be an integer that divides the {n_in} inputs, got {kernel!r}")
         height, width = self.height or n_out, kernel if self.by_kernel else self.width or n_in
         if n_out % height or n_in % width:
-            raise BadInput(f"shape must be a multiple of {height} x {width} for pattern {self.name!r}, got {shape}")
+            raise BadInput(
+                f"shape must be a multiple of {height} x {width} for pattern {self.name!r}, got {(n_out, n_in)}"
+            )
         return height, width
 
 
@@ -93,20 +96,22 @@ def mask(
     density: float | None = None,
     *,
     kernel: int = 1,
+    blocks: int = 1,
     within: str = "layer",
 ) -> np.ndarray:
     """Return bool[out, in]: True for the groups of the highest score, a group's score being the sum over its weights.
 
     scores: f32 or f64[out, in], higher = keep. density: the share kept, above 0 and at most 1: exactly
     round(density * groups) groups stay, the earlier in C order of equals. An N:M pattern has its own density, N / M,
-    which may be left out. kernel: columns of one input channel. within: "layer" ranks all groups together, "row" the
-    groups of each row of boxes apart (for elements: of each output, as in Wanda, Sun et al. 2023); N:M ignores it.
+    which may be left out. kernel: columns of one input channel; blocks: matrices over each other (see `Pattern.box`).
+    within: "layer" ranks all groups together, "row" the groups of each row of boxes apart (for elements: of each
+    output, as in Wanda, Sun et al. 2023); N:M ignores it.
     Raises BadInput.
     """
     kind, scores = _pattern(pattern), _checked(scores)
     if within not in ("layer", "row"):
         raise BadInput(f"within must be 'layer' or 'row', got {within!r}")
-    height, width = kind.box(scores.shape, kernel)
+    height, width = kind.box(scores.shape, kernel, blocks)
     if kind.m:
         density = kind.n / kind.m if density is None else checked_density(density)
         if not math.isclose(density, kind.n / kind.m):
@@ -129,24 +134,26 @@ def global_masks(
     *,
     floor: float,
     kernels: Sequence[int] | None = None,
+    blocks: Sequence[int] | None = None,
 ) -> list[np.ndarray]:
     """Return the masks, bool[out, in] per layer, of the groups with the highest scores in all layers together.
 
     Exactly round(density * groups of all layers) stay, the earlier of equals, and in every layer at least its share
     `floor`, 0 to density, rounded up: without one whole layers can vanish (Network Slimming, Liu et al. 2017).
     scores: as for `mask`, one per layer and comparable between layers; a sum over more weights is a larger one.
-    kernels: one per layer, all 1 when left out. Not for N:M, which fixes every layer's density. Raises BadInput.
+    kernels, blocks: one per layer, all 1 when left out. Not for N:M, which fixes a layer's density. Raises BadInput.
     """
     kind, density = _pattern(pattern), checked_density(density)
     if kind.m:
         raise BadInput(f"pattern must leave the density of a layer free, got {kind.name!r}")
-    kernels = [1] * len(scores) if kernels is None else kernels
-    if not len(scores) or len(kernels) != len(scores):
-        raise BadInput(f"scores and kernels must be one per layer, got {len(scores)} and {len(kernels)}")
+    kernels, blocks = ([1] * len(scores) if of is None else of for of in (kernels, blocks))
+    if not len(scores) or not len(scores) == len(kernels) == len(blocks):
+        n_each = f"{len(scores)}, {len(kernels)} and {len(blocks)}"
+        raise BadInput(f"scores, kernels and blocks must be one per layer, got {n_each}")
     if isinstance(floor, bool) or not isinstance(floor, Real) or not 0 <= floor <= density:
         raise BadInput(f"floor must be a number from 0 to the density {density:g}, got {floor!r}")
     layers = [_checked(layer) for layer in scores]
-    boxes = [kind.box(layer.shape, kernel) for layer, kernel in zip(layers, kernels, strict=True)]
+    boxes = [kind.box(layer.shape, *sizes) for layer, *sizes in zip(layers, kernels, blocks, strict=True)]
     groups = [_pooled(layer, *box) for layer, box in zip(layers, boxes, strict=True)]
     values = np.concatenate([layer.ravel() for layer in groups])
     edges = np.cumsum([layer.size for layer in groups])[:-1]

@@ -17,6 +17,7 @@ def prune(
     *,
     scores: np.ndarray | None = None,
     kernel: int = 1,
+    blocks: int = 1,
     within: str = "layer",
 ) -> Layer:
     """Return the layer with only the weights that `mask` keeps; the bias stays whole, even of an output with none.
@@ -27,7 +28,7 @@ def prune(
     scores = magnitude(layer.weights) if scores is None else scores
     if np.shape(scores) != layer.weights.shape:
         raise BadInput(f"scores must have the shape of the weights, {layer.weights.shape}, got {np.shape(scores)}")
-    return masked(layer, mask(scores, pattern, density, kernel=kernel, within=within))
+    return masked(layer, mask(scores, pattern, density, kernel=kernel, blocks=blocks, within=within))
 
 
 def masked(layer: Layer, kept: np.ndarray) -> Layer:
@@ -57,4 +58,5 @@ def compacted(workload: Workload) -> Workload:
         codes=None if workload.codes is None else np.ascontiguousarray(workload.codes[rows][:, columns]),
         activations=workload.activations[:, columns],
         groups=1,
+        kernel=1,
     )

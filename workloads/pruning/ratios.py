@@ -40,20 +40,22 @@ def sensitivity(
     *,
     scores: Sequence[np.ndarray] | None = None,
     kernels: Sequence[int] | None = None,
+    blocks: Sequence[int] | None = None,
     within: str = "layer",
 ) -> list[dict]:
     """Return a row, {"layer", "density", "kept", "value", "reason"}, for every layer pruned alone to every density.
 
-    evaluate: from all layers to a figure, such as the accuracy; scores, kernels: one per layer. Each layer goes through
-    `prune`, with the arguments that it takes; "kept" is the share of weights that it left other than zero. Where a
-    layer cannot be pruned so, kept and value are None and "reason" says why (elsewhere None).
+    evaluate: from all layers to a figure, such as the accuracy; scores, kernels, blocks: one per layer. Each layer goes
+    through `prune`, with the arguments that it takes; "kept" is the share of weights that it left other than zero.
+    Where a layer cannot be pruned so or measured, kept and value are None and "reason" says why (elsewhere None).
     Raises BadInput, also where no layer can be. Source: Han et al. 2015, figure 6.
     """
     layers = tuple(layers)
     scores = [None] * len(layers) if scores is None else scores
-    kernels = [1] * len(layers) if kernels is None else kernels
-    if not len(scores) == len(kernels) == len(layers):
-        raise BadInput(f"scores and kernels must be {len(layers)}, one per layer, got {len(scores)} and {len(kernels)}")
+    kernels, blocks = ([1] * len(layers) if of is None else of for of in (kernels, blocks))
+    if not len(scores) == len(kernels) == len(blocks) == len(layers):
+        n_each = f"{len(scores)}, {len(kernels)} and {len(blocks)}"
+        raise BadInput(f"scores, kernels and blocks must be {len(layers)}, one per layer, got {n_each}")
     kind, densities = as_pattern(pattern), [checked_density(density) for density in densities]
     rows = []
     for i, layer in enumerate(layers):
@@ -61,12 +63,13 @@ def sensitivity(
             row = {"layer": layer.name, "density": density, "kept": None, "value": None, "reason": None}
             rows.append(row)
             try:
-                pruned = prune(layer, density, kind, scores=scores[i], kernel=kernels[i], within=within)
+                sizes = {"kernel": kernels[i], "blocks": blocks[i]}
+                pruned = prune(layer, density, kind, scores=scores[i], **sizes, within=within)
+                row["value"] = evaluate((*layers[:i], pruned, *layers[i + 1 :]))
             except BadInput as error:
                 row["reason"] = str(error)
                 continue
             row["kept"] = float(np.count_nonzero(pruned.weights) / pruned.weights.size)
-            row["value"] = evaluate((*layers[:i], pruned, *layers[i + 1 :]))
     if rows and all(row["reason"] for row in rows):
         raise BadInput(rows[0]["reason"])
     return rows

@@ -5,7 +5,7 @@ import heapq
 import numpy as np
 
 from workloads.errors import BadInput
-from workloads.records import Workload
+from workloads.records import Workload, blocks_of
 
 GAP_BITS = 5  # Deep Compression, part 3: of fully connected layers
 
@@ -73,5 +73,5 @@ def huffman_bytes(layer: Workload) -> int:
     """
     if layer.codes is None:
         raise BadInput(f"layer {layer.name!r} must be shared to be Huffman-coded, got no codes")
-    n_bits = sum(map(coded_bits, index_gaps(layer.codes, GAP_BITS)))
+    n_bits = sum(map(coded_bits, index_gaps(blocks_of(layer.codes, layer.groups), GAP_BITS)))
     return -(-n_bits // 8) + layer.codebook.nbytes + (0 if layer.bias is None else layer.bias.nbytes)

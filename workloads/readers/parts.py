@@ -13,7 +13,7 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.readers import words
-from workloads.readers.stored import Stored, numbers
+from workloads.readers.stored import F32, Stored, is_real, numbers
 
 Arrays = Mapping[str, "np.ndarray | Stored"]
 Group = tuple[str, "list[str]", Stored]  # the whole's name, its parts' names, the whole
@@ -40,16 +40,16 @@ def assembled(arrays: Arrays) -> dict[str, Stored]:
     for name, array in arrays.items():
         if name in groups:
             whole, names, item = groups[name]
-            stored[name if whole in arrays and whole not in names else whole] = item
+            key = name if whole in arrays and whole not in names else whole
+            stored[key] = replace(item, parts=tuple(names))
         elif name not in parts:
-            stored[name] = _stored(array)
+            item = array if isinstance(array, Stored) else _plain(array)
+            stored[name] = replace(item, parts=(name,))
     return stored
 
 
-def _stored(array: np.ndarray | Stored) -> Stored:
-    if isinstance(array, Stored):
-        return array
-    return Stored(shape=array.shape, dtype=array.dtype, read=lambda: array)
+def _plain(array: np.ndarray) -> Stored:
+    return Stored(shape=array.shape, dtype=array.dtype, read=lambda: array, is_plain=is_real(array.dtype))
 
 
 def _unreadable(array: np.ndarray, reason: str) -> Stored:
@@ -89,7 +89,9 @@ def _product(array: np.ndarray, masks: list[np.ndarray]) -> Stored:
             product = product * numbers(mask)
         return product
 
-    return Stored(shape=array.shape, read=read, note="masked")
+    is_plain = is_real(array.dtype)
+    dtype = array.dtype if is_plain else F32
+    return Stored(shape=array.shape, dtype=dtype, read=read, note="masked", is_plain=is_plain)
 
 
 def _weight_norm(match: re.Match, arrays: Arrays) -> Group | None:
@@ -150,7 +152,7 @@ def _bytes(match: re.Match, arrays: Arrays) -> Group | None:
     scale = next(scale for scale in scales if scale is not None)
     if weight.dtype.itemsize > 1:
         note = f"as they are, not multiplied by {' and '.join(names[1:])}"
-        return match[0], names, replace(_stored(weight), note=note)
+        return match[0], names, replace(weight if isinstance(weight, Stored) else _plain(weight), note=note)
     unit = 1 if scales[2] is None else 1 / 127  # bitsandbytes keeps the largest size in a row
     item = words.eight_bits(weight, scale, zero, unit)
     reason = f"its scales have the shape {list(scale.shape)} for {list(weight.shape)}"

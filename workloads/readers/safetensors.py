@@ -1,13 +1,15 @@
 """The .safetensors format: a JSON header with every array's type, shape and place, then the arrays back to back.
 
-Parsed here, because the library's NumPy face has no BF16 and no F8. Source: the format's description in its repository
-(huggingface/safetensors, README, "Format").
+Parsed and written here, because the library's NumPy face has no BF16 and no F8. Source: the format's description in its
+repository (huggingface/safetensors, README, "Format").
 """
 
 import json
 import math
 import mmap
+from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import ml_dtypes
 import numpy as np
@@ -36,26 +38,58 @@ DTYPES = {
     "F8_E4M3FNUZ": ml_dtypes.float8_e4m3fnuz,
     "F8_E5M2FNUZ": ml_dtypes.float8_e5m2fnuz,
 }
+METADATA = "__metadata__"
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays as read-only views of the mapped file: what is not used is not loaded. Raises BadInput."""
-    n_bytes = path.stat().st_size
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(N_LENGTH), "little")
-        if n_bytes < N_LENGTH or length > min(MOST_HEADER_BYTES, n_bytes - N_LENGTH):
-            raise BadInput(f"is damaged: its header promises {length:,} bytes, the file has {n_bytes:,}")
-        header = json.loads(file.read(length), object_pairs_hook=_without_repeats)
-        if not isinstance(header, dict):
-            raise BadInput(f"is damaged: its header must be a JSON object, got {type(header).__name__}")
-        header.pop("__metadata__", None)
+        header, start = _header(file, n_bytes := path.stat().st_size)
+        header.pop(METADATA, None)
         places = {name: _place(name, entry) for name, entry in header.items()}
-        _check_tiling(places, n_bytes - N_LENGTH - length)
+        _check_tiling(places, n_bytes - start)
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return {
-        name: _view(mapped, N_LENGTH + length + start, dtype, shape)
-        for name, (dtype, shape, start, _) in places.items()
-    }
+    return {name: _view(mapped, start + first, dtype, shape) for name, (dtype, shape, first, _) in places.items()}
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """Return what a file says of itself. Raises BadInput."""
+    with path.open("rb") as file:
+        said = _header(file, path.stat().st_size)[0].get(METADATA, {})
+    if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
+        raise BadInput(f"is damaged: its {METADATA} must be texts by name")
+    return said
+
+
+def to_bytes(arrays: Mapping[str, np.ndarray], said: Mapping[str, str]) -> bytes:
+    """Return the file of the arrays, whose metadata are `said`; equal arrays give equal bytes. Raises BadInput.
+
+    As in files of the library, the widest elements come first, so that every array lies at a multiple of its own.
+    """
+    kinds = {np.dtype(kind): name for name, kind in DTYPES.items()}
+    header: dict[str, object] = {METADATA: dict(said)} if said else {}
+    parts, reached = [], 0
+    for name, array in sorted(arrays.items(), key=lambda item: -item[1].dtype.itemsize):
+        dtype = array.dtype.newbyteorder("<")
+        if dtype not in kinds:
+            raise BadInput(f"array {name!r} is of the type {array.dtype}, which no .safetensors file holds: write .npz")
+        parts.append(array.astype(dtype, copy=False).tobytes())
+        offsets = [reached, reached := reached + len(parts[-1])]
+        header[name] = {"dtype": kinds[dtype], "shape": list(array.shape), "data_offsets": offsets}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % N_LENGTH)
+    return b"".join([len(text).to_bytes(N_LENGTH, "little"), text, *parts])
+
+
+def _header(file: BinaryIO, n_bytes: int) -> tuple[dict, int]:
+    """Return the header of a file of so many bytes, and where the arrays begin behind it."""
+    length = int.from_bytes(file.read(N_LENGTH), "little")
+    if n_bytes < N_LENGTH or length > min(MOST_HEADER_BYTES, n_bytes - N_LENGTH):
+        raise BadInput(f"is damaged: its header promises {length:,} bytes, the file has {n_bytes:,}")
+    header = json.loads(file.read(length), object_pairs_hook=_without_repeats)
+    if not isinstance(header, dict):
+        raise BadInput(f"is damaged: its header must be a JSON object, got {type(header).__name__}")
+    return header, N_LENGTH + length
 
 
 def _without_repeats(pairs: list[tuple]) -> dict:

@@ -29,13 +29,17 @@ _OPTIMISER = re.compile(r"(?:.*\.)?state\.\d+\.\w+")
 class Candidate:
     """An array of two dimensions or more, [out, in, ...], as a layer: one that counts where `aside` is "".
 
-    array: its name in the file; read: its weights and its bias or None; note: what a result says of it; aside: why it
-    is passed over unless it is named; is_readable: whether naming it helps.
+    array: its name in the file; read: its weights and its bias or None; stored, bias: both as they lie there; back: the
+    weights [out, in, ...] -> as they lie; note: what a result says of it; aside: why it is passed over unless it is
+    named; is_readable: whether naming it helps.
     """
 
     array: str
     shape: tuple[int, ...]
     read: Callable[[], tuple[np.ndarray, np.ndarray | None]]
+    stored: Stored
+    bias: Stored | None
+    back: Callable[[np.ndarray], np.ndarray]
     note: str = ""
     aside: str = ""
     is_readable: bool = True
@@ -151,11 +155,11 @@ def _aside(name: str, item: Stored, is_alone: bool) -> tuple[str, bool]:
 
 def _candidate(name: str, item: Stored, stored: Mapping[str, Stored], is_lying: bool, note: str, **why) -> Candidate:
     bias = stored.get(bias_name(name))
-    shape, turn = item.shape, _as_stored
+    shape, turn, back = item.shape, _as_stored, _as_stored
     if is_lying:
-        shape, turn = item.shape[::-1], np.transpose
+        shape, turn, back = item.shape[::-1], np.transpose, np.transpose
     elif _is_kernel(name):
-        shape, turn = _kernel(name, item.shape, None if bias is None else bias.shape)
+        shape, turn, back = _kernel(name, item.shape, None if bias is None else bias.shape)
         note = "transposed, as y = x kernel + bias"
     notes = [item.note, note]
     if item.dtype.kind == "b":
@@ -173,15 +177,18 @@ def _candidate(name: str, item: Stored, stored: Mapping[str, Stored], is_lying: 
         weights = turn(_drawn(item.read()) if item.dtype.kind == "b" else numbers(item.read()))
         return weights, None if bias is None else _bias(bias_name(name), bias, shape)
 
-    return Candidate(array=name, shape=shape, read=read, note=", ".join(filter(None, notes)), **why)
+    said = ", ".join(filter(None, notes))
+    return Candidate(array=name, shape=shape, read=read, stored=item, bias=bias, back=back, note=said, **why)
 
 
 def _as_stored(weights: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _kernel(name: str, shape: tuple[int, ...], of_bias: tuple[int, ...] | None) -> tuple[tuple[int, ...], Callable]:
-    """Return the shape as [out, in, ...] of a kernel [..., in, out], and what brings it there.
+def _kernel(
+    name: str, shape: tuple[int, ...], of_bias: tuple[int, ...] | None
+) -> tuple[tuple[int, ...], Callable, Callable]:
+    """Return the shape as [out, in, ...] of a kernel [..., in, out], what brings it there and what brings it back.
 
     A bias of several dimensions says that so many axes are outputs: heads and their width. A convolution keeps its
     positions as axes of their own, and so does whatever has four; of three, all but the outputs are inputs.
@@ -189,10 +196,15 @@ def _kernel(name: str, shape: tuple[int, ...], of_bias: tuple[int, ...] | None) 
     n_outputs = len(of_bias) if of_bias and of_bias == shape[len(shape) - len(of_bias) :] else 1
     if n_outputs == 1 and (len(shape) > 3 or (len(shape) == 3 and "conv" in name.lower())):
         order = (len(shape) - 1, len(shape) - 2, *range(len(shape) - 2))
-        return tuple(shape[axis] for axis in order), lambda weights: weights.transpose(order)
+        back = np.argsort(order)
+        return (
+            tuple(shape[axis] for axis in order),
+            lambda weights: weights.transpose(order),
+            lambda weights: weights.transpose(back),
+        )
     n_out = math.prod(shape[len(shape) - n_outputs :])
     n_in = math.prod(shape[: len(shape) - n_outputs])
-    return (n_out, n_in), lambda weights: weights.reshape(n_in, n_out).T
+    return (n_out, n_in), lambda weights: weights.reshape(n_in, n_out).T, lambda weights: weights.T.reshape(shape)
 
 
 def _bias(name: str, bias: Stored, shape: tuple[int, ...]) -> np.ndarray:

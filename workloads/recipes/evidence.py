@@ -36,6 +36,10 @@ class Calibration(Evidence):
         return self.subject.kernels
 
     @property
+    def groups(self) -> dict[str, int]:
+        return self.subject.groups
+
+    @property
     def before(self) -> dict[str, str]:
         return self.subject.before
 

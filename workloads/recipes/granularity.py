@@ -45,7 +45,7 @@ def targets(network: Compressible, patterns: Sequence[str]) -> tuple[list[str], 
     for name, matrix in seen.matrices.items():
         try:
             for one in patterns:
-                pattern(one).box(matrix.shape, seen.kernels[name])
+                pattern(one).box(matrix.shape, seen.kernels[name], seen.groups[name])
         except BadInput as error:
             reasons.append(f"{name!r}: {error}")
             continue
@@ -64,7 +64,7 @@ def flexibility(network: Compressible, name: str, density: float, names: Sequenc
     bits = n_weights = 0.0
     for matrix_name in names:
         shape = seen.matrices[matrix_name].shape
-        height, width = kind.box(shape, seen.kernels[matrix_name])
+        height, width = kind.box(shape, seen.kernels[matrix_name], seen.groups[matrix_name])
         size = shape[0] * shape[1]
         n_groups = size // (height * width)
         if kind.m:

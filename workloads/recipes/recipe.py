@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from workloads.blas import one_thread
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import parse_toml
 from workloads.quantisation.share import share
+from workloads.recipes.chain import Chain
 from workloads.recipes.steps import STEPS, State, Step
 from workloads.recipes.subjects import Compressible, subject
 from workloads.records import Model, Network, Workload, with_activations
@@ -63,11 +65,13 @@ class Recipe:
         network: Compressible,
         calibration: Any = None,
         labels: np.ndarray | None = None,
+        chain: Callable[[], Chain] | None = None,
     ) -> Fitted:
         """Return the network compressed step by step, with what each step left.
 
         calibration: f32[batch, ...], or for an Encoder sentences; labels: int[batch], for what learns. A Network brings
-        its own, which hold where none is given; a Model and a Workload have their activations, and take none. Each step
+        its own, which hold where none is given; a Model and a Workload have their activations, and take none. chain:
+        gives what the layers of a Model's graph are trained as, or raises BadInput where it is no such chain. Each step
         looks at the network that enters it; equal arguments give equal bits on one kind of processor. Raises BadInput
         naming the step.
         """
@@ -76,25 +80,31 @@ class Recipe:
         if (calibration is None) != isinstance(network, Model | Workload):
             raise BadInput("calibration must be given for a network that computes, and only for such a one")
         start = subject(network)
-        state = State(current=start, dense=start, inputs=calibration, labels=labels, seed=self.seed)
+        state = State(current=start, dense=start, inputs=calibration, labels=labels, seed=self.seed, chain=chain)
         rows: list[dict] = []
+        notes: list[str] = []
         for i, step in enumerate(self.steps, 1):
             try:
-                state = step.apply(state)
+                entering, state = state, step.apply(state)
             except BadInput as error:
                 raise BadInput(f"step {i} ({step.do}): {error}") from error
+            notes += [f"step {i} ({step.do}): {note}" for note in step.notes(entering)]
             densities = {name: matrix.astype(bool).mean() for name, matrix in state.current.matrices.items()}
             rows += [{"step": i, "do": step.do, "layer": name, "density": float(d)} for name, d in densities.items()]
-        return Fitted(given=network, state=state, steps=tuple(rows))
+        return Fitted(given=network, state=state, steps=tuple(rows), notes=tuple(notes))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
-    """What a recipe made of a network. steps: a row for each step and matrix, {"step", "do", "layer", "density"}."""
+    """What a recipe made of a network. steps: a row for each step and matrix, {"step", "do", "layer", "density"}.
+
+    notes: what is to be said of the steps.
+    """
 
     given: Compressible
     state: State
     steps: tuple[dict, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def masks(self) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean, fits
+from workloads.recipes.chain import Chain
 from workloads.recipes.evidence import Calibration
 from workloads.recipes.subjects import Subject
 
@@ -20,7 +21,8 @@ class State:
     """A network on its way through a recipe.
 
     current: as it is by now; dense: as it was, its outputs in the order of current's; inputs, labels: the calibration;
-    bits: {matrix: bits} of those shared by now; quantised: the matrices that are.
+    chain: gives what a model's layers are trained as, or raises BadInput; bits: {matrix: bits} of those shared by now;
+    quantised: the matrices that are.
     """
 
     current: Subject
@@ -28,6 +30,7 @@ class State:
     inputs: Any
     labels: np.ndarray | None
     seed: int
+    chain: Callable[[], Chain] | None = None
     bits: Mapping[str, int] = field(default_factory=dict)
     quantised: frozenset[str] = frozenset()
 
@@ -88,6 +91,10 @@ class Step:
     def apply(self, state: State) -> State:
         """Return the state after the step. Raises BadInput."""
         raise NotImplementedError
+
+    def notes(self, state: State) -> list[str]:
+        """Return what is to be said of the step on what enters it."""
+        return []
 
 
 def one_of(key: str, value: Any, known: Iterable[str]) -> None:

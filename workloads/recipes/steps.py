@@ -1,28 +1,26 @@
-"""The steps of a recipe: prune, share, quantise, reconstruct, permute, tune; each takes a State to the next."""
+"""The steps of a recipe, each of which takes a State to the next: prune, share, quantise, permute, and repairs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from workloads.errors import BadInput
-from workloads.networks import train
 from workloads.pruning.criteria import CRITERIA, Evidence
-from workloads.pruning.obs import gptq, hessian, sparsegpt
+from workloads.pruning.obs import by_groups, gptq, sparsegpt
 from workloads.pruning.patterns import global_masks, mask, pattern
 from workloads.pruning.permute import fold, permute_inputs
 from workloads.pruning.ranks import checked_density
 from workloads.pruning.ratios import per_layer
-from workloads.pruning.reconstruct import least_squares
 from workloads.quantisation.quantise import awq, round_to_nearest
 from workloads.quantisation.share import share
-from workloads.recipes.evidence import N_COLUMNS
+from workloads.readers.state_dict import few
+from workloads.recipes.repair import Reconstruct, Tune
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
-from workloads.recipes.subjects import Modules, Subject
-from workloads.records import Layer
+from workloads.recipes.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +81,16 @@ class Prune(Step):
         return dict.fromkeys(names, self.density) if by_glob is None else per_layer(names, by_glob)
 
     def apply(self, state: State) -> State:
-        matrices, kernels, seen = state.current.matrices, state.current.kernels, state.evidence()
+        matrices, seen = state.current.matrices, state.evidence()
         densities = self.densities(matrices)
         names = list(densities)
         if self.criterion == "sparsegpt":
             state.check_free(names)
-            changed = {name: self._moved(name, matrices[name], seen.reaching[name], d) for name, d in densities.items()}
+            changed = {name: self._moved(name, seen.parts(name), d) for name, d in densities.items()}
             pruned = state.with_weights(changed, bits=state.unshared(names))
         else:
             scores = {name: CRITERIA[self.criterion](seen, name, self) for name in names}
-            masks = self._masks(scores, kernels, densities)
+            masks = self._masks(scores, state.current, densities)
             changed = {name: np.where(masks[name], matrices[name], np.float32(0)) for name in names}
             pruned = state.with_weights(changed)
         empty = [name for name in names if matrices[name].any() and not changed[name].any()]
@@ -102,19 +100,27 @@ class Prune(Step):
             )
         return pruned
 
-    def _moved(self, name: str, weights: np.ndarray, inputs: np.ndarray, density: float | None) -> np.ndarray:
+    def notes(self, state: State) -> list[str]:
+        matrices, m = state.current.matrices, pattern(self.pattern).m
+        short = [name for name in self.names(matrices) if m and matrices[name].shape[1] % m]
+        said = f"a row's last group of {self.pattern} is short, and filled up with zeros where a machine takes them"
+        return [f"{said}: {few(short)}"] if short else []
+
+    def _moved(self, name: str, parts: Sequence[tuple[np.ndarray, np.ndarray]], density: float | None) -> np.ndarray:
         kind = pattern(self.pattern)
         choice = {"n_m": (kind.n, kind.m)} if kind.m else {"density": density}
         with naming(name):
-            return sparsegpt(weights, hessian(inputs), **choice)
+            return by_groups(parts, lambda weights, of_inputs: sparsegpt(weights, of_inputs, **choice))
 
     def _masks(
-        self, scores: Mapping[str, np.ndarray], kernels: Mapping[str, int], densities: Mapping[str, float | None]
+        self, scores: Mapping[str, np.ndarray], network: Subject, densities: Mapping[str, float | None]
     ) -> dict[str, np.ndarray]:
+        kernels, groups = network.kernels, network.groups
         if self.scope == "global":
             options = {
                 "floor": 0.0 if self.floor is None else self.floor,
                 "kernels": [kernels[name] for name in scores],
+                "blocks": [groups[name] for name in scores],
             }
             masks = global_masks([*scores.values()], self.pattern, self.density, **options)
             return dict(zip(scores, masks, strict=True))
@@ -122,7 +128,8 @@ class Prune(Step):
         within, masks = self.within or ("row" if in_rows else "layer"), {}
         for name, values in scores.items():
             with naming(name):
-                masks[name] = mask(values, self.pattern, densities[name], kernel=kernels[name], within=within)
+                sizes = {"kernel": kernels[name], "blocks": groups[name]}
+                masks[name] = mask(values, self.pattern, densities[name], **sizes, within=within)
         return masks
 
 
@@ -145,7 +152,7 @@ class Share(Step):
         network = state.current.folded()
         layers = {layer.name: layer for layer in network.workloads(state.inputs, 1)}
         shared = {name: share(layers[name], self.bits, self.method) for name in names}
-        network = network.with_parameters({name: (layer.weights, layer.bias) for name, layer in shared.items()})
+        network = network.with_parameters({name: (layer.blocks, layer.bias) for name, layer in shared.items()})
         bits = {**state.bits, **dict.fromkeys(names, self.bits)}
         return replace(
             state, current=network, dense=state.dense.folded(), bits=bits, quantised=state.quantised - set(names)
@@ -182,43 +189,15 @@ class Quantise(Step):
     def _rounded(self, weights: np.ndarray, seen: Evidence, name: str) -> np.ndarray:
         if self.method == "rtn":
             return round_to_nearest(weights, self.bits, self.per).weights
+        parts = seen.parts(name)
+        if self.per == "tensor" and len(parts) > 1:
+            raise BadInput(
+                f"per must be 'channel' or a size for {len(parts)} groups, got 'tensor' with {self.method!r}"
+            )
         if self.method == "awq":
-            return awq(weights, seen.reaching[name], self.bits, self.per).weights
-        grid = {"bits": self.bits, "per": self.per, "mask": weights != 0}
-        return gptq(weights, hessian(seen.reaching[name]), **grid).weights
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reconstruct(Step):
-    """Move the kept weights until a matrix gives again what the dense one gave.
-
-    "least-squares" solves for all weights of the kept outputs and input channels, and the bias; "sweep" takes the dense
-    weights to the present mask as SparseGPT does, whatever its pattern.
-    """
-
-    method: str = "least-squares"
-    do: ClassVar[str] = "reconstruct"
-
-    def __post_init__(self):
-        super().__post_init__()
-        one_of("method", self.method, ("least-squares", "sweep"))
-
-    def apply(self, state: State) -> State:
-        matrices, changed = state.current.matrices, {}
-        names = self.names(matrices)
-        state.check_free(names)
-        reaching = state.evidence().reaching
-        before = state.dense.reaching(state.inputs, N_COLUMNS)
-        for name in names:
-            weights, bias = state.dense.matrices[name], state.current.biases[name]
-            with naming(name):
-                if self.method == "sweep":
-                    changed[name] = sparsegpt(weights, hessian(reaching[name]), mask=matrices[name] != 0), bias
-                    continue
-                dense = Layer(name=name, weights=weights, bias=state.dense.biases[name], relu=False)
-                targets = dense.forward(before[name])
-                changed[name] = _solved(matrices[name], bias, reaching[name], targets, state.current.kernels[name])
-        return replace(state, current=state.current.with_parameters(changed), bits=state.unshared(names))
+            return np.concatenate([awq(*part, self.bits, self.per).weights for part in parts])
+        grid = {"bits": self.bits, "per": self.per}
+        return by_groups(parts, lambda part, of_inputs: gptq(part, of_inputs, **grid, mask=part != 0).weights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,68 +233,7 @@ class Permute(Step):
         return state
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tune(Step, train.Training):
-    """Train on the calibration's inputs and labels; zeros stay zero, shared values shared. Keys: train.Training.
-
-    Works on the whole network: targets and ignore are not for it.
-    """
-
-    epochs: int = 3
-    learning_rate: float = 1e-3
-    batch: int = 64
-    do: ClassVar[str] = "tune"
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.targets != ("*",) or self.ignore:
-            raise BadInput("targets and ignore are not for tune, which trains the whole network")
-        whole("epochs", self.epochs, 1, 10**6)
-        whole("batch", self.batch, 1, 10**9)
-        for key in sorted(self._keys() - {"batch", "optimiser"}):
-            number(key, getattr(self, key))
-        one_of("optimiser", self.optimiser, train.OPTIMISERS)
-        self._training(0)
-
-    def apply(self, state: State) -> State:
-        state.check_free(state.current.matrices)
-        if not isinstance(state.current, Modules):
-            raise BadInput("tune takes modules in a row, an encoder is not trained here")
-        if state.labels is None:
-            raise BadInput("tune takes labels to learn from, the calibration has none")
-        shared = [
-            share(layer, state.bits[layer.name])
-            for layer in state.current.workloads(state.inputs, 1)
-            if layer.name in state.bits
-        ]
-        network = train.fit(state.current.network, state.inputs, state.labels, self._training(state.seed), shared)
-        return replace(state, current=Modules(network))
-
-    def _training(self, seed: int) -> train.Recipe:
-        return train.Recipe(n_epochs=self.epochs, seed=seed, **{key: getattr(self, key) for key in self._keys()})
-
-    @staticmethod
-    def _keys() -> set[str]:
-        return {entry.name for entry in fields(train.Training)}
-
-
 STEPS: Mapping[str, type[Step]] = {step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune)}
-
-
-def _solved(
-    weights: np.ndarray, bias: np.ndarray | None, inputs: np.ndarray, targets: np.ndarray, kernel: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights and bias of least squares for the outputs and channels that have weights; others stay.
-
-    Raises BadInput for zeros among those.
-    """
-    rows, channels = weights.any(axis=1), weights.reshape(len(weights), -1, kernel).any(axis=(0, 2))
-    live = weights[rows]
-    if n_zeros := np.count_nonzero(live[:, np.repeat(channels, kernel)] == 0):
-        raise BadInput(f"least-squares would fill {n_zeros} zeros beside the weights that are kept: take 'sweep'")
-    weights, bias = weights.copy(), np.zeros(len(weights), np.float32) if bias is None else bias.copy()
-    weights[rows], bias[rows] = least_squares(inputs, targets[:, rows], channels, start=live, kernel=kernel)
-    return weights, bias
 
 
 def _permuted(network: Subject, name: str, first: str, columns: np.ndarray, rows: np.ndarray) -> Subject:

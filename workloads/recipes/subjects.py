@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from workloads.errors import BadInput
+from workloads.graphs.lowering import block_diagonal
 from workloads.networks.lowering import fold, lower, lower_encoder
 from workloads.networks.modules import BatchNorm, Linear, Module, Weighted
 from workloads.networks.sequential import ReLU, Sequential
 from workloads.networks.transformer import Encoder
 from workloads.records import Layer, Model, Network, Workload
 
-Parameters = Mapping[str, tuple[np.ndarray, np.ndarray | None]]  # {matrix: (weights f32[out, in], bias f32[out])}
+# {matrix: (weights f32[out, in], or f32[out, in / groups], and bias f32[out])}
+Parameters = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,11 @@ class Modules:
     def kernels(self) -> dict[str, int]:
         """{name: columns of an input channel}."""
         return {name: math.prod(module.weights.shape[2:]) for name, module in self.network.weighted.items()}
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """{name: how many matrices stand over each other, each with columns of its own of what reaches them}."""
+        return dict.fromkeys(self.network.weighted, 1)
 
     @property
     def before(self) -> dict[str, str]:
@@ -97,6 +104,10 @@ class Encoding:
         return dict.fromkeys(self.network.names, 1)
 
     @property
+    def groups(self) -> dict[str, int]:
+        return dict.fromkeys(self.network.names, 1)
+
+    @property
     def before(self) -> dict[str, str]:
         # Only GELU stands between the two matrices of a feed-forward part; all others read sums or mixtures.
         parts = (f"encoder.layer.{layer}." for layer in range(self.network.n_layers))
@@ -123,13 +134,13 @@ class Encoding:
 
 @dataclass(frozen=True, eq=False)
 class Apart:
-    """A model's layers, each with activations of its own; there are no inputs."""
+    """A model's layers, each with activations of its own; there are no inputs. Of one in groups the blocks are seen."""
 
     network: Model
 
     @property
     def matrices(self) -> dict[str, np.ndarray]:
-        return {layer.name: layer.weights for layer in self.network.layers}
+        return {layer.name: layer.blocks for layer in self.network.layers}
 
     @property
     def biases(self) -> dict[str, np.ndarray | None]:
@@ -137,7 +148,11 @@ class Apart:
 
     @property
     def kernels(self) -> dict[str, int]:
-        return {layer.name: 1 for layer in self.network.layers}
+        return {layer.name: layer.kernel for layer in self.network.layers}
+
+    @property
+    def groups(self) -> dict[str, int]:
+        return {layer.name: layer.groups for layer in self.network.layers}
 
     @property
     def before(self) -> dict[str, str]:
@@ -156,8 +171,13 @@ class Apart:
     def with_parameters(self, changes: Parameters) -> Apart:
         layers = []
         for layer in self.network.layers:
-            weights, bias = changes.get(layer.name, (layer.weights, layer.bias))
-            layers.append(replace(layer, weights=weights, bias=bias, codes=None, codebook=None))
+            weights, bias = layer.weights, layer.bias
+            if layer.name in changes:
+                blocks, bias = changes[layer.name]
+                weights = block_diagonal(blocks, layer.groups)
+            is_on_grid = ((weights == 0) | (weights == layer.weights)).all()
+            bits = layer.weight_bits if is_on_grid else None
+            layers.append(replace(layer, weights=weights, bias=bias, codes=None, codebook=None, weight_bits=bits))
         return Apart(self.network.with_layers(layers))
 
     def folded(self) -> Apart:

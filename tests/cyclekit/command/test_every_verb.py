@@ -66,7 +66,6 @@ KINDS = {
 }
 NO_VALUES = "without values"
 UNTRAINED = dict.fromkeys(("nt-we", "lenet-300-100", "16x4x16"), "unknown network")
-UNTRAINED |= {"grouped.onnx": "grouped convolutions alone"}
 # What a verb says of a kind that it does not take, by the kind; what is not listed works.
 REFUSALS = {
     "list": dict.fromkeys(("nt-we", "lenet-300-100", "lenet-300-100-dense", "16x4x16"), "unknown list"),

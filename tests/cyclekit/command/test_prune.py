@@ -224,7 +224,10 @@ def test_networks_and_data_are_listed(zeroskip):
         ("prune tinny --recipe R --out TMP/w.npz", "unknown network 'tinny', did you mean 'tiny'?; or name a file"),
         ("prune tiny --recipe TMP/no.toml --out TMP/w.npz", "recipe 'TMP/no.toml' cannot be read: No such file"),
         ("prune tiny --recipe BAD --out TMP/w.npz", "recipe 'TMP/bad.toml': step 1 (prune): unknown key 'densty', did"),
-        ("prune tiny --recipe R --out TMP/w.zip", "--out must name an .npz or .onnx file, got 'TMP/w.zip'"),
+        (
+            "prune tiny --recipe R --out TMP/w.zip",
+            "--out must name a file of .npz, .onnx, .safetensors, got 'TMP/w.zip'",
+        ),
         (
             "prune tiny --recipe R --out TMP/no/w.npz",
             "--out must name a file in an existing folder, there is no folder",

@@ -29,3 +29,15 @@ def test_the_verb_writes_it_and_says_what_it_changed(tmp_path, zeroskip):
     groups = np.pad(conv, ((0, 0), (0, 1))).reshape(4, 7, 4)
     assert (np.count_nonzero(groups, axis=2) <= 2).all()
     assert np.count_nonzero(conv) == 4 * (6 * 2 + 2)
+
+
+def test_a_kernel_is_one_input_channel_of_the_convolution(tmp_path, zeroskip):
+    path, out = written(tmp_path), tmp_path / "pruned.onnx"
+    np.savez(tmp_path / "x.npz", **INPUTS)
+    recipe = '[[step]]\ndo = "prune"\npattern = "kernel"\ndensity = 0.5\ntargets = ["conv"]\n'
+    (tmp_path / "r.toml").write_text(recipe)
+    words = ["--inputs", tmp_path / "x.npz", "--recipe", tmp_path / "r.toml", "--out", out, "--machines", "none"]
+    assert zeroskip("prune", path, *words).code == 0
+    conv = onnx.numpy_helper.to_array(onnx.load(out).graph.initializer[0])
+    counts = np.count_nonzero(conv, axis=(2, 3)).ravel().tolist()
+    assert sorted(counts) == [0] * 6 + [9] * 6  # 4 x 3 kernels of 3 x 3

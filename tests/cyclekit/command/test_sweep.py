@@ -53,6 +53,21 @@ def test_a_file_does_what_the_options_do(zeroskip, layer_npz, into, tmp_path):
     assert json.loads(zeroskip("sweep", "eie", layer_npz, *VARY, *words).out)["n_stored_before"] == 9
 
 
+def test_a_batch_is_an_option_and_a_key(zeroskip, into, tmp_path):
+    words = ["tensorcore", "64x64x64", "--vary", "clock_mhz=1000,1410", "--workers", 1, "--into", into]
+    assert zeroskip("sweep", *words, "--batch", 16).code == 0
+    text = f'machine = "tensorcore"\nworkloads = ["64x64x64"]\nworkers = 1\nbatch = 16\ninto = "{into}"\n'
+    (tmp_path / "s.toml").write_text(f'{text}[vary]\nclock_mhz = "1000,1410"\n')
+    assert json.loads(zeroskip("sweep", tmp_path / "s.toml", "--json", "-").out)["n_stored_before"] == 2
+    assert json.loads(zeroskip("sweep", tmp_path / "s.toml", "--batch", 8, "--json", "-").out)["n_computed"] == 2
+    told = json.loads(zeroskip("rows", into, "--json", "-").out)
+    assert [row["workload"] for row in told] == ["64x64x64 (batch 16)", "64x64x64 (batch 8)"]
+    (tmp_path / "s.toml").write_text(text.replace("16", '"16"'))
+    assert "batch must be a whole number in sweep file" in zeroskip("sweep", tmp_path / "s.toml").complaint()
+    (tmp_path / "s.toml").write_text(f'{text.replace("16", "0")}[vary]\nclock_mhz = "1000"\n')
+    assert zeroskip("sweep", tmp_path / "s.toml").complaint() == "batch must be at least 1, got 0"
+
+
 def test_the_table_of_a_store(zeroskip, layer_npz, into, tmp_path):
     fields = ("--vary", "capacity=report,enforce", "--set", "spmat_bytes=1", "--set", "n_pes=1")
     path = tmp_path / "rows.csv"

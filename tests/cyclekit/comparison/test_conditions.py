@@ -173,6 +173,16 @@ def test_the_largest_weights_are_kept():
     assert at_most(asked, 0.5) is asked
 
 
+def test_a_share_of_a_layer_in_groups_is_one_of_its_blocks():
+    blocks = np.random.default_rng(1).standard_normal((8, 9), np.float32)
+    depthwise = Workload(name="dw", weights=np.zeros((8, 72)), activations=np.ones(72), groups=8)
+    for channel, block in enumerate(blocks):
+        depthwise.weights[channel, 9 * channel : 9 * channel + 9] = block
+    assert shares_of([depthwise]) == [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
+    least = np.sort(np.abs(blocks), axis=None)[-36]
+    assert np.array_equal(at_most(depthwise, 0.5).blocks, np.where(np.abs(blocks) >= least, blocks, 0))
+
+
 def test_layers_of_different_batches_need_one_that_is_said():
     layers = [layer(n_inputs=2), layer(n_inputs=3)]
     with pytest.raises(BadInput, match=r"--batch must be given for both, whose layers have batches of \[2, 3\]"):

@@ -11,6 +11,8 @@ import tensorcore_sim
 from cyclekit import machine as machines
 from cyclekit.spec import CHOSEN
 from cyclekit.sweep import sweep as sweeping
+from cyclekit.sweep.results import read
+from cyclekit.sweep.store import Store
 from cyclekit.sweep.sweep import prepare, sweep
 from cyclekit.sweep.tasks import Runner, Work
 from tests.sweep_cases import VARY, rows, small
@@ -80,6 +82,39 @@ def test_a_machine_of_batches_and_of_sizes(store):
     single = tensorcore_sim.simulate(tensorcore_sim.encode(shape, spec), None, spec)
     assert single.without_arrays() in found
     assert len(found) == 4
+
+
+def test_batches_are_tasks_of_their_own_and_stand_beside_others(store):
+    work, vary = small(batch=5), {"clock_mhz": "1000,1410"}
+    options = {"vary": vary, "into": store, "n_workers": 1}
+    for batch, n in ((2, 3), (None, 1), (3, 2), (1, 5)):
+        assert sweep("tensorcore", [work], batch=batch, **options).n_computed == 2 * n
+        assert sweep("tensorcore", [work], batch=batch, **options).n_computed == 0
+    spec = tensorcore_sim.Spec(clock_mhz=1000)
+    image = tensorcore_sim.encode(work, spec)
+    by_name = {}
+    for row in rows(store).values():
+        by_name.setdefault(row.work, []).append(row)
+    assert set(by_name) == {"small", *(f"small (batch {n})" for n in (1, 2, 3))}
+    of_two = {row.input: row.run() for row in by_name["small (batch 2)"] if row.run().spec["clock_mhz"] == 1000}
+    for index in range(3):
+        part = work.activations[2 * index : 2 * index + 2]
+        expected = tensorcore_sim.simulate(image, part, spec, index=index).without_arrays()
+        assert of_two[index] == expected
+    with Store(store, write=False) as opened:
+        means = {result.workload: result.cycles for result in read(opened) if result.spec["clock_mhz"] == 1000}
+    assert means["small (batch 2)"] == np.mean([run.cycles for run in of_two.values()])
+
+
+def test_a_batch_of_sizes_and_of_a_machine_that_takes_none(store):
+    shape = Shape(name="64x64x64", n_out=64, n_in=64, batch=64)
+    sweep("tensorcore", [shape], vary={"clock_mhz": "1000"}, batch=8, into=store, n_workers=1)
+    (row,) = rows(store).values()
+    spec = tensorcore_sim.Spec(clock_mhz=1000)
+    eight = dataclasses.replace(shape, batch=8)
+    assert row.run().cycles == tensorcore_sim.simulate(tensorcore_sim.encode(eight, spec), None, spec).cycles
+    with pytest.raises(BadInput, match="--batch must be 1 for eie, which takes one input at a time, got 2"):
+        prepare("eie", [small()], vary={"n_pes": "1,2"}, batch=2)
 
 
 def test_a_users_machine(toy, store, layer_npz):

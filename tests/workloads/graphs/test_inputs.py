@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from tests.onnx_models import TensorProto, check, helper, model_of, normal, reference
-from workloads import BadInput, load
+from tests.onnx_models import TensorProto, check, helper, model_of, normal, only_of, reference
+from workloads import BadInput
 from workloads.graphs.feed import Feed
 
 LINEAR = helper.make_node("MatMul", ["x", "w"], ["y"])
@@ -21,7 +21,7 @@ def saved(folder, shape, kind=TensorProto.FLOAT, nodes=(LINEAR,), **stored):
 
 def refused(path, inputs, said):
     with pytest.raises(BadInput, match=re.escape(said)) as caught:
-        load(path, Feed.of(inputs=inputs))
+        only_of(path, Feed.of(inputs=inputs))
     assert str(caught.value).startswith(f"workload file {path!r} ")
     assert "\n" not in str(caught.value)
 
@@ -72,7 +72,7 @@ def test_whole_numbers_that_do_not_fit(tmp_path, array, said):
 def test_numbers_of_another_size_are_converted(tmp_path, array):
     model, path = saved(tmp_path, ("n", 5))
     feeds = {"x": array.astype(np.float32)}
-    check(load(path, Feed.of(inputs={"x": array})), *reference(model, feeds, "y"), batch=3)
+    check(only_of(path, Feed.of(inputs={"x": array})), *reference(model, feeds, "y"), batch=3)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_file_of_inputs_that_cannot_be_taken(tmp_path, file, said):
 def test_a_file_of_inputs_with_labels(tmp_path):
     model, path = saved(tmp_path, ("n", 5))
     np.savez(tmp_path / "data.npz", x=X, labels=np.arange(3))
-    layer = load(path, Feed.of(inputs=str(tmp_path / "data.npz")))
+    layer = only_of(path, Feed.of(inputs=str(tmp_path / "data.npz")))
     check(layer, *reference(model, {"x": X}, "y"), batch=3)
     assert (layer.reached, layer.provenance) == ("real", "file f.onnx, layer w; inputs of data.npz")
 
@@ -98,14 +98,14 @@ def test_labels_that_the_graph_itself_wants_are_an_input(tmp_path):
     nodes = [LINEAR, helper.make_node("Add", ["y", "labels"], ["z"])]
     _, path = saved(tmp_path, {"x": ("n", 5), "labels": ("n", 4)}, nodes=nodes)
     refused(path, {"x": X}, "wants an input 'labels', got x: it wants 'x' float32[n, 5], 'labels'")
-    assert load(path, Feed.of(inputs={"x": X, "labels": normal(3, 4)})).batch == 3
+    assert only_of(path, Feed.of(inputs={"x": X, "labels": normal(3, 4)})).batch == 3
 
 
 @pytest.mark.parametrize(("n_given", "n", "batch"), [(3, None, 3), (3, 2, 2), (3, 3, 3), (3, 9, 3)])
 @pytest.mark.parametrize("first_axis", [1, "n"])
 def test_so_many_inputs(tmp_path, first_axis, n_given, n, batch):
     _, path = saved(tmp_path, (first_axis, 5))
-    layer = load(path, Feed(arrays={"x": X[:n_given]}, n=n))
+    layer = only_of(path, Feed(arrays={"x": X[:n_given]}, n=n))
     np.testing.assert_array_equal(layer.activations, X[:batch])
     assert (layer.batch, layer.positions) == (batch, 1)
 
@@ -114,7 +114,7 @@ def test_a_graph_of_one_input_runs_once_for_each(tmp_path):
     """Its softmax runs over the first axis, of one: were the three to run together, they would not be all ones."""
     nodes = [helper.make_node("Softmax", ["x"], ["s"], axis=0), helper.make_node("MatMul", ["s", "w"], ["y"])]
     _, path = saved(tmp_path, (1, 5), nodes=nodes)
-    layer = load(path, Feed.of(inputs={"x": X}))
+    layer = only_of(path, Feed.of(inputs={"x": X}))
     np.testing.assert_array_equal(layer.activations, np.ones((3, 5)))
     assert layer.batch == 3
 
@@ -122,11 +122,11 @@ def test_a_graph_of_one_input_runs_once_for_each(tmp_path):
 def test_a_graph_of_two_inputs_takes_no_odd_number(tmp_path):
     _, path = saved(tmp_path, (2, 5))
     refused(path, {"x": X}, "wants 'x' float32[2, 5], got float32[3, 5]")
-    assert load(path, Feed.of(inputs={"x": normal(4, 5)})).batch == 4
+    assert only_of(path, Feed.of(inputs={"x": normal(4, 5)})).batch == 4
     with pytest.raises(BadInput, match="takes 2 inputs at a time, got 3"):
-        load(path, Feed(arrays={"x": normal(4, 5)}, n=3))
+        only_of(path, Feed(arrays={"x": normal(4, 5)}, n=3))
     with pytest.raises(BadInput, match="takes 2 inputs at a time, got 1"):
-        load(path, Feed(n=1))
+        only_of(path, Feed(n=1))
 
 
 def test_inputs_as_many_as_the_first_are_cut_with_it_and_others_enter_every_run(tmp_path):
@@ -134,7 +134,7 @@ def test_inputs_as_many_as_the_first_are_cut_with_it_and_others_enter_every_run(
     nodes.append(helper.make_node("MatMul", ["a", "w"], ["y"]))
     _, path = saved(tmp_path, {"x": (1, 5), "scale": (5,), "more": (1, 5)}, nodes=nodes)
     scale, more = normal(5), normal(3, 5, seed=1)
-    layer = load(path, Feed.of(inputs={"x": X, "scale": scale, "more": more}))
+    layer = only_of(path, Feed.of(inputs={"x": X, "scale": scale, "more": more}))
     np.testing.assert_allclose(layer.activations, X * scale + more, rtol=1e-6)
 
 
@@ -150,7 +150,7 @@ def test_inputs_of_different_numbers_are_refused(tmp_path):
 @pytest.mark.parametrize("n", [None, 4])
 def test_random_inputs_are_standard_normal_by_their_seed(tmp_path, n):
     _, path = saved(tmp_path, ("n", 5))
-    layer = load(path, Feed(n=n, seed=7))
+    layer = only_of(path, Feed(n=n, seed=7))
     expected = np.random.default_rng(7).standard_normal((n or 1, 5), np.float32)
     np.testing.assert_array_equal(layer.activations, expected)
     assert layer.reached == "random"
@@ -159,7 +159,7 @@ def test_random_inputs_are_standard_normal_by_their_seed(tmp_path, n):
 
 def test_random_inputs_of_a_graph_of_one(tmp_path):
     _, path = saved(tmp_path, (1, 5))
-    layer = load(path, Feed(n=4))
+    layer = only_of(path, Feed(n=4))
     np.testing.assert_array_equal(layer.activations, np.random.default_rng(0).standard_normal((4, 5), np.float32))
     assert layer.batch == 4
 
@@ -189,20 +189,20 @@ def test_what_cannot_be_drawn_is_refused(tmp_path, shape, kind, said):
 def test_a_density_is_drawn_in_the_place_of_what_the_graph_gives(tmp_path):
     """Of 40,000 places 30% are not zero, within five standard errors."""
     _, path = saved(tmp_path, ("n", 5))
-    layer = load(path, Feed(n=8000, densities={"w": 0.3}))
+    layer = only_of(path, Feed(n=8000, densities={"w": 0.3}))
     share, error = np.count_nonzero(layer.activations) / 40_000, (0.3 * 0.7 / 40_000) ** 0.5
     assert abs(share - 0.3) < 5 * error
     assert (layer.activations >= 0).all()
     assert layer.reached == "drawn"
-    assert load(path, Feed(densities={"other": 0.3})).reached == "random"
-    assert load(path, Feed(densities={"w": 1})).reached == "dense"
+    assert only_of(path, Feed(densities={"other": 0.3})).reached == "random"
+    assert only_of(path, Feed(densities={"w": 1})).reached == "dense"
 
 
 def test_positions_are_a_sample_of_all(tmp_path):
     node = helper.make_node("Conv", ["x", "k"], ["y"])
     _, path = saved(tmp_path, (2, 3, 9), nodes=[node], k=normal(4, 3, 2))
     feeds = {"x": normal(2, 3, 9)}
-    whole, part = load(path, Feed.of(inputs=feeds)), load(path, Feed.of(inputs=feeds, positions=3))
+    whole, part = only_of(path, Feed.of(inputs=feeds)), only_of(path, Feed.of(inputs=feeds, positions=3))
     assert (part.positions, part.sampled, part.batch, len(part.activations)) == (8, 3, 2, 6)
     rows = whole.activations.reshape(2, 8, 6)
     for of_input, sample in zip(rows, part.activations.reshape(2, 3, 6), strict=True):

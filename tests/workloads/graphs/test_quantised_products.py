@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from tests.onnx_models import CONTRIB, TensorProto, address, check, helper, loaded, model_of, normal, only, reference
+from tests.onnx_models import (
+    CONTRIB,
+    TensorProto,
+    address,
+    check,
+    helper,
+    loaded,
+    model_of,
+    normal,
+    only,
+    product_of,
+    reference,
+)
 
 X_SCALE, X_ZERO, Y_SCALE, Y_ZERO = np.float32(0.02), np.uint8(120), np.float32(0.25), np.uint8(128)
 
@@ -61,6 +73,46 @@ def test_qlinear_matmul(tmp_path, per_column):
     layer = only(tmp_path, model, feeds)
     check(layer, real(y), batch=2, step=0.5001 * float(Y_SCALE))
     assert (layer.kind, layer.weight_bits) == ("QLinearMatMul", 8)
+
+
+@pytest.mark.parametrize("per_column", [False, True])
+@pytest.mark.parametrize("trans_b", [0, 1])
+@pytest.mark.parametrize("trans_a", [0, 1])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_qgemm(tmp_path, per_column, trans_a, trans_b, has_bias):
+    scale = np.abs(normal(4)) * np.float32(0.01) + np.float32(0.001) if per_column else np.float32(0.01)
+    w, zero = codes(5, 4), codes(4) // 16 if per_column else np.int8(3)
+    stored = {"w": w.T if trans_b else w, "ws": scale, "wz": zero, "b": np.arange(-200, 200, 100, dtype=np.int32)}
+    names = ["q", "xs", "xz", "w", "ws", "wz", "b" if has_bias else "", "ys", "yz"]
+    node = helper.make_node("QGemm", names, ["y"], domain=CONTRIB, transA=trans_a, transB=trans_b, alpha=0.5)
+    stored = {name: array for name, array in stored.items() if name in names}
+    feeds = {"x": normal(5, 3) if trans_a else normal(3, 5)}
+    model = model_of([quantise(), node], {"x": feeds["x"].shape}, stored | SIGNAL)
+    (y,) = reference(model, feeds, "y")
+    assert (y.min() > 0) & (y.max() < 255)  # nothing is cut off
+    layer = only(tmp_path, model, feeds)
+    assert (layer.kind, layer.weight_bits) == ("QGemm", 8)
+    np.testing.assert_allclose(product_of(layer), real(y), atol=0.5001 * float(Y_SCALE))
+
+
+def test_dynamic_quantize_lstm(tmp_path):
+    """What reaches it are real inputs and states; its sums are of rounded ones, in steps that hang on its threads."""
+    w, r, start = codes(1, 5, 12), codes(1, 3, 12), normal(1, 2, 3)
+    scales = {"ws": np.abs(normal(1, 12)) / 500, "wz": np.zeros((1, 12), np.int8)}
+    scales |= {"rs": np.float32([0.01]), "rz": np.int8([1])}
+    names = ["x", "w", "r", "b", "", "start", "", "", "ws", "wz", "rs", "rz"]
+    node = helper.make_node("DynamicQuantizeLSTM", names, ["y"], "rnn", domain=CONTRIB, hidden_size=3)
+    stored = {"w": w, "r": r, "b": normal(1, 24), "start": start, **scales}
+    model, feeds = model_of([node], {"x": (4, 2, 5)}, stored), {"x": normal(4, 2, 5)}
+    from_inputs, from_state = loaded(tmp_path, model, feeds).layers
+    (states,) = reference(model, feeds, "y")
+    np.testing.assert_allclose(from_inputs.weights, (w[0] * scales["ws"]).T, rtol=1e-6)
+    np.testing.assert_allclose(from_state.weights, (r[0].T - 1) * np.float32(0.01), rtol=1e-6)
+    assert (from_inputs.weight_bits, from_inputs.positions, from_inputs.batch) == (8, 4, 2)
+    np.testing.assert_array_equal(from_inputs.activations.reshape(2, 4, 5), feeds["x"].swapaxes(0, 1))
+    before = np.concatenate([start, states[:-1, 0]])
+    np.testing.assert_allclose(from_state.activations.reshape(2, 4, 3), before.swapaxes(0, 1), atol=0.01)
+    np.testing.assert_array_equal(np.concatenate([from_inputs.bias, from_state.bias]), stored["b"][0])
 
 
 @pytest.mark.parametrize("per_channel", [False, True])

@@ -36,6 +36,17 @@ def test_everything_comes_back(layers, path):
             assert one is other is None or (one.dtype == other.dtype and np.array_equal(one, other))
 
 
+def test_what_a_layer_of_a_graph_is_comes_back(tmp_path):
+    sizes = {"positions": 9, "sampled": 2, "groups": 2, "kernel": 2, "weight_bits": 8}
+    words = {"kind": "QLinearConv", "reached": "random"}
+    weights = [[1, 0, 0, 0], [0, 0, 3, 4]]
+    layer = Workload(name="c", weights=weights, activations=np.ones((6, 4)), **sizes, **words)
+    (tmp_path / "w.npz").write_bytes(saved.to_bytes([layer], "made up"))
+    after = load(tmp_path / "w.npz")
+    assert {key: getattr(after, key) for key in sizes | words} == sizes | words
+    assert (after.batch, after.activations.shape) == (3, (6, 4))
+
+
 def test_equal_workloads_give_equal_bytes(layers):
     assert saved.to_bytes(layers, "x") == saved.to_bytes(layers, "x")
 
@@ -57,6 +68,11 @@ def test_one_layer_is_a_workload(path):
         ({"fc/relu": None}, "has no array 'fc/relu'"),
         ({"fc/relu": np.array([True])}, "must hold one bool in 'fc/relu', got bool[1]"),
         ({"fc/activation": np.ones(2)}, "holds an unknown array 'fc/activation', did you mean 'activations'?"),
+        ({"fc/positions": np.float64(2)}, "must hold one whole number in 'fc/positions', got float64[]"),
+        ({"fc/positions": np.array(3)}, "layer 'fc': activations must hold 3 rows for each input"),
+        ({"fc/kind": np.array(3)}, "must hold one text in 'fc/kind', got int64[]"),
+        ({"fc/groups": np.array(2)}, "layer 'fc': groups must divide 1 outputs and 2 inputs, got 2"),
+        ({"fc/kernel": np.array(3)}, "layer 'fc': kernel must divide the 2 inputs of a group, got 3"),
         ({"weights": np.ones((2, 2))}, "holds an unknown array 'weights'"),
         ({"fc/activations": np.ones(3)}, "layer 'fc': activations must be f32[2]"),
         ({"conv/1/codes": None}, "layer 'conv/1': codes and codebook come together"),

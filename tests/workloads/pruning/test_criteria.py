@@ -22,6 +22,7 @@ class Seen(Evidence):
         self.weights = {name: RNG.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
         self.matrices = {name: weights / 2 for name, weights in self.weights.items()}
         self.kernels = {"fc1": 1, "fc2": 2, "fc3": 1}
+        self.groups = dict.fromkeys(SHAPES, 1)
         self.before = {"fc2": "fc1", "fc3": "fc2"}
         self.gammas = {"fc1": np.array([2, -1, 3, 0, 5, -4], np.float32)}
         self.seed = 7

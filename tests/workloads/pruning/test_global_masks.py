@@ -73,8 +73,13 @@ def test_the_scores_given_are_left_alone():
     ("scores", "name", "options", "message"),
     [
         ([SMALL], "2:4", {"floor": 0}, "pattern must leave the density of a layer free, got '2:4'"),
-        ([], "element", {"floor": 0}, "scores and kernels must be one per layer, got 0 and 0"),
-        ([SMALL], "channel", {"floor": 0, "kernels": [1, 1]}, "scores and kernels must be one per layer, got 1 and 2"),
+        ([], "element", {"floor": 0}, "scores, kernels and blocks must be one per layer, got 0, 0 and 0"),
+        (
+            [SMALL],
+            "channel",
+            {"floor": 0, "kernels": [1, 1]},
+            "scores, kernels and blocks must be one per layer, got 1, 2 and 1",
+        ),
         ([SMALL], "element", {"floor": 0.6}, "floor must be a number from 0 to the density 0.5, got 0.6"),
         ([SMALL], "element", {"floor": -0.1}, "floor must be a number from 0 to the density 0.5, got -0.1"),
         (

@@ -68,3 +68,9 @@ def test_of_no_weights_the_first_row_and_column_stay():
     work = Workload(name="w", weights=np.zeros((3, 2)), bias=[1, 2, 3], activations=[[4, 5]])
     small = compacted(work)
     assert (small.weights.tolist(), small.bias.tolist(), small.activations.tolist()) == ([[0]], [1], [[4]])
+
+
+def test_columns_of_a_kernel_that_are_gone_leave_no_kernel():
+    work = Workload(name="w", weights=[[1, 0, 0, 2]], activations=np.ones(4), kernel=2, groups=1)
+    small = compacted(work)
+    assert (small.weights.tolist(), small.kernel) == ([[1, 2]], 1)

@@ -89,7 +89,7 @@ def test_the_fragile_layer_loses_most():
 
 
 def test_one_score_and_kernel_per_layer():
-    with pytest.raises(BadInput, match=r"^scores and kernels must be 2, one per layer, got 2 and 1$"):
+    with pytest.raises(BadInput, match=r"^scores, kernels and blocks must be 2, one per layer, got 2, 1 and 2$"):
         sensitivity(len, LAYERS, [0.5], kernels=[1])
 
 

@@ -13,7 +13,8 @@ from workloads.networks.sequential import Flatten, ReLU, Sequential
 from workloads.pruning.prune import compacted
 from workloads.pruning.scores import obd
 from workloads.recipes.recipe import Recipe
-from workloads.recipes.steps import Prune, Share, Tune
+from workloads.recipes.repair import Tune
+from workloads.recipes.steps import Prune, Share
 
 
 @pytest.fixture(scope="module")

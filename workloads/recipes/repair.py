@@ -1,0 +1,146 @@
+"""The steps that make up for what others took: reconstruct and tune."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar
+
+import numpy as np
+
+from workloads.errors import BadInput
+from workloads.networks import train
+from workloads.networks.sequential import Sequential
+from workloads.pruning.criteria import parts as parts_of
+from workloads.pruning.obs import by_groups, sparsegpt
+from workloads.pruning.reconstruct import least_squares
+from workloads.quantisation.share import share
+from workloads.recipes.evidence import N_COLUMNS
+from workloads.recipes.state import State, Step, naming, number, one_of, whole
+from workloads.recipes.subjects import Apart, Modules
+from workloads.records import Layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruct(Step):
+    """Move the kept weights until a matrix gives again what the dense one gave.
+
+    "least-squares" solves for all weights of the kept outputs and input channels, and the bias; "sweep" takes the dense
+    weights to the present mask as SparseGPT does, whatever its pattern.
+    """
+
+    method: str = "least-squares"
+    do: ClassVar[str] = "reconstruct"
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of("method", self.method, ("least-squares", "sweep"))
+
+    def apply(self, state: State) -> State:
+        now, dense, changed = state.current, state.dense, {}
+        names = self.names(now.matrices)
+        state.check_free(names)
+        seen, before = state.evidence(), state.dense.reaching(state.inputs, N_COLUMNS)
+        for name in names:
+            n, bias = now.groups[name], now.biases[name]
+            parts = seen.parts(name), parts_of(dense.matrices[name], before[name], n)
+            with naming(name):
+                if self.method == "sweep":
+                    masked = [(was, inputs, left != 0) for (left, inputs), (was, _) in zip(*parts, strict=True)]
+                    changed[name] = by_groups(masked, lambda was, seen, mask: sparsegpt(was, seen, mask=mask)), bias
+                    continue
+                biases = ([None] * n if of is None else np.split(of, n) for of in (bias, dense.biases[name]))
+                solved = [_solved(*part, now.kernels[name]) for part in zip(*parts, *biases, strict=True)]
+            weights, biases = zip(*solved, strict=True)
+            changed[name] = np.concatenate(weights), np.concatenate(biases)
+        return replace(state, current=now.with_parameters(changed), bits=state.unshared(names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(Step, train.Training):
+    """Train on the calibration's inputs and labels; zeros stay zero, shared values shared. Keys: train.Training.
+
+    Works on the whole network: targets and ignore are not for it.
+    """
+
+    epochs: int = 3
+    learning_rate: float = 1e-3
+    batch: int = 64
+    do: ClassVar[str] = "tune"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.targets != ("*",) or self.ignore:
+            raise BadInput("targets and ignore are not for tune, which trains the whole network")
+        whole("epochs", self.epochs, 1, 10**6)
+        whole("batch", self.batch, 1, 10**9)
+        for key in sorted(self._keys() - {"batch", "optimiser"}):
+            number(key, getattr(self, key))
+        one_of("optimiser", self.optimiser, train.OPTIMISERS)
+        self._training(0)
+
+    def apply(self, state: State) -> State:
+        state.check_free(state.current.matrices)
+        network, inputs, labels = self._trained(state)
+        if labels is None:
+            raise BadInput("tune takes labels to learn from, the calibration has none")
+        shared = [
+            share(layer, state.bits[layer.name])
+            for layer in state.current.workloads(state.inputs, 1)
+            if layer.name in state.bits
+        ]
+        tuned = Modules(train.fit(network, inputs, labels, self._training(state.seed), shared))
+        if isinstance(state.current, Modules):
+            return replace(state, current=tuned)
+        parameters = {name: (matrix, tuned.biases[name]) for name, matrix in tuned.matrices.items()}
+        return replace(state, current=state.current.with_parameters(parameters))
+
+    @staticmethod
+    def _trained(state: State) -> tuple[Sequential, np.ndarray, np.ndarray | None]:
+        """Return the modules as they are by now, with inputs and labels; of a graph, those that it is a chain of."""
+        if isinstance(state.current, Modules):
+            return state.current.network, state.inputs, state.labels
+        if not isinstance(state.current, Apart):
+            raise BadInput("tune takes modules in a row, an encoder is not trained here")
+        if state.chain is None:
+            raise BadInput("tune takes modules in a row, and the layers of a file without a graph stand apart")
+        try:
+            chain = state.chain()
+        except BadInput as error:
+            raise BadInput(f"tune takes a graph that is a chain of modules: {error}") from None
+        matrices, biases = state.current.matrices, state.current.biases
+        if left := [name for name in chain.network.matrices if name not in matrices]:
+            raise BadInput(f"tune trains a whole graph, of which {left[0]!r} is not named: leave out the layers' names")
+        network = Modules(chain.network).with_parameters({name: (matrices[name], biases[name]) for name in matrices})
+        return network.network, chain.inputs, chain.labels
+
+    def _training(self, seed: int) -> train.Recipe:
+        return train.Recipe(n_epochs=self.epochs, seed=seed, **{key: getattr(self, key) for key in self._keys()})
+
+    @staticmethod
+    def _keys() -> set[str]:
+        return {entry.name for entry in fields(train.Training)}
+
+
+def _solved(
+    now: tuple[np.ndarray, np.ndarray],
+    dense: tuple[np.ndarray, np.ndarray],
+    bias: np.ndarray | None,
+    dense_bias: np.ndarray | None,
+    kernel: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights and bias of least squares for the outputs and channels that have weights; others stay.
+
+    now, dense: (weights f32[out, in], what reaches them f32[samples, in]). Raises BadInput for zeros among those that
+    are solved for.
+    """
+    (weights, inputs), (dense_weights, dense_inputs) = now, dense
+    rows, channels = weights.any(axis=1), weights.reshape(len(weights), -1, kernel).any(axis=(0, 2))
+    live = weights[rows]
+    if n_zeros := np.count_nonzero(live[:, np.repeat(channels, kernel)] == 0):
+        raise BadInput(f"least-squares would fill {n_zeros} zeros beside the weights that are kept: take 'sweep'")
+    weights, bias = weights.copy(), np.zeros(len(weights), np.float32) if bias is None else bias.copy()
+    if rows.any():
+        targets = Layer(name="dense", weights=dense_weights, bias=dense_bias, relu=False).forward(dense_inputs)
+        moved = least_squares(inputs, targets[:, rows], channels, start=live, kernel=kernel)
+        weights[rows], bias[rows] = moved
+    return weights, bias
