@@ -1,7 +1,5 @@
 """The sparse tensor core of NVIDIA's cards: format and arithmetic to the bit, instructions and whole GEMMs in time."""
 
-from math import prod
-
 from cyclekit.machine import Chip, Machine
 from cyclekit.views import ENERGY, Quantity, View, measure
 from tensorcore_sim.actions import CardAction
@@ -56,9 +54,9 @@ def _explain(workload, spec, row, column):
 
 
 def _size(result):
-    """Return the cube root of m n k of a result's GEMM: m of a cube. None for several layers."""
+    """Return the cube root of the products of a result's GEMM: m of a cube. None for several layers."""
     gemm = result.measures.get("gemm")
-    return gemm and round(prod(int(size) for size in gemm.partition(",")[0].split(" x ")) ** (1 / 3), 6)
+    return gemm and round(Problem.parse(gemm.partition(",")[0]).macs ** (1 / 3), 6)
 
 
 _MOVED = (CardAction.HBM_READ_BYTES, CardAction.WRITE_BYTES)

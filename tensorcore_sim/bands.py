@@ -40,6 +40,8 @@ def bands(rows: Iterable[Comparison]) -> list[dict[str, str]]:
 def note(problem: Problem, spec: Spec) -> str:
     """Return in a line how far the model was from measured GEMMs of the card's kind, the format and as many columns."""
     family = FAMILIES.get(spec.in_dtype, spec.in_dtype)
+    if isinstance(problem.n, tuple):
+        return "no measured GEMM of several products in one kernel to hold this against: nothing says how far it is"
     key = spec.architecture, family, str(MANY if problem.n >= MANY else 1)
     of_kind = _stored().get(key, {}) if spec.card in MEASURED else {}
     quantities = {"dense": ("dense time",), "2:4": ("2:4 time", "2:4 speed-up")}.get(spec.sparsity, ())

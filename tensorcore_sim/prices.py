@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from math import ceil
 
@@ -126,10 +125,9 @@ def _dense_pj(problem: Problem, name: str, spec: Spec) -> float:
 
 
 def _n_macs(problem: Problem, spec: Spec) -> int:
-    return ceil(problem.m * problem.n * problem.k * kept_share(spec))
+    return ceil(problem.macs * kept_share(spec))
 
 
 def _problem(run: Run) -> Problem:
     """Return the problem that a run, stored or not, names among its measures: "m x n x k, format"."""
-    m, n, k = map(int, re.match(r"(\d+) x (\d+) x (\d+)", str(run.measures["gemm"])).groups())
-    return Problem(m=m, n=n, k=k)
+    return Problem.parse(str(run.measures["gemm"]).partition(",")[0])

@@ -99,8 +99,8 @@ def simulate(
 
 
 def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baseline: bool = True):
-    """Return (CardTimeline, Ledger, measures) of a GEMM; with baseline, a sparse or int4 one beside the dense one, and
-    one of a library's kernels beside the best of all: what a search among more of them is worth.
+    """Return (CardTimeline, Ledger, measures) of a kernel; with baseline, a sparse or int4 one beside the dense one,
+    and one of a library's kernels beside the best of all: what a search among more of them is worth.
 
     The dense one chooses its own tile. What keeps a sparse one from the ideal speed-up, lost_to_REASON_us, is the mean
     over the SMs of the time spent for a reason beyond an ideal share of the dense one's; with the speed-up's own
@@ -110,12 +110,11 @@ def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baselin
         raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
     timeline, books, chosen_tiling, clock_mhz, power_w = _play(problem, spec, engine)
     time_us = books.cycles / spec.clock_mhz
-    operations = 2 * problem.m * problem.n * problem.k
     measures: dict[str, float | str] = {
-        "gemm": f"{problem.m} x {problem.n} x {problem.k}, {spec.in_dtype}",
+        "gemm": f"{problem}, {spec.in_dtype}",
         "tile": str(chosen_tiling),
-        "padding_%": 100 * (1 - problem.m * problem.n * problem.k / _padded(problem, chosen_tiling)),
-        "dense_equivalent_tflops": operations / time_us / 1e6,
+        "padding_%": 100 * (1 - problem.macs / _padded(problem, chosen_tiling)),
+        "dense_equivalent_tflops": 2 * problem.macs / time_us / 1e6,
         "least_time_us": bounds.time_us(problem, spec),
         "clock_mhz": clock_mhz,
         "power_w": power_w,
@@ -152,9 +151,9 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
         )
         n_runs = 1 + (spec.sparse or spec.int4_weights)  # the dense one beside it
         seconds += n_steps * (6e-5 if engine == "events" else 4e-7) * n_runs
-        values = 0 if isinstance(layer, Shape) else problem.m * problem.n * problem.k * float(kept_share(spec))
+        values = 0 if isinstance(layer, Shape) else problem.macs * float(kept_share(spec))
         seconds += values * 1e-8
-        n_weights = 0 if isinstance(layer, Shape) else problem.m * problem.k
+        n_weights = 0 if isinstance(layer, Shape) else problem.m * problem.k * len(problem.products)
         seconds += WEIGHT_S * n_weights
         encode_bytes = (SPARSE_BYTES if spec.sparse else DENSE_BYTES) * n_weights
         most = max(most, 110 * n_steps + encode_bytes + GEMM_BYTES * min(n_weights, N_AT_ONCE))
@@ -204,9 +203,8 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
 
 
 def _padded(problem: Problem, chosen_tiling: Tiling) -> int:
-    pairs = ((problem.m, chosen_tiling.tile_m), (problem.n, chosen_tiling.tile_n), (problem.k, chosen_tiling.tile_k))
-    sizes = [-(-length // tile) * tile for length, tile in pairs]
-    return sizes[0] * sizes[1] * sizes[2]
+    tile_m, tile_n, tile_k = chosen_tiling.tile_m, chosen_tiling.tile_n, chosen_tiling.tile_k
+    return problem.n_tiles(tile_m, tile_n) * tile_m * tile_n * -(-problem.k // tile_k) * tile_k
 
 
 def _batch(layer: Workload | Shape, rows: np.ndarray | None) -> int:

@@ -113,5 +113,6 @@ def gemms(draw) -> Plan:
         hbm_gb_per_s=draw(st.sampled_from([10.0, 2039.0])),
         raster_tiles=draw(st.integers(1, 4)),
     )
-    problem = Problem(**{name: draw(st.integers(1, 700)) for name in "mnk"})
+    n = draw(st.integers(1, 700) | st.lists(st.integers(0, 200), min_size=1, max_size=5).filter(any).map(tuple))
+    problem = Problem(m=draw(st.integers(1, 700)), n=n, k=draw(st.integers(1, 700)))
     return plan(problem, tiling(problem, spec), draw(st.integers(1, 20_000)), spec)

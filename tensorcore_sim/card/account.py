@@ -12,7 +12,7 @@ from cyclekit.trace import Track
 from tensorcore_sim.actions import CardAction, CoreState, SmPhase, SmState
 from tensorcore_sim.card.gaps import gaps
 from tensorcore_sim.card.mainloop import Step
-from tensorcore_sim.card.plan import SUM_BYTES
+from tensorcore_sim.card.plan import SUM_BYTES, sizes
 from tensorcore_sim.card.tiling import Problem, Tiling, kept_share
 from tensorcore_sim.card.timeline import HBM, SHARED, CardTimeline, Plan
 from tensorcore_sim.spec import TICKS, Spec
@@ -87,9 +87,9 @@ def _of_sms(
     timeline: CardTimeline, plan: Plan, problem: Problem, tiling: Tiling, step: Step
 ) -> dict[SmState, np.ndarray]:
     """Return the ticks that each SM spent in each state, f64[n_sms]; what is left is WAVE."""
-    height = np.minimum(tiling.tile_m, problem.m - plan.row * tiling.tile_m)
-    width = np.minimum(tiling.tile_n, problem.n - plan.column * tiling.tile_n)
-    useful = height * width * problem.k / (tiling.tile_m * tiling.tile_n * tiling.tile_k * plan.n_steps)
+    rows, columns = sizes(problem, tiling)
+    whole = tiling.tile_m * tiling.tile_n * tiling.tile_k * plan.n_steps
+    useful = rows[plan.row] * columns[plan.column] * problem.k / whole
     sm = timeline.place % plan.n_sms
     n_steps = np.bincount(sm, plan.length, plan.n_sms)
     spent = {state: np.zeros(plan.n_sms) for state in SmState}

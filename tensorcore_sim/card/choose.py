@@ -37,13 +37,10 @@ def tiling(problem: Problem, spec: Spec) -> Tiling:
     than MOST_STEPS k-steps.
     """
     chosen = _chosen(problem, spec)
-    sizes = ((problem.m, chosen.tile_m), (problem.n, chosen.tile_n), (problem.k, chosen.tile_k))
-    along_m, along_n, along_k = (-(-length // tile) for length, tile in sizes)
-    n_steps = along_m * along_n * along_k
+    n_steps = problem.n_tiles(chosen.tile_m, chosen.tile_n) * -(-problem.k // chosen.tile_k)
     if n_steps > MOST_STEPS:
         raise BadInput(
-            f"m x n x k must be at most {MOST_STEPS:,} k-steps of tiles, got {problem.m} x {problem.n} x {problem.k}, "
-            f"{n_steps:,} of {chosen}"
+            f"m x n x k must be at most {MOST_STEPS:,} k-steps of tiles, got {problem}, {n_steps:,} of {chosen}"
         )
     return chosen
 
@@ -109,7 +106,7 @@ def _stages(n_stages: int, stage: int, spec: Spec) -> list[int]:
 def _dealt(problem: Problem, kernel: Tiling, spec: Spec) -> Iterator[Tiling]:
     """Yield a kernel in the ways in which its library deals k-steps to blocks, as far as they differ."""
     own: Library = library(spec)
-    n_tiles = -(-problem.m // kernel.tile_m) * -(-problem.n // kernel.tile_n)
+    n_tiles = problem.n_tiles(kernel.tile_m, kernel.tile_n)
     n_steps = -(-problem.k // kernel.tile_k)
     n_places = spec.n_sms * kernel.n_resident
     for scheduler in own.schedulers if spec.scheduler == CHOSEN else (spec.scheduler,):
@@ -146,11 +143,11 @@ def _warps(tile_m: int, tile_n: int, hopper: bool) -> tuple[int, int] | None:
 
 def estimate(problem: Problem, tiling: Tiling, spec: Spec) -> float:
     """Return about how many cycles the GEMM takes with a kernel: what choosing goes by, no bound and no result."""
-    tiles_m, tiles_n = -(-problem.m // tiling.tile_m), -(-problem.n // tiling.tile_n)
-    n_tiles, n_places = tiles_m * tiles_n, spec.n_sms * tiling.n_resident
+    tiles_m, n_products = -(-problem.m // tiling.tile_m), len(problem.products)
+    n_tiles, n_places = problem.n_tiles(tiling.tile_m, tiling.tile_n), spec.n_sms * tiling.n_resident
     n_steps = -(-problem.k // tiling.tile_k)
     step = closed_form_step(tiling, spec) * tiling.stretch
-    height, width = min(tiling.tile_m, problem.m), min(tiling.tile_n, problem.n)
+    height, width = min(tiling.tile_m, problem.m), min(tiling.tile_n, sum(problem.products) / n_products)
     a, b = height * tiling.tile_k * float(a_bits(spec)) / 8, width * tiling.tile_k * b_bits(spec) / 8
     hbm = spec.hbm_gb_per_s * spec.hbm_share * 1e3 / spec.clock_mhz
     rows = min(tiling.raster_tiles, tiles_m)
@@ -163,12 +160,14 @@ def estimate(problem: Problem, tiling: Tiling, spec: Spec) -> float:
         """Return the cycles in which every one of that many blocks gets on by a k-step."""
         splits = min(tiling.splits, max(1, active // n_tiles))
         of_split = active / splits
-        active_rows = min(rows, of_split)
+        n_at_once = min(n_products, max(1, of_split * n_products / n_tiles))  # products that the blocks are of
+        of_product = of_split / n_at_once
+        active_rows = min(rows, of_product)
         return max(
             step * -(-active // spec.n_sms),
             step + spec.k_step_overhead_cycles,
             active * (a + b / min(sharing, active)) / spec.l2_bytes_per_cycle,
-            splits * (active_rows * a + ceil(of_split / active_rows) * b) / hbm,
+            splits * n_at_once * (active_rows * a + ceil(of_product / active_rows) * b) / hbm,
             (latency + step) / tiling.n_stages,
         )
 

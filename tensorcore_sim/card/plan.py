@@ -22,10 +22,10 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
     """Return the plan; step_ticks: of a k-step's instructions."""
     n_steps = -(-problem.k // tiling.tile_k)
     depths = np.array([tiling.tile_k, problem.k - (n_steps - 1) * tiling.tile_k])
-    rows, columns = _parts(problem.m, tiling.tile_m), _parts(problem.n, tiling.tile_n)
+    rows, columns = sizes(problem, tiling)
     a_bytes = _bytes(rows[:, None] * depths, a_bits(spec))
     b_bytes = _bytes(columns[:, None] * depths, Fraction(b_bits(spec)))
-    row, column = order(len(rows), len(columns), tiling.raster_tiles)
+    row, column = _tiles(problem, tiling)
     elements = rows[row] * columns[column]
     results = elements * spec.output_bytes
     parts = deal(len(row), n_steps, spec.n_sms * tiling.n_resident, tiling.scheduler, tiling.splits)
@@ -68,6 +68,12 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
     return card_plan
 
 
+def sizes(problem: Problem, tiling: Tiling) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many rows and columns of the results fall into each row and column of tiles, product after product."""
+    columns = np.concatenate([_parts(n, tiling.tile_n) for n in problem.products])
+    return np.tile(_parts(problem.m, tiling.tile_m), len(problem.products)), columns
+
+
 def turn_bytes(spec: Spec) -> int:
     """Return the bytes of an element of the result that pass the port on its way out: written and read.
 
@@ -83,6 +89,16 @@ def order(n_rows: int, n_columns: int, band: int) -> tuple[np.ndarray, np.ndarra
     inside = place - bands * band * n_columns
     height = np.minimum(band, n_rows - bands * band)
     return bands * band + inside % height, inside // height
+
+
+def _tiles(problem: Problem, tiling: Tiling) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns of the tiles of all products, dealt one product after the other, i64[tiles] each."""
+    n_rows = -(-problem.m // tiling.tile_m)
+    n_columns = [-(-n // tiling.tile_n) for n in problem.products]
+    first_column = np.cumsum([0, *n_columns])
+    orders = [order(n_rows, n, tiling.raster_tiles) for n in n_columns]
+    rows = np.concatenate([row + product * n_rows for product, (row, _) in enumerate(orders)])
+    return rows, np.concatenate([column + first for (_, column), first in zip(orders, first_column)])
 
 
 def _in_l2(a_bytes: np.ndarray, b_bytes: np.ndarray, n_steps: int, spec: Spec) -> np.ndarray:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import ceil
 
 from tensorcore_sim.card.deal import GRID
@@ -15,27 +18,75 @@ from workloads.records import Shape, Workload
 
 OPERAND_BYTES = 32  # of a row of A that one instruction multiplies: k16 of f16, k32 of int8, k8 of tf32 (PTX ISA)
 SCALE_BITS = 16
+MOST_PRODUCTS = 65_535  # of a kernel: they are the third dimension of its grid (CUDA C++ Programming Guide)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A [m, k] (the weights, which may be sparse) times B [k, n] (the activations)."""
+    """A [m, k] (the weights, which may be sparse) times B [k, n] (the activations).
+
+    n: of several products in one kernel a tuple, for each, which has an A of its own, that of its B: (64,) * 8 is a
+    batched GEMM, (64, 0, 17) a grouped one, as of experts; 0 launches nothing. As text: "m x n x k",
+    "8 * m x 64 x k", "m x (64 + 0 + 17) x k".
+    """
 
     m: int
-    n: int
+    n: int | tuple[int, ...]
     k: int
 
     @classmethod
     def of(cls, layer: Workload | Shape, batch: int) -> Problem:
-        """Return the product of a layer's batch: an input's positions side by side along n, and so a layer's groups."""
-        groups = layer.groups
-        return cls(m=layer.n_out // groups, n=batch * layer.positions * groups, k=layer.n_in // groups)
+        """Return the product of a layer's batch: an input's positions side by side along n, a layer's groups apart."""
+        groups, n = layer.groups, batch * layer.positions
+        _check_count("groups", groups)
+        return cls(m=layer.n_out // groups, n=n if groups == 1 else (n,) * groups, k=layer.n_in // groups)
+
+    @classmethod
+    def parse(cls, text: str) -> Problem:
+        """Return the problem that a text names, as str writes it."""
+        count, m, n, k = re.fullmatch(r"(?:(\d+) \* )?(\d+) x (\d+|\(.+\)) x (\d+)", text).groups()
+        ns = tuple(map(int, n.strip("()").split(" + "))) * int(count or 1)
+        return cls(m=int(m), n=ns if count or n.startswith("(") else ns[0], k=int(k))
 
     def __post_init__(self):
-        for name in ("m", "n", "k"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 2**24:
-                raise BadInput(f"{name} must be a whole number from 1 to {2**24}, got {value!r}")
+        ns = self.n if isinstance(self.n, tuple) else (self.n,)
+        _check_count("n", len(ns))
+        for name, values, least in (("m", (self.m,), 1), ("n", ns, int(ns is not self.n)), ("k", (self.k,), 1)):
+            for value in values:
+                if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 2**24:
+                    raise BadInput(f"{name} must be a whole number from {least} to {2**24}, got {value!r}")
+        if not any(ns):
+            raise BadInput(f"n must hold a product of at least 1 column, got {self.n!r}")
+
+    def __str__(self) -> str:
+        if not isinstance(self.n, tuple):
+            return f"{self.m} x {self.n} x {self.k}"
+        if len(set(self.n)) == 1:
+            return f"{len(self.n)} * {self.m} x {self.n[0]} x {self.k}"
+        return f"{self.m} x ({' + '.join(map(str, self.n))}) x {self.k}"
+
+    @cached_property
+    def products(self) -> tuple[int, ...]:
+        """Return n of each product that is launched."""
+        return tuple(filter(None, self.n)) if isinstance(self.n, tuple) else (self.n,)
+
+    @property
+    def macs(self) -> int:
+        """Return the multiply-adds of all products, none left out."""
+        return self.m * sum(self.products) * self.k
+
+    def n_tiles(self, tile_m: int, tile_n: int) -> int:
+        """Return how many tiles of the result there are, of all products."""
+        return -(-self.m // tile_m) * sum(-(-n // tile_n) * many for n, many in self._widths.items())
+
+    @cached_property
+    def _widths(self) -> Counter[int]:
+        return Counter(self.products)
+
+
+def _check_count(name: str, count: int) -> None:
+    if count > MOST_PRODUCTS:
+        raise BadInput(f"{name} must be at most {MOST_PRODUCTS:,} products of one kernel, got {count:,}")
 
 
 @dataclass(frozen=True, kw_only=True)

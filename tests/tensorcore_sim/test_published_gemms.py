@@ -92,10 +92,22 @@ def test_sparseloops_counts_are_met_exactly(rows):
         assert row.simulated == row.published == macs / 1024
 
 
+def test_compression_is_far_from_the_bandwidth_that_bounds_it(rows):
+    # A known gap: the measured kernel takes 1.1 ns for 1,000 weights, 1.5 TB/s of what is read and written
+    compressed = of(rows, "torchao PR 4699")
+    assert [row.published for row in compressed] == [
+        float(row["us"]) for row in read_table("tensorcore_sim", "torchao_compress")
+    ]
+    for row in compressed:
+        m, k = map(int, row.layer.split(" x "))
+        assert row.simulated == pytest.approx(3.4 + m * k * (1 + 0.5 + 0.125) / (3350e3 * 0.91))
+        assert -55 < row.error < -20
+
+
 def test_every_published_value_has_its_row_with_its_mark_and_kind(rows):
     ladder = read_table("tensorcore_sim", "llmcompass_a100_f16")
     measured = read_table("tensorcore_sim", "measured_2to4")
-    times = [row for row in rows if row.unit == "us" and row.source != "vllmbench"]
+    times = [row for row in rows if row.unit == "us" and row.source not in ("vllmbench", "torchao PR 4699")]
     assert len(times) == len(ladder) + len(measured) + sum(bool(row["dense_us"]) for row in measured)
     for row in measured:
         layer = f"{row['m']} x {row['n']} x {row['k']}"
