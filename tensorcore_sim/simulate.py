@@ -14,16 +14,15 @@ from cyclekit.machine import run_through
 from cyclekit.positions import worst_of
 from cyclekit.run import Run, identity
 from cyclekit.trace import Track
-from tensorcore_sim.actions import SmState
+from tensorcore_sim.actions import CardAction, SmState
 from tensorcore_sim.arithmetic import reference
 from tensorcore_sim.arithmetic.gemm import gemm
 from tensorcore_sim.arithmetic.instructions import look_up
 from tensorcore_sim.bands import note
 from tensorcore_sim.card import account as card_account
-from tensorcore_sim.card import bounds, power
+from tensorcore_sim.card import bounds, choose, power
 from tensorcore_sim.card import events as card_events
 from tensorcore_sim.card import schedule as card_schedule
-from tensorcore_sim.card.choose import tiling
 from tensorcore_sim.card.mainloop import step
 from tensorcore_sim.card.plan import plan
 from tensorcore_sim.card.tiling import Problem, Tiling, kept_share, n_of_m
@@ -145,7 +144,7 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
     seconds, most = 1.0, 0.0
     for layer in layers:
         problem = Problem.of(layer, layer.batch)
-        chosen_tiling = tiling(problem, spec)
+        chosen_tiling = choose.tiling(problem, spec)
         n_steps = _padded(problem, chosen_tiling) // (
             chosen_tiling.tile_m * chosen_tiling.tile_n * chosen_tiling.tile_k
         )
@@ -163,7 +162,7 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
 def spans(run: Run, image: Image, spec: Spec, **window) -> Iterator[Track]:
     """Yield what the SMs were at in a window of a run (card_account.spans)."""
     problem = Problem.of(image.layer, _batch(image.layer, run.outputs))
-    chosen_tiling = tiling(problem, spec)
+    chosen_tiling = choose.tiling(problem, spec)
     at_its_clock = spec.replace(clock_mhz=run.measures["clock_mhz"])
     card_plan = plan(problem, chosen_tiling, step(chosen_tiling, spec, run.engine).ticks, at_its_clock)
     return card_account.spans(run.timeline, card_plan, **window)
@@ -175,9 +174,9 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
     The books are in cycles of the full clock, so that they sum to the time: those that a lower one and the host take
     have reasons of their own.
     """
-    chosen_tiling = tiling(problem, spec)
+    chosen_tiling = choose.tiling(problem, spec)
     cost = step(chosen_tiling, spec, engine)
-    clock_mhz, plays = spec.clock_mhz, {}
+    clock_mhz, plays = _first_clock(problem, chosen_tiling, spec), {}
     while True:
         card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz))
         timeline = ENGINES[engine](card_plan)
@@ -188,9 +187,11 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
         over = power_w / spec.power_limit_w - 1
         if allowed_mhz in plays or abs(over) < power.CLOSE or len(plays) == power.MOST_PLAYS:
             break
+        if spec.n_calls and abs(allowed_mhz / clock_mhz - 1) < power.NEAR:  # it is not the clock that they run at
+            break
         clock_mhz = allowed_mhz
-    if spec.n_calls and clock_mhz < spec.clock_mhz:
-        clock_mhz = power.of_few_calls(clock_mhz, time_us, spec)
+    if spec.n_calls and allowed_mhz < spec.clock_mhz:
+        clock_mhz = power.of_few_calls(allowed_mhz, time_us, spec)
         card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz))
         timeline = ENGINES[engine](card_plan)
     books = card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec)
@@ -200,6 +201,17 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
     lost = {SmState.POWER: of_card - books.cycles, SmState.HOST: of_call - of_card}
     power_w = power.watts(books.actions, of_call / spec.clock_mhz, clock_mhz, spec)
     return timeline, card_account.longer(books, lost), chosen_tiling, clock_mhz, power_w
+
+
+def _first_clock(problem: Problem, chosen_tiling: Tiling, spec: Spec) -> float:
+    """Return about the clock that the power limit allows, or the full one: what to play first."""
+    counts = {
+        CardAction.MACS: int(_padded(problem, chosen_tiling) * kept_share(spec)),
+        CardAction.HBM_READ_BYTES: bounds.hbm_bytes(problem, spec),
+        CardAction.WRITE_BYTES: 0,
+    }
+    time_us = choose.estimate(problem, chosen_tiling, spec) / spec.clock_mhz
+    return power.clock_mhz(counts, {spec.clock_mhz: time_us}, spec)
 
 
 def _padded(problem: Problem, chosen_tiling: Tiling) -> int:

@@ -9,6 +9,7 @@ from tensorcore_sim.actions import CardAction
 from tensorcore_sim.spec import Spec
 
 CLOSE = 2e-3  # of the limit: as near as the power of a slowed card is brought to it
+NEAR = 2e-2  # of the clock: as near as that of few calls, which is between this one and the full one, needs it
 MOST_PLAYS = 8  # each brings the clock about ten times nearer
 
 
