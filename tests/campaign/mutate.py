@@ -4,7 +4,7 @@
 
 A mutant is run in a copy of the tree with `pytest -x`: the tests of its package that reach its file, its own wing's
 first and the quickest of them first. It is killed by a test that fails, by a crash, by an import that fails and by a
-test that takes 45 s. One that survives is printed, and the end is 1, unless equivalent.toml says why nobody could
+test that takes 150 s. One that survives is printed, and the end is 1, unless equivalent.toml says why nobody could
 tell it from the original.
 """
 
