@@ -39,7 +39,7 @@ __all__ = ["ENGINES", "NAME", "encode", "estimate", "simulate", "time_gemm"]
 
 NAME = "tensorcore"
 ENGINES = {"schedule": card_schedule.timeline, "events": card_events.timeline}
-MODEL_VERSION = 3  # part of every result's identity; raise it when a rule or the arithmetic changes
+MODEL_VERSION = 4  # part of every result's identity; raise it when a rule or the arithmetic changes
 N_AT_ONCE = 1 << 24  # weights taken apart at a time: each takes GEMM_BYTES, and rows do not hang on each other
 DENSE_BYTES, SPARSE_BYTES, GEMM_BYTES, WEIGHT_S = 12, 20, 45, 1.2e-7  # of a weight: to encode it; in its product; time
 
@@ -176,6 +176,7 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
     """
     chosen_tiling = choose.tiling(problem, spec)
     cost = step(chosen_tiling, spec, engine)
+    plan(problem, chosen_tiling, cost.ticks, spec)  # refuses times beyond 64 bits at the full clock
     clock_mhz, plays = _first_clock(problem, chosen_tiling, spec), {}
     while True:
         card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz))
