@@ -6,22 +6,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cyclekit.figures.curves import lines, roofline
-from cyclekit.figures.published import errors_by_row
+from cyclekit.figures.published import errors_by_row, times_on_diagonal
 from cyclekit.figures.stacks import stacked_losses
 from cyclekit.run import Run
 from cyclekit.validation import Validation
 from tensorcore_sim.actions import SmState
 
 PAPERS = ("Sun et al.", "Luo et al.")
+SEARCHED = "vllmbench"  # too many rows for a line each
 
 
 def draw_validation(validation: Validation, folder: Path) -> list[Path]:
-    """Draw the errors of instructions and of GEMMs, and LLMCompass' ladder; return the files."""
-    drawn = [folder / f"tensorcore_{name}.png" for name in ("instructions", "gemms", "ladder")]
+    """Draw the errors of instructions and of GEMMs, LLMCompass' ladder and vllmbench's times; return the files."""
+    drawn = [folder / f"tensorcore_{name}.png" for name in ("instructions", "gemms", "ladder", "vllmbench")]
     instructions = [row for row in validation.comparisons if row.source in PAPERS]
-    gemms = [row for row in validation.comparisons if row.source not in PAPERS]
+    gemms = [row for row in validation.comparisons if row.source not in (*PAPERS, SEARCHED)]
+    searched = [row for row in validation.select(source=SEARCHED) if row.unit == "us"]
     errors_by_row(instructions, drawn[0], title="Instructions: Sun et al. (A100), Luo et al. (H800)", band=5)
     errors_by_row(gemms, drawn[1], title="Whole GEMMs, and Sparseloop's counts", band=15)
+    times_on_diagonal(searched, drawn[3], title="104 GEMMs of vllmbench, dense and 2:4", band=10)
     ladder = validation.select(source="LLMCompass")
     sizes = [[int(part) for part in row.layer.split(" x ")] for row in ladder]
     ns, operations = [n for _, n, _ in sizes], [2 * m * n * k for m, n, k in sizes]

@@ -97,3 +97,26 @@ def errors_by_row(rows: Sequence[Comparison], path: Path, *, title: str, band: f
         panel.set_title(title, loc="left")
         panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         save(figure, path)
+
+
+def times_on_diagonal(rows: Sequence[Comparison], path: Path, *, title: str, band: float) -> None:
+    """Draw simulated against published times, a colour and mark a quantity; `band` [%] about the diagonal is shaded."""
+    quantities = list(dict.fromkeys(row.quantity for row in rows))
+    ends = [min(min(row.published, row.simulated) for row in rows), max(max(r.published, r.simulated) for r in rows)]
+    diagonal = np.array([ends[0] / 1.3, ends[1] * 1.3])
+    with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
+        figure, panel = plt.subplots(figsize=(7, 5.5))
+        panel.fill_between(
+            diagonal, diagonal * (1 - band / 100), diagonal * (1 + band / 100), color="#e6eef6", zorder=0
+        )
+        panel.plot(diagonal, diagonal, color=PRINT.ink, linewidth=0.8)
+        for place, quantity in enumerate(quantities):
+            chosen = [(row.published, row.simulated) for row in rows if row.quantity == quantity]
+            colour, marker = PRINT.series[place // 2 % len(PRINT.series)], "o^"[place % 2]
+            panel.scatter(*zip(*chosen, strict=True), color=colour, marker=marker, s=16, label=quantity, zorder=3)
+        panel.set(xscale="log", yscale="log", xlim=diagonal, ylim=diagonal)
+        panel.set_xlabel(f"published [{rows[0].unit}]; shaded: within {band:g}%")
+        panel.set_ylabel(f"simulated [{rows[0].unit}]")
+        panel.set_title(title, loc="left")
+        panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        save(figure, path)
