@@ -13,7 +13,7 @@ from tensorcore_sim.actions import SmState
 def drawn(monkeypatch):
     """Return a list of (what draws, its arguments, its keywords)."""
     calls = []
-    for name in ("lines", "errors_by_row", "roofline", "stacked_losses"):
+    for name in ("lines", "errors_by_row", "times_on_diagonal", "roofline", "stacked_losses"):
         monkeypatch.setattr(
             figures,
             name,
@@ -31,10 +31,12 @@ def test_instructions_gemms_and_the_ladder_each_have_a_figure(drawn, tmp_path):
     """10 x 20 x 50 are 20,000 operations: in 4 us 0.005 TFLOPS, in 5 us 0.004."""
     sun, luo = row("Sun et al.", "mma", 1, 2), row("Luo et al.", "wgmma", 3, 4)
     ladder, torchao = row("LLMCompass", "10 x 20 x 50", 5, 4), row("torchao", "1 x 1 x 1", 1, 1)
-    rows = (sun, ladder, luo, torchao)
+    searched = row("vllmbench", "2 x 2 x 2", 3, 3)
+    rows = (sun, ladder, luo, torchao, searched)
     files = figures.draw_validation(Validation(machine="tensorcore", comparisons=rows, footnotes=()), tmp_path)
-    assert files == [tmp_path / f"tensorcore_{name}.png" for name in ("instructions", "gemms", "ladder")]
-    of_instructions, of_gemms, of_ladder = drawn
+    assert files == [tmp_path / f"tensorcore_{name}.png" for name in ("instructions", "gemms", "ladder", "vllmbench")]
+    of_instructions, of_gemms, of_searched, of_ladder = drawn
+    assert (of_searched.given, of_searched.band) == (([searched], files[3]), 10)
     assert (of_instructions.given, of_instructions.band) == (([sun, luo], files[0]), 5)
     assert (of_gemms.given, of_gemms.band) == (([ladder, torchao], files[1]), 15)
     curves, path = of_ladder.given
