@@ -211,3 +211,11 @@ def test_a_name_longer_than_a_file_system_takes_is_unknown_as_any_other(load):
 def test_a_layer_s_name_longer_than_a_file_system_takes_is_one(tmp_path):
     np.savez(tmp_path / "a.npz", **{"x" * 300: np.ones((2, 3), np.float32), "b": np.ones((4, 5), np.float32)})
     assert workloads.load(f"{tmp_path / 'a.npz'}:{'x' * 300}").weights.shape == (2, 3)
+
+
+def test_what_reading_takes_is_told_of_a_file_that_is_there(tmp_path):
+    (tmp_path / "a.mtx").write_bytes(b"%%MatrixMarket matrix coordinate real general\n20 30 1\n1 1 1\n")
+    seconds, n_bytes = address.expected(f"{tmp_path / 'a.mtx'}:a")
+    assert seconds > 0
+    assert n_bytes > 4 * 20 * 30
+    assert address.expected(tmp_path / "b.mtx") == address.expected("nt-we") == (0, 0)

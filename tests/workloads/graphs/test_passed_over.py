@@ -73,6 +73,23 @@ def test_an_embedding_is_passed_over_with_its_share(tmp_path):
     assert [(other.n_weights, other.n_bytes) for other in whole.others] == [(160, 4 * 6 * 8)]
 
 
+@pytest.mark.parametrize(("n", "more"), [(3, ""), (4, " and 1 more")])
+def test_three_of_them_are_named_and_the_others_counted(tmp_path, n, more):
+    """Each table has 5 x 4 numbers, the product 4 x 2."""
+    nodes, last = [], ""
+    for i in range(n):
+        nodes.append(helper.make_node("Gather", [f"t{i}", "ids"], [f"h{i}"], name=f"e{i}"))
+        if last:
+            nodes.append(helper.make_node("Add", [last, f"h{i}"], [f"s{i}"]))
+        last = f"s{i}" if last else f"h{i}"
+    nodes.append(helper.make_node("MatMul", [last, "fc.weight"], ["y"]))
+    stored = {f"t{i}": normal(5, 4, seed=i) for i in range(n)} | {"fc.weight": normal(4, 2)}
+    whole = loaded(tmp_path, model_of(nodes, {"ids": (2,)}, stored, kind=TensorProto.INT64), {"ids": np.array([0, 1])})
+    share = f"{100 * n * 20 / (n * 20 + 8):.1f}%"
+    named = "e0 (Gather), e1 (Gather), e2 (Gather)"
+    assert whole.notes == (f"passed over, with {share} of the weights: {named}{more}",)
+
+
 def test_weights_in_a_loop_are_passed_over_and_named(tmp_path):
     """A Scan's body multiplies each step by a matrix of its own, which no layer is made of."""
     tensors = model_of([], {}, {"inside": normal(5, 5)}).graph.initializer

@@ -61,3 +61,7 @@ def test_choosing_over_all_layers_spares_the_small_last_one(network):
     assert kept[0] < kept[1] < kept[2]
     globally = accuracy(network, [masked(layer, one) for layer, one in zip(network.layers, masks, strict=True)])
     assert globally > accuracy(network, [prune(layer, 0.1) for layer in network.layers]) + 0.03
+
+
+def test_the_shipped_images_are_as_many_of_each_class_as_training_ships(network):
+    assert np.bincount(network.labels).tolist() == [lenet.N_SHIPPED_OF_A_CLASS] * 10

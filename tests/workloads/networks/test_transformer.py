@@ -143,3 +143,10 @@ def test_replacing_a_matrix_leaves_the_encoder_alone(encoder):
 def test_what_does_not_fit_is_named(encoder, make, message):
     with pytest.raises(BadInput, match=message):
         make(encoder)
+
+
+def test_a_state_of_equal_numbers_is_normalised_to_the_bias(encoder):
+    """Nothing deviates from its mean: 0 over the root of what is added to the variance, and not 0 over 0."""
+    name = "encoder.layer.0.output.LayerNorm"
+    normal = encoder._normalised(name, np.full((1, WIDTH), 3, np.float32))
+    assert np.array_equal(normal[0], encoder.arrays[f"{name}.bias"])

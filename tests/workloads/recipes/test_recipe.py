@@ -256,3 +256,15 @@ def test_every_density_is_a_share_kept(net, calibration):
     for density in (0.25, 0.5, 1):
         masks = Recipe(steps=[Prune(density=density)]).fit(net, *calibration).masks
         assert all(math.isclose(mask.mean(), density) for mask in masks.values())
+
+
+@pytest.mark.parametrize(("step", "bits"), [("prune", 4), ("quantise", None)])
+def test_the_bits_of_weights_stay_while_each_is_as_it_was_or_gone(step, bits):
+    """3-bit weights in the place of 4-bit ones: the largest stay on the grid, others do not."""
+    weights = np.arange(1, 17, dtype=np.float32).reshape(4, 4)
+    layer = Workload(name="q", weights=weights, activations=np.ones((2, 4)), weight_bits=4)
+    more = "density = 0.5" if step == "prune" else "bits = 3"
+    fitted = Recipe.parse(f'[[step]]\ndo = "{step}"\n{more}\n').fit(Model(name="m", operators=(layer,)))
+    (after,) = fitted.workloads(None)
+    assert after.weight_bits == bits
+    assert (after.weights == weights).any()
