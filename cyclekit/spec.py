@@ -47,7 +47,7 @@ class Spec:
 
     def __post_init__(self):
         for declared in dataclasses.fields(self):
-            value = _checked(declared, getattr(self, declared.name))
+            value = checked(declared, getattr(self, declared.name))
             object.__setattr__(self, declared.name, value)
 
     def replace(self, **changes: Any) -> Self:
@@ -74,7 +74,8 @@ class Spec:
         return {declared.name: getattr(self, declared.name) for declared in dataclasses.fields(self)}
 
 
-def _checked(declared: dataclasses.Field, value: Any) -> Any:
+def checked(declared: dataclasses.Field, value: Any) -> Any:
+    """Return a value, perhaps a text, as a field holds it. Raises BadInput where its declaration does not allow it."""
     name, rules = declared.name, declared.metadata
     if isinstance(declared.default, bool):
         return _as_bool(name, value)

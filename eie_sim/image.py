@@ -45,8 +45,8 @@ class Image:
     pointers: np.ndarray
     paddings: np.ndarray
     codebook: np.ndarray
-    shared: bool = False
-    notes: tuple[str, ...] = ()
+    shared: bool
+    notes: tuple[str, ...]
     weights_stay: bool = True
     pointers_stay: bool = True
 

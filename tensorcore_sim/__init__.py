@@ -1,6 +1,4 @@
-"""The sparse tensor core of A100 and Hopper: format and arithmetic to the bit, instructions and whole GEMMs in time."""
-
-from math import prod
+"""The sparse tensor core of NVIDIA's cards: format and arithmetic to the bit, instructions and whole GEMMs in time."""
 
 from cyclekit.machine import Chip, Machine
 from cyclekit.views import ENERGY, Quantity, View, measure
@@ -56,29 +54,36 @@ def _explain(workload, spec, row, column):
 
 
 def _size(result):
-    """Return the cube root of m n k of a result's GEMM: m of a cube. None for several layers."""
+    """Return the cube root of the products of a result's GEMM: m of a cube. None for several layers."""
     gemm = result.measures.get("gemm")
-    return gemm and round(prod(int(size) for size in gemm.partition(",")[0].split(" x ")) ** (1 / 3), 6)
+    return gemm and round(Problem.parse(gemm.partition(",")[0]).macs ** (1 / 3), 6)
 
 
 _MOVED = (CardAction.HBM_READ_BYTES, CardAction.WRITE_BYTES)
+_AD102, _GH100 = ("TSMC 4N", 608.5, "AD102"), ("TSMC 4N", 814.0, "H100's whole die")
 _DIES = {
-    "ampere": ("TSMC N7", 826.0, "A100's whole die"),
-    "hopper": ("TSMC 4N", 814.0, "H100's whole die"),
-}  # NVIDIA, A100 and H100 whitepapers; of the H100 only through secondary sources
+    "t4": ("TSMC 12FFN", 545.0, "TU104"),
+    "a100": ("TSMC N7", 826.0, "A100's whole die"),
+    "rtx-3090": ("Samsung 8N", 628.4, "GA102"),
+    "l40s": _AD102,
+    "rtx-4090": _AD102,
+    **dict.fromkeys(("h100", "h200", "gh200"), _GH100),
+    "b200": ("TSMC 4NP", None, ""),  # of its two dies no area is published
+    "rtx-5090": ("TSMC 4N", 750.0, "GB202"),
+}  # NVIDIA's whitepapers; of the H100 and GB202 only through secondary sources
 
 
 def _chip(spec):
-    process, area_mm2, source = _DIES[spec.architecture]
-    note = (
-        f"weights come from HBM in every call; {spec.launch_us:g} us of a call are its launch; the area is without HBM"
-    )
+    process, area_mm2, source = _DIES[spec.card]
+    note = f"weights come from memory in every call; {spec.launch_us:g} us of a call are its launch"
+    if area_mm2:
+        note += "; the area is without memory"
     return Chip(process=process, area_mm2=area_mm2, source=source, note=note)
 
 
 MACHINE = Machine(
     name=NAME,
-    title="2:4 sparse tensor cores (A100, H800, H100, H200): dense and sparse GEMMs",
+    title="2:4 sparse tensor cores (A100 and Hopper as measured, T4 to B200 by data sheet): dense and sparse GEMMs",
     spec=Spec,
     presets=PRESETS,
     preset_notes=PRESET_NOTES,

@@ -41,6 +41,7 @@ class CardAction(StrEnum):
     SHARED_WRITE_BYTES = "shared_write_bytes"
     L2_READ_BYTES = "l2_read_bytes"
     HBM_READ_BYTES = "hbm_read_bytes"
+    SUM_BYTES = "sum_bytes"  # f32 sums of the parts of a tile, written to L2 and read from it
     WRITE_BYTES = "write_bytes"  # of the result, through L2 to HBM
 
 

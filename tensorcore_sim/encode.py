@@ -72,11 +72,11 @@ def stored(image: Image, spec: Spec) -> dict[str, float]:
 
 
 def suited(layer: Workload | Shape, spec: Spec) -> Spec:
-    """Return the spec with sparsity 2:4 for a layer whose weights fit that, as it is for any other."""
+    """Return the spec with sparsity 2:4 for a layer whose weights fit that on a card that has it, else as it is."""
     if spec.sparse or isinstance(layer, Shape):
         return spec
-    sparse = spec.replace(sparsity="2:4")
     try:
+        sparse = spec.replace(sparsity="2:4")
         _encode(layer, sparse)
     except BadInput:
         return spec
@@ -86,7 +86,7 @@ def suited(layer: Workload | Shape, spec: Spec) -> Spec:
 def _encode(layer: Workload | Shape, spec: Spec) -> Image:
     notes = () if spec.sparsity in ("dense", "2:4") else (f"{spec.sparsity} is a what-if: no card has it",)
     if layer.groups > 1:
-        notes += (f"the {layer.groups:,} groups run side by side along n, and the weights of one are counted as read",)
+        notes += (f"the {layer.groups:,} groups run as one batched GEMM, a product each",)
     if isinstance(layer, Shape):
         return Image(
             layer=layer,

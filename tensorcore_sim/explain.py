@@ -14,14 +14,13 @@ from tensorcore_sim.format.formats import FORMATS, numbers
 from tensorcore_sim.format.image import PATTERNS, Compressed, compress
 from tensorcore_sim.format.metadata import GROUP_COLUMNS, SM90_ROWS, contributors, suppliers, thread_words, to_sm90
 from tensorcore_sim.format.operand import to_reals
-from tensorcore_sim.format.shapes import SHAPES, parse
+from tensorcore_sim.format.shapes import largest, parse
 from tensorcore_sim.spec import Spec
 from workloads.errors import BadInput
 from workloads.records import Workload
 
 Rows = list[dict[str, str]]
 
-_UNIT = {"ampere": ("mma", "n8"), "hopper": ("wgmma", "n256")}  # of wgmma any n would do: A is the same
 KEPT, KEPT_ZERO, NOT_KEPT = "#", "o", "."
 _SIGNS = f"{KEPT} a non-zero, kept; {KEPT_ZERO} a zero, kept; {NOT_KEPT} a zero, not kept"
 
@@ -60,17 +59,19 @@ def explain(workload: Workload, spec: Spec, row: int, column: int) -> Explanatio
     no sparse instruction for.
     """
     check_place(workload, row, column)
-    unit, n = _UNIT[spec.architecture]
-    if spec.in_dtype not in SHAPES[unit, True] or not spec.fma_per_cycle(spec.in_dtype):
-        raise BadInput(f"in_dtype {spec.in_dtype!r} has no {unit}.sp on this {spec.architecture} design")
+    if spec.unit == "tcgen05":
+        raise BadInput(f"card must be one with mma or wgmma: tcgen05's metadata are not shown, got {spec.card!r}")
+    if not spec.fma_per_cycle(spec.in_dtype):
+        raise BadInput(f"in_dtype {spec.in_dtype!r} has no {spec.unit}.sp on {spec.card}")
+    sparse = largest(spec.unit, True, spec.in_dtype, spec.card)  # of wgmma any n would do: A is the same
     image = encode(workload, spec)
     if spec.sparsity in ("dense", "2:4"):
-        m, k = SHAPES[unit, True][spec.in_dtype][-1]
-        tables, remarks = _own_pattern(_tile(image, spec, row, column, m, k), f"{unit}.sp.m{m}{n}k{k}", spec)
+        m, k = parse(sparse).m, parse(sparse).k
+        tables, remarks = _own_pattern(_tile(image, spec, row, column, m, k), sparse, spec)
     else:
         n_kept, group = n_of_m(spec)
-        m, n_products = SHAPES[unit, False][spec.in_dtype][-1]
-        k = what_if.columns_of_instructions(n_kept, group, n_products)
+        dense = parse(largest(spec.unit, False, spec.in_dtype, spec.card))
+        m, k = dense.m, what_if.columns_of_instructions(n_kept, group, dense.k)
         tables, remarks = _other_pattern(_tile(image, spec, row, column, m, k), n_kept, group)
     return Explanation(tables=tables, remarks=[*_remarks_on_values(image, spec), *remarks, *image.notes])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from math import ceil
 
@@ -26,6 +25,7 @@ REFUSED = {
     "accelwattch": "its figures are fitted scale factors, not pJ, and count every tensor instruction alike",
     "dally": "its energy of an HMMA is printed without saying of how many multiply-adds",
 }
+NO_L2 = "the table's machine has no L2"
 PER_MAC = "pJ of a multiply-add are the table's"
 
 
@@ -86,7 +86,7 @@ def _sparseloop(price: Callable[..., Price], spec: Spec) -> Prices:
             CardAction.HBM_READ_BYTES: dram,
             CardAction.WRITE_BYTES: dram,
         },
-        free={CardAction.MMAS: PER_MAC, CardAction.L2_READ_BYTES: "the table's machine has no L2"},
+        free={CardAction.MMAS: PER_MAC, CardAction.L2_READ_BYTES: NO_L2, CardAction.SUM_BYTES: NO_L2},
         standing={},
         area=[],
         notes=(NOTES["sparseloop"],),
@@ -103,6 +103,7 @@ def _tpuv4i(price: Callable[..., Price], spec: Spec) -> Prices:
             CardAction.SHARED_READ_BYTES: [price(SHARED, "sram")],
             CardAction.SHARED_WRITE_BYTES: [price(SHARED, "sram")],
             CardAction.L2_READ_BYTES: [price(L2, "sram")],
+            CardAction.SUM_BYTES: [price(L2, "sram")],
             CardAction.HBM_READ_BYTES: hbm,
             CardAction.WRITE_BYTES: hbm,
         },
@@ -124,10 +125,9 @@ def _dense_pj(problem: Problem, name: str, spec: Spec) -> float:
 
 
 def _n_macs(problem: Problem, spec: Spec) -> int:
-    return ceil(problem.m * problem.n * problem.k * kept_share(spec))
+    return ceil(problem.macs * kept_share(spec))
 
 
 def _problem(run: Run) -> Problem:
     """Return the problem that a run, stored or not, names among its measures: "m x n x k, format"."""
-    m, n, k = map(int, re.match(r"(\d+) x (\d+) x (\d+)", str(run.measures["gemm"])).groups())
-    return Problem(m=m, n=n, k=k)
+    return Problem.parse(str(run.measures["gemm"]).partition(",")[0])

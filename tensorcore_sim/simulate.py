@@ -14,22 +14,24 @@ from cyclekit.machine import run_through
 from cyclekit.positions import worst_of
 from cyclekit.run import Run, identity
 from cyclekit.trace import Track
-from tensorcore_sim.actions import SmState
+from tensorcore_sim.actions import CardAction, SmState
 from tensorcore_sim.arithmetic import reference
 from tensorcore_sim.arithmetic.gemm import gemm
 from tensorcore_sim.arithmetic.instructions import look_up
+from tensorcore_sim.bands import note
 from tensorcore_sim.card import account as card_account
-from tensorcore_sim.card import bounds, power
+from tensorcore_sim.card import bounds, choose, power
 from tensorcore_sim.card import events as card_events
 from tensorcore_sim.card import schedule as card_schedule
 from tensorcore_sim.card.mainloop import step
 from tensorcore_sim.card.plan import plan
-from tensorcore_sim.card.tiling import Problem, Tiling, dense_k, kept_share, n_of_m, tiling
+from tensorcore_sim.card.tiling import Problem, Tiling, kept_share, n_of_m
 from tensorcore_sim.card.timeline import CardTimeline
 from tensorcore_sim.encode import Image, encode, stored_fields
 from tensorcore_sim.format.formats import FORMATS
 from tensorcore_sim.format.operand import to_format
-from tensorcore_sim.spec import Spec
+from tensorcore_sim.format.shapes import largest
+from tensorcore_sim.spec import TICKS, Spec
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Shape, Workload, checked_array
 
@@ -37,10 +39,9 @@ __all__ = ["ENGINES", "NAME", "encode", "estimate", "simulate", "time_gemm"]
 
 NAME = "tensorcore"
 ENGINES = {"schedule": card_schedule.timeline, "events": card_events.timeline}
-MODEL_VERSION = 2  # part of every result's identity; raise it when a rule or the arithmetic changes
+MODEL_VERSION = 3  # part of every result's identity; raise it when a rule or the arithmetic changes
 N_AT_ONCE = 1 << 24  # weights taken apart at a time: each takes GEMM_BYTES, and rows do not hang on each other
 DENSE_BYTES, SPARSE_BYTES, GEMM_BYTES, WEIGHT_S = 12, 20, 45, 1.2e-7  # of a weight: to encode it; in its product; time
-CARD = {"ampere": "a100", "hopper": "h100"}  # whose arithmetic an architecture has
 
 
 def simulate(
@@ -89,7 +90,7 @@ def simulate(
         output_sha256="" if outputs is None else hashlib.sha256(outputs.astype("<f4").tobytes()).hexdigest(),
         check=checked,
         measures=measures,
-        notes=image.notes + _overflow_notes(outputs),
+        notes=(*image.notes, *_overflow_notes(outputs), note(problem, spec)),
         outputs=outputs,
         timeline=timeline,
         ledger=books,
@@ -97,7 +98,8 @@ def simulate(
 
 
 def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baseline: bool = True):
-    """Return (CardTimeline, Ledger, measures) of a GEMM; with baseline, a sparse or int4 one beside the dense one.
+    """Return (CardTimeline, Ledger, measures) of a kernel; with baseline, a sparse or int4 one beside the dense one,
+    and one of a library's kernels beside the best of all: what a search among more of them is worth.
 
     The dense one chooses its own tile. What keeps a sparse one from the ideal speed-up, lost_to_REASON_us, is the mean
     over the SMs of the time spent for a reason beyond an ideal share of the dense one's; with the speed-up's own
@@ -107,12 +109,11 @@ def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baselin
         raise BadInput(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
     timeline, books, chosen_tiling, clock_mhz, power_w = _play(problem, spec, engine)
     time_us = books.cycles / spec.clock_mhz
-    operations = 2 * problem.m * problem.n * problem.k
     measures: dict[str, float | str] = {
-        "gemm": f"{problem.m} x {problem.n} x {problem.k}, {spec.in_dtype}",
+        "gemm": f"{problem}, {spec.in_dtype}",
         "tile": str(chosen_tiling),
-        "padding_%": 100 * (1 - problem.m * problem.n * problem.k / _padded(problem, chosen_tiling)),
-        "dense_equivalent_tflops": operations / time_us / 1e6,
+        "padding_%": 100 * (1 - problem.macs / _padded(problem, chosen_tiling)),
+        "dense_equivalent_tflops": 2 * problem.macs / time_us / 1e6,
         "least_time_us": bounds.time_us(problem, spec),
         "clock_mhz": clock_mhz,
         "power_w": power_w,
@@ -123,6 +124,9 @@ def time_gemm(problem: Problem, spec: Spec, *, engine: str = "schedule", baselin
         _, dense_books, dense_tiling, _, _ = _play(problem, dense, engine)
         dense_us = dense_books.cycles / spec.clock_mhz
         measures |= {"time_dense_us": dense_us, "tile_dense": str(dense_tiling), "speed_up": dense_us / time_us}
+    if baseline and spec.kernels != "best":
+        best_us = _play(problem, spec.replace(kernels="best"), engine)[1].cycles / spec.clock_mhz
+        measures |= {"time_best_us": best_us}
     if baseline and spec.sparse:
         ideal = float(kept_share(spec))
         measures["ideal_speed_up"] = 1 / ideal
@@ -140,15 +144,15 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
     seconds, most = 1.0, 0.0
     for layer in layers:
         problem = Problem.of(layer, layer.batch)
-        chosen_tiling = tiling(problem, spec)
+        chosen_tiling = choose.tiling(problem, spec)
         n_steps = _padded(problem, chosen_tiling) // (
             chosen_tiling.tile_m * chosen_tiling.tile_n * chosen_tiling.tile_k
         )
         n_runs = 1 + (spec.sparse or spec.int4_weights)  # the dense one beside it
         seconds += n_steps * (6e-5 if engine == "events" else 4e-7) * n_runs
-        values = 0 if isinstance(layer, Shape) else problem.m * problem.n * problem.k * float(kept_share(spec))
+        values = 0 if isinstance(layer, Shape) else problem.macs * float(kept_share(spec))
         seconds += values * 1e-8
-        n_weights = 0 if isinstance(layer, Shape) else problem.m * problem.k
+        n_weights = 0 if isinstance(layer, Shape) else problem.m * problem.k * len(problem.products)
         seconds += WEIGHT_S * n_weights
         encode_bytes = (SPARSE_BYTES if spec.sparse else DENSE_BYTES) * n_weights
         most = max(most, 110 * n_steps + encode_bytes + GEMM_BYTES * min(n_weights, N_AT_ONCE))
@@ -158,7 +162,7 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
 def spans(run: Run, image: Image, spec: Spec, **window) -> Iterator[Track]:
     """Yield what the SMs were at in a window of a run (card_account.spans)."""
     problem = Problem.of(image.layer, _batch(image.layer, run.outputs))
-    chosen_tiling = tiling(problem, spec)
+    chosen_tiling = choose.tiling(problem, spec)
     at_its_clock = spec.replace(clock_mhz=run.measures["clock_mhz"])
     card_plan = plan(problem, chosen_tiling, step(chosen_tiling, spec, run.engine).ticks, at_its_clock)
     return card_account.spans(run.timeline, card_plan, **window)
@@ -170,21 +174,27 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
     The books are in cycles of the full clock, so that they sum to the time: those that a lower one and the host take
     have reasons of their own.
     """
-    chosen_tiling = tiling(problem, spec)
+    chosen_tiling = choose.tiling(problem, spec)
     cost = step(chosen_tiling, spec, engine)
-    clock_mhz, plays = spec.clock_mhz, {}
+    clock_mhz, plays = _first_clock(problem, chosen_tiling, spec), {}
     while True:
         card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz))
         timeline = ENGINES[engine](card_plan)
-        books = card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec)
-        time_us = plays[clock_mhz] = books.cycles / clock_mhz
-        power_w = power.watts(books.actions, time_us, clock_mhz, spec)
-        allowed_mhz = power.clock_mhz(books.actions, plays, spec)
+        counts = card_account.actions(timeline, card_plan, chosen_tiling, cost, spec)
+        time_us = plays[clock_mhz] = timeline.end / TICKS / clock_mhz
+        power_w = power.watts(counts, time_us, clock_mhz, spec)
+        allowed_mhz = power.clock_mhz(counts, plays, spec)
         over = power_w / spec.power_limit_w - 1
-        soon = len(plays) == 1 and 0 < spec.n_calls * time_us < 1e3 * spec.limit_after_ms
-        if soon or allowed_mhz in plays or abs(over) < power.CLOSE or len(plays) == power.MOST_PLAYS:
+        if allowed_mhz in plays or abs(over) < power.CLOSE or len(plays) == power.MOST_PLAYS:
+            break
+        if spec.n_calls and abs(allowed_mhz / clock_mhz - 1) < power.NEAR:  # it is not the clock that they run at
             break
         clock_mhz = allowed_mhz
+    if spec.n_calls and allowed_mhz < spec.clock_mhz:
+        clock_mhz = power.of_few_calls(allowed_mhz, time_us, spec)
+        card_plan = plan(problem, chosen_tiling, cost.ticks, spec.replace(clock_mhz=clock_mhz))
+        timeline = ENGINES[engine](card_plan)
+    books = card_account.ledger(timeline, card_plan, problem, chosen_tiling, cost, spec)
     full = Fraction(str(spec.clock_mhz))
     of_card = ceil(books.cycles * full / Fraction(str(clock_mhz)))
     of_call = max(of_card, ceil(full * Fraction(str(spec.host_us)))) + ceil(full * Fraction(str(spec.sync_us)))
@@ -193,10 +203,20 @@ def _play(problem: Problem, spec: Spec, engine: str) -> tuple[CardTimeline, Ledg
     return timeline, card_account.longer(books, lost), chosen_tiling, clock_mhz, power_w
 
 
+def _first_clock(problem: Problem, chosen_tiling: Tiling, spec: Spec) -> float:
+    """Return about the clock that the power limit allows, or the full one: what to play first."""
+    counts = {
+        CardAction.MACS: int(_padded(problem, chosen_tiling) * kept_share(spec)),
+        CardAction.HBM_READ_BYTES: bounds.hbm_bytes(problem, spec),
+        CardAction.WRITE_BYTES: 0,
+    }
+    time_us = choose.estimate(problem, chosen_tiling, spec) / spec.clock_mhz
+    return power.clock_mhz(counts, {spec.clock_mhz: time_us}, spec)
+
+
 def _padded(problem: Problem, chosen_tiling: Tiling) -> int:
-    pairs = ((problem.m, chosen_tiling.tile_m), (problem.n, chosen_tiling.tile_n), (problem.k, chosen_tiling.tile_k))
-    sizes = [-(-length // tile) * tile for length, tile in pairs]
-    return sizes[0] * sizes[1] * sizes[2]
+    tile_m, tile_n, tile_k = chosen_tiling.tile_m, chosen_tiling.tile_n, chosen_tiling.tile_k
+    return problem.n_tiles(tile_m, tile_n) * tile_m * tile_n * -(-problem.k // tile_k) * tile_k
 
 
 def _batch(layer: Workload | Shape, rows: np.ndarray | None) -> int:
@@ -219,7 +239,8 @@ def _inputs(layer, activations: np.ndarray | Run | None) -> np.ndarray | None:
 
 def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: bool):
     """Return the outputs f32[batch, out], and how the sums compared with the reference if asked."""
-    card, name = CARD[spec.architecture], _instruction(spec)
+    # Values are added up in the order of the instruction of the most products.
+    card, name = spec.card, largest(spec.unit, spec.sparsity == "2:4", spec.in_dtype, spec.card)
     integer = not FORMATS[spec.in_dtype].is_float
     out = "s32" if integer else "f32"
     sums = np.empty((len(image.bits), len(operand)), np.int32 if integer else np.float32)
@@ -247,11 +268,3 @@ def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: 
 def _overflow_notes(outputs: np.ndarray | None) -> tuple[str, ...]:
     n_lost = 0 if outputs is None else int(np.count_nonzero(~np.isfinite(outputs)))
     return (f"{n_lost} of {outputs.size} outputs are beyond f32: scale weights or activations down",) if n_lost else ()
-
-
-def _instruction(spec: Spec) -> str:
-    """Return the instruction whose order of adding the values follow: the one with the larger k."""
-    family = "wgmma" if spec.architecture == "hopper" else "mma"
-    shape = {"wgmma": "m64n256", "mma": "m16n8"}[family]
-    sparse, k = spec.sparsity == "2:4", dense_k(spec)
-    return f"{family}{'.sp' if sparse else ''}.{shape}k{2 * k if sparse else k}"

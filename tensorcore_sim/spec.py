@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cyclekit.spec import Spec as BaseSpec
 from cyclekit.spec import choice, number, switch
+from tensorcore_sim import cards
 from workloads.errors import BadInput
 
 SUN = "Sun et al., arXiv 2206.02874v3"
@@ -20,9 +21,18 @@ BY_RATE = "assumed in inverse proportion to the rate"
 BOARD = "whole-board fit on 30 rows of ML.ENERGY (H100): 100 W + 18.1 pJ a bit at 1,830 MHz"
 CHOICE = "the user's"
 
+# By family, each with instructions and arithmetic of its own
+TURING, AMPERE, ADA, HOPPER = ("t4",), ("a100", "rtx-3090"), ("l40s", "rtx-4090"), ("h100", "h200", "gh200")
+BLACKWELL, RTX_BLACKWELL = ("b200",), ("rtx-5090",)
+CARDS = (*TURING, *AMPERE, *ADA, *HOPPER, *BLACKWELL, *RTX_BLACKWELL)
+UNITS = dict.fromkeys(HOPPER, "wgmma") | dict.fromkeys(BLACKWELL, "tcgen05")  # of the others: mma
+
 IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4")
-FAMILIES = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8"}  # formats of one rate
+SCALED = ("nvfp4", "mxfp4", "mxfp8")  # block-scaled: format/blocks.py; instructions are timed, no GEMM is
+FAMILIES = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8", "nvfp4": "fp4", "mxfp4": "fp4", "mxfp8": "fp8"}  # of one rate
 SPARSITIES = ("dense", "2:4", "1:2", "1:4", "2:8", "4:8", "1:8", "2:16", "4:16", "8:16")
+KERNELS = ("best", "cutlass", "cublas", "cusparselt", "cusparselt-searched")
+CHOSEN = "chosen"
 LONGEST = 10_000.0  # cycles of an instruction: what one holds is played tick by tick
 TICKS = 10  # a cycle in units of the timeline: published times have tenths
 
@@ -34,11 +44,12 @@ class Spec(BaseSpec):
     A rate of 0: the card lacks the format. A tile or a number of stages of 0: the model chooses.
     """
 
-    architecture: str = choice(
-        "ampere",
-        "which instructions there are: ampere has mma and mma.sp, hopper is timed for wgmma and wgmma.sp only",
-        source=WHITEPAPER,
-        options=("ampere", "hopper"),
+    card: str = choice(
+        "a100",
+        "whose instructions it runs and whose arithmetic its values have: mma, on h100, h200 and gh200 wgmma, on b200 "
+        "tcgen05",
+        source="arithmetic/instructions.py",
+        options=CARDS,
     )
     clock_mhz: float = number(1410.0, "clock frequency", source=f"{WHITEPAPER}, boost", minimum=1e-3)
     n_subcores: int = number(
@@ -49,6 +60,7 @@ class Spec(BaseSpec):
     fp8_fma_per_cycle: int = number(0, "dense e4m3 or e5m2 multiply-adds of the SM in a cycle", source=WHITEPAPER)
     int8_fma_per_cycle: int = number(2048, "dense int8 multiply-adds of the SM in a cycle", source=WHITEPAPER)
     int4_fma_per_cycle: int = number(4096, "dense int4 multiply-adds of the SM in a cycle", source=WHITEPAPER)
+    fp4_fma_per_cycle: int = number(0, "dense nvfp4 or mxfp4 multiply-adds of the SM in a cycle", source=WHITEPAPER)
     b1_fma_per_cycle: int = number(16384, "dense 1-bit multiply-adds of the SM in a cycle", source=WHITEPAPER)
 
     pass_cycles: float = number(
@@ -101,7 +113,7 @@ class Spec(BaseSpec):
     n_sms: int = number(108, "SMs of the card", source=WHITEPAPER, minimum=1, maximum=4096)
     n_sms_sharing_reads: int = number(
         2,
-        "neighbouring SMs whose reads of the same data, on their way at once, L2 serves once",
+        "neighbouring SMs whose reads of the same data, on their way at once, L2 serves once, if no cluster is larger",
         source=f"{LADDER}: without it L2's measured rate could not feed the dense rates",
         minimum=1,
         maximum=64,
@@ -131,16 +143,21 @@ class Spec(BaseSpec):
         source=CHOICE,
     )
     k_step_overhead_cycles: float = number(
-        130.0, "what a k-step of a tile takes beyond its instructions: barrier, pointers", source=LADDER
+        90.0, "what a k-step of a tile takes beyond its instructions: barrier, pointers", source=LADDER
     )
 
     power_limit_w: float = number(
         400.0, "what the card may draw: the clock falls until it does not draw more", source=WHITEPAPER, minimum=1
     )
     limit_after_ms: float = number(
-        10.0, "of calls one after another before the limit holds: power is averaged", source=POWER
+        20.0, "of calls one after another in which the clock has fallen by 63% of what the limit takes", source=POWER
     )
     n_calls: int = number(0, "calls one after another, as a benchmark makes them; 0: without end", source=CHOICE)
+    warm_l2: bool = switch(
+        False,
+        "A and B are in L2 at the start, if it can hold them: as in a benchmark that repeats a call",
+        source=CHOICE,
+    )
     static_w: float = number(
         60.0, "what it draws at any clock", source="assumed for A100; 222 W of decoding less 18.1 pJ a bit of HBM"
     )
@@ -171,8 +188,26 @@ class Spec(BaseSpec):
     )
     tile_k: int = number(0, "columns of A in a k-step; 0: the model chooses", source=CHOICE, maximum=4096)
     n_stages: int = number(0, "k-steps in shared memory at once; 0: the model chooses", source=CHOICE, maximum=64)
+    kernels: str = choice(
+        "best",
+        "whose kernels are chosen from: a library's own (a dense GEMM beside one of cuSPARSELt takes cuBLAS'), or any",
+        source=CHOICE,
+        options=KERNELS,
+    )
+    scheduler: str = choice(
+        CHOSEN,
+        "how k-steps are dealt to blocks: a tile each, tiles beforehand, k-steps beforehand; or the model chooses",
+        source=CHOICE,
+        options=(CHOSEN, "grid", "persistent", "stream-k"),
+    )
+    split_k: int = number(
+        0,
+        "blocks that share a tile's k, where the scheduler is grid; 0: the model chooses",
+        source=CHOICE,
+        maximum=1024,
+    )
     raster_tiles: int = number(
-        8, "tiles along m of a band in which blocks are dealt", source="CUTLASS, threadblock swizzle", minimum=1
+        0, "tiles along m of a band in which blocks are dealt; 0: the kernel's own", source=CHOICE, maximum=2**62
     )
 
     def __post_init__(self):
@@ -183,6 +218,18 @@ class Spec(BaseSpec):
             raise BadInput(f"power_limit_w must be above static_w, which is {self.static_w}, got {self.power_limit_w}")
         if (self.in_dtype, self.sparsity) == ("tf32", "1:2"):
             raise BadInput("sparsity must be 2:4 for the card's own pattern of tf32, which is 1:2, got '1:2'")
+        if self.card in TURING and self.sparsity == "2:4":
+            raise BadInput(f"sparsity must be dense on {self.card}, which has no mma.sp, got '2:4'")
+
+    @property
+    def unit(self) -> str:
+        """Return the instruction that GEMMs run: mma on registers, wgmma or tcgen05 on shared memory."""
+        return UNITS.get(self.card, "mma")
+
+    @property
+    def architecture(self) -> str:
+        """Return whose tiles and k-steps GEMMs have: ampere's with mma, hopper's with wgmma and tcgen05."""
+        return "ampere" if self.unit == "mma" else "hopper"
 
     @property
     def sparse(self) -> bool:
@@ -190,6 +237,9 @@ class Spec(BaseSpec):
 
     def fma_per_cycle(self, in_dtype: str) -> int:
         """Return the dense rate of an input format; 0 where the card lacks it."""
+        lacking = in_dtype == "bf16" and self.card in TURING
+        if lacking or (in_dtype in SCALED and self.card not in (*BLACKWELL, *RTX_BLACKWELL)):
+            return 0
         return getattr(self, f"{FAMILIES.get(in_dtype, in_dtype)}_fma_per_cycle")
 
     @property
@@ -199,7 +249,7 @@ class Spec(BaseSpec):
 
 
 _HOPPER = Spec(
-    architecture="hopper",
+    card="h100",
     f16_fma_per_cycle=2048,
     tf32_fma_per_cycle=1024,
     fp8_fma_per_cycle=4096,
@@ -214,22 +264,23 @@ _HOPPER = Spec(
     hbm_gb_per_s=3350.0,
     hbm_latency_cycles=656.0,
     shared_bytes_of_block=227 * 1024,
+    k_step_overhead_cycles=130.0,
     power_limit_w=700.0,
     static_w=100.0,
-    f16_pj_per_ghz=0.92,
-    tf32_pj_per_ghz=1.84,
-    fp8_pj_per_ghz=0.59,
-    int8_pj_per_ghz=0.59,
+    f16_pj_per_ghz=1.0,
+    tf32_pj_per_ghz=2.0,
+    fp8_pj_per_ghz=0.66,
+    int8_pj_per_ghz=0.66,
     int4_pj_per_ghz=0.0,
 )
 PRESETS = {
     "a100-sxm-40gb": Spec(),
-    "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0),
-    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0, power_limit_w=300.0),
+    "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0, hbm_share=0.78),
+    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0, hbm_share=0.78, power_limit_w=300.0),
     "h100-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
     "h800-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
     "h100-sxm": _HOPPER.replace(clock_mhz=1830.0),
-    "h200-sxm": _HOPPER.replace(clock_mhz=1830.0, hbm_gb_per_s=4800.0),
+    "h200-sxm": _HOPPER.replace(card="h200", clock_mhz=1830.0, hbm_gb_per_s=4800.0),
 }
 PRESET_NOTES = {
     "a100-sxm-40gb": "A100 SXM4 with HBM2, 1,410 MHz; latencies and L2's rate as measured on the PCIe card",
@@ -240,6 +291,9 @@ PRESET_NOTES = {
     "h100-sxm": "the H800's cycles, 132 SMs with HBM3, at most the 1,830 MHz that its quoted peaks imply and 700 W",
     "h200-sxm": "the H100's, with 141 GB of HBM3e",
 }
+
+
+cards.add(PRESETS, PRESET_NOTES)
 
 _OF_MMA = (
     "n_subcores",
@@ -260,12 +314,12 @@ def idle(spec: Spec) -> dict[str, str]:
     others = [name for name in spec.as_dict() if name.endswith(ends) and not name.startswith(f"{own}_")]
     fields = dict.fromkeys(others, f"in_dtype={spec.in_dtype} has its own")
     fields |= dict.fromkeys(_OF_LOOPS, "of the microbenchmarks' loops, which a GEMM has not")
-    if spec.architecture == "hopper":
-        fields |= dict.fromkeys(_OF_MMA, "of mma and its loads, and architecture=hopper runs wgmma")
+    if spec.unit != "mma":
+        fields |= dict.fromkeys(_OF_MMA, f"of mma and its loads, and the card runs {spec.unit}")
     elif not spec.sparse:
         fields["sparse_floor_cycles"] = "of mma.sp, and sparsity=dense runs none"
-    if spec.architecture != "hopper" or not spec.int4_weights:
-        fields["wgmma_rs_floor_cycles"] = "of a wgmma with A from registers, which hopper with int4_weights runs"
+    if spec.unit == "mma" or not spec.int4_weights:
+        fields["wgmma_rs_floor_cycles"] = "of a wgmma with A from registers, which h100 with int4_weights runs"
     if not spec.n_calls:
         fields["limit_after_ms"] = "of few calls, and n_calls=0 is without end"
     if not spec.int4_weights:

@@ -50,6 +50,12 @@ def split(address: str | Path) -> tuple[Path, str]:
     return Path(match[1]), match[2]
 
 
+def names_a_file(address: str | Path) -> bool:
+    """Tell whether a name is a file's or a folder's: by its suffix, or because it is there."""
+    path, _ = split(address)
+    return path.suffix.lower() in SUFFIXES or _is(Path.exists, path)
+
+
 def _is(kind: Callable[[Path], bool], address: str | Path) -> bool:
     """Tell whether there is a file or a folder of that name; one too long for a file system is none."""
     try:

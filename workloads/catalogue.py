@@ -86,12 +86,12 @@ def benchmarks() -> Mapping[str, Benchmark]:
 
 
 def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Model | Shape:
-    """Return a workload or network of the catalogue, what FILE or FILE:LAYERS stands for, or the Shape MxNxK names.
+    """Return a workload or network of the catalogue, what FILE or FILE:LAYERS stands for, or the Shape (C*)MxNxK names.
 
     feed: what is said of the activations (None: what there are, or those of workloads.graphs.feed's defaults).
 
-    M outputs, N inputs of the batch, K inputs of the layer: a GEMM of [M, K] by [K, N]. Raises BadInput;
-    workloads.address says what a file may hold and where its activations come from.
+    M outputs, N inputs of the batch, K inputs of the layer: a GEMM of [M, K] by [K, N]; C*MxNxK: C of them, the groups
+    of one layer. Raises BadInput; workloads.address says what a file may hold and where its activations come from.
     """
     name, feed = str(name), Feed() if feed is None else feed
     if name in benchmarks():
@@ -99,17 +99,16 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
     if name in _networks():
         feed.check_number_only(f"network {name!r}")
         return _networks()[name][0]()
-    path, _ = address.split(name)
-    if path.suffix.lower() in address.SUFFIXES or path.exists():
+    if address.names_a_file(name):
         return address.load(name, feed)
-    if re.fullmatch(r"\d+x\d+x\d+", name):
+    if sizes := re.fullmatch(r"(?:(\d+)\*)?(\d+)x(\d+)x(\d+)", name):
         feed.check_number_only(f"{name!r}, sizes alone,")
-        n_out, batch, n_in = map(int, name.split("x"))
-        return Shape(name=name, n_out=n_out, n_in=n_in, batch=batch)
+        groups, n_out, batch, n_in = (int(size or 1) for size in sizes.groups())
+        return Shape(name=name, n_out=groups * n_out, n_in=groups * n_in, batch=batch, groups=groups)
     known = ", ".join(suffix for suffix in address.SUFFIXES if suffix != ".npz")
     raise BadInput(
-        f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK, "
-        f"or FILE:LAYER of {known}"
+        f"unknown workload {name!r}{did_you_mean(name, describe())}; or name an .npz file, or sizes as MxNxK or "
+        f"C*MxNxK, or FILE:LAYER of {known}"
     )
 
 

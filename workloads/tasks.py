@@ -133,8 +133,8 @@ def load(name: str, feed: Feed | None = None) -> Task:
     if name in NAMED:
         feed.check_number_only(f"network {name!r}")
         return NAMED[name][0]().first(feed.n)
-    path, _ = address.split(name)
-    if path.suffix.lower() in address.SUFFIXES or path.exists():
+    if address.names_a_file(name):
+        path, _ = address.split(name)
         if feed.n is None and feed.arrays is None:
             feed = replace(feed, n=N_RANDOM if address.is_graph(path, feed) else N_DRAWN)
         if address.is_graph(path, feed):

@@ -23,9 +23,29 @@ from tensorcore_sim.spec import Spec
 from workloads.errors import BadInput
 
 # A part of the card's name, and the preset that is its SM
-PRESET_OF = {"A100": "a100-sxm-80gb", "H800": "h800-pcie", "H100": "h100-sxm", "H200": "h200-sxm"}
+PRESET_OF = {
+    "A100": "a100-sxm-80gb",
+    "H800": "h800-pcie",
+    "GH200": "gh200",
+    "H100": "h100-sxm",
+    "H200": "h200-sxm",
+    "L40S": "l40s",
+    "RTX 3090": "rtx-3090",
+    "RTX 4090": "rtx-4090",
+    "RTX 5090": "rtx-5090",
+    "Tesla T4": "t4",
+    "B200": "b200",
+}
 # Compute capability, and the card whose arithmetic the model has
-ARITHMETIC_OF = {"80": "a100", "86": "a100", "89": "l40s", "90": "h100"}
+ARITHMETIC_OF = {
+    "75": "t4",
+    "80": "a100",
+    "86": "rtx-3090",
+    "89": "l40s",
+    "90": "h100",
+    "100": "b200",
+    "120": "rtx-5090",
+}
 SHOWN = 3  # differing vectors of a file
 
 

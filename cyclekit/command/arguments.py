@@ -17,7 +17,7 @@ ALWAYS_FILES = ("recipe", "calibration")
 DATA = "inputs"  # a file where it is no number
 OUTPUTS = ("json", "out", "export", "chrome", "vcd")
 WORKLOAD = """a name of the catalogue; a file of weights, such as .onnx, .safetensors or .npz, or FILE:LAYER or
-FILE:GLOB of its layers; or, where no values are needed, sizes as MxNxK"""
+FILE:GLOB of its layers; or, where no values are needed, sizes as MxNxK, or C*MxNxK for C of them in a kernel"""
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -59,7 +59,7 @@ def run(options: Namespace) -> int:
 def _list_layers(out: Output, options: Namespace) -> int:
     """Print the layers of a file."""
     path, _ = address.split(options.what)
-    if path.suffix.lower() not in address.SUFFIXES and not path.exists():
+    if not address.names_a_file(options.what):
         raise BadInput(f"unknown list {options.what!r}{did_you_mean(options.what, KNOWN)}; or name a file of weights")
     feed = feed_of(options)
     if address.is_graph(path, feed):

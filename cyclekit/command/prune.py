@@ -78,6 +78,7 @@ def run(options: Namespace) -> int:
     measure = task.measure if task.graph is None else None  # a graph's outputs are told one by one
     result = {
         "network": task.name,
+        "provenance": task.provenance,
         "measure": measure,
         "quality_before": task.quality(task.network) if measure else None,
         "quality_after": task.quality(fitted.apply()) if measure else None,

@@ -77,10 +77,12 @@ def run(options: Namespace) -> int:
     outcome = _try(search, options.into)
     notes = search.sweep.said(changes_of(options.set))
     _say(out, outcome, search.sweep.machine.balance)
+    for line in search.sweep.provenance:
+        out.line(f"  workload: {line}")
     for note in notes:
         out.line(f"  note: {note}")
     out.line(f"  rows in {options.into}")
-    out.result(outcome.as_dict() | {"into": options.into, "notes": notes})
+    out.result(outcome.as_dict() | {"into": options.into, "workloads": list(search.sweep.provenance), "notes": notes})
     return 0 if outcome.front else 1
 
 

@@ -54,6 +54,8 @@ def run(options: Namespace) -> int:
     table = {layer.name: [row["value"] for row in rows if row["layer"] == layer.name] for layer in layers}
     heads = ["layer", *(f"{density:g} kept" for density in densities)]
     cells = [[name, *(or_dash(value, ".4f") for value in values)] for name, values in table.items()]
+    if task.inputs is None:
+        out.line(task.provenance)  # what reaches a file's layers may be drawn
     out.table(f"{task.name}: {task.measure} with one layer pruned ({options.pattern}), not tuned", heads, cells)
     out.line(f"  {task.measure} of the dense network: {dense:.4f}")
     for name, reason in dict.fromkeys((row["layer"], row["reason"]) for row in rows if row["reason"]):
@@ -72,8 +74,8 @@ def run(options: Namespace) -> int:
             limit=("dense", dense),
         )
         out.line(f"wrote {path}")
-    told = {"network": task.name, "measure": task.measure, "dense": dense, "pattern": options.pattern}
-    out.result(told | {"notes": said_of(task), "rows": rows})
+    told = {"network": task.name, "provenance": task.provenance, "measure": task.measure, "dense": dense}
+    out.result(told | {"pattern": options.pattern, "notes": said_of(task), "rows": rows})
     return 0
 
 

@@ -49,11 +49,13 @@ def run(options: Namespace) -> int:
         summary = _compute(sweep, into, cluster)
     _say(out, summary, into)
     notes = sweep.said(arguments["changes"])
+    for line in sweep.provenance:
+        out.line(f"  workload: {line}")
     for note in notes:
         out.line(f"  note: {note}")
     if export_to:
         export_rows(out, into, export_to)
-    out.result(summary.as_dict() | {"into": str(into), "notes": notes})
+    out.result(summary.as_dict() | {"into": str(into), "workloads": list(sweep.provenance), "notes": notes})
     return 0
 
 

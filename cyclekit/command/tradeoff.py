@@ -65,6 +65,7 @@ def run(options: Namespace) -> int:
         rows.append(row)
     result = {
         "network": task.name,
+        "provenance": task.provenance,
         "measure": task.measure,
         "quality_dense": task.quality(task.network),
         "density": options.density,
@@ -74,6 +75,8 @@ def run(options: Namespace) -> int:
         "notes": said_of(task),
         "rows": rows,
     }
+    if task.inputs is None:
+        out.line(task.provenance)  # what reaches a file's layers may be drawn
     _show(out, result)
     if options.out is not None:
         from cyclekit.figures.curves import tradeoff as draw

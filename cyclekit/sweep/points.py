@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from cyclekit.spec import Spec
+from cyclekit.spec import Spec, checked
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import parse_toml
 
@@ -132,7 +132,7 @@ def points(base: Spec, vary: Mapping[str, Any]) -> Points:
         wanted = tuple(wanted) if isinstance(wanted, Iterable) else (wanted,)
         if not wanted:
             raise BadInput(f"{name} must have at least one value, got none")
-        values[name] = tuple(dict.fromkeys(_checked(base, name, value) for value in wanted))
+        values[name] = tuple(dict.fromkeys(checked(declared[name], value) for value in wanted))
     if (n_points := prod(map(len, values.values()))) > sys.maxsize:
         raise BadInput(f"{n_points:.1e} points are too many: name fewer fields or values")
     return Points(base, values)
@@ -196,15 +196,6 @@ def read_file(path: str | Path) -> dict[str, Any]:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
-
-
-def _checked(base: Spec, name: str, value: Any) -> Any:
-    """Return a value as the field holds it; a rule that binds several fields is not this one value's fault."""
-    try:
-        return getattr(base.replace(**{name: value}), name)
-    except BadInput:
-        alone = type(base)().replace  # the defaults break no rule
-        return getattr(alone(**{name: value}), name)
 
 
 def _expand(name: str, text: str) -> Sequence[str]:

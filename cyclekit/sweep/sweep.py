@@ -56,7 +56,7 @@ class Started:
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A sweep that has been checked and can run."""
+    """A sweep that has been checked and can run. said: where its workloads come from, and what is not in them."""
 
     machine: Machine
     engine: str
@@ -65,6 +65,7 @@ class Sweep:
     n_workers: int
     maps: bool = False
     notes: Sequence[str] = ()  # on the workloads, such as what of a graph is no layer
+    provenance: Sequence[str] = ()  # where the workloads come from
 
     @property
     def n_tasks(self) -> int:
@@ -213,6 +214,7 @@ def prepare(
     loaded = [load(work, feed) if isinstance(work, str | Path) else work for work in dict.fromkeys(workloads)]
     apart = [part for work in loaded for part in (work.layers if isinstance(work, Model) else [work])]
     notes = [f"{work.name}: {note}" for work in loaded if isinstance(work, Model) for note in work.notes]
+    origins = list(dict.fromkeys(work.provenance for work in loaded if work.provenance))
     works = [Work.of(chosen, part, n_inputs, batch) for part in apart]
     names = [work.name for work in works]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -222,7 +224,7 @@ def prepare(
     if maps and chosen.spans is None:
         raise BadInput(f"maps cannot be stored: {chosen.name} does not say what its units did")
     n_tasks = len(space) * sum(len(work.inputs) for work in works)
-    return Sweep(chosen, engine, space, works, min(n_workers or n_cores(), n_tasks), maps, notes)
+    return Sweep(chosen, engine, space, works, min(n_workers or n_cores(), n_tasks), maps, notes, origins)
 
 
 def sweep(

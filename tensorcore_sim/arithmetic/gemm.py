@@ -21,9 +21,10 @@ def fused_dot_add(a, b, c, *, card, in_dtype, out_dtype, instruction, saturate=F
     """Return sum_k a[i, k] b[i, k] + c[i] for each i, as one instruction of the card computes an output element.
 
     a, b: [n, k] bit patterns (u8, u16, u32) or NumPy or ml_dtypes values of in_dtype (f16, bf16, tf32, e4m3, e5m2,
-    int8, int4); c: [n] likewise of out_dtype (f32, f16, s32); the result is [n], of the same kind as c. card: v100,
-    a100, l40s, h100, h200. instruction: mma.m16n8k16, mma.sp.m16n8k32, wgmma.m64n256k16, ...; k is the instruction's
-    k, for .sp the half of it that is kept. saturate: integers only, clamp to the ends of s32 where it would wrap.
+    int8, int4); c: [n] likewise of out_dtype (f32, f16, s32); the result is [n], of the same kind as c. card: one of
+    instructions.CARDS. instruction: mma.m16n8k16, mma.sp.m16n8k32, wgmma.m64n256k16, tcgen05.m128n256k16, ...; k is the
+    instruction's k, for .sp the half of it that is kept. saturate: integers only, clamp to the ends of s32 where it
+    would wrap.
     Sparse instructions are assumed to run the dense fused add over the kept products in order; nobody has published
     what they do. Raises BadInput for what the card or the instruction lacks.
     """

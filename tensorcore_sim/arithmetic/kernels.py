@@ -7,9 +7,8 @@ A1 significands are multiplied exactly. The exponent of a product is the sum of 
 A2 E is the largest exponent over all products and C, but at least min_exponent. A zero, product or C, has no exponent.
 A3 every term is cut off toward zero, in magnitude, F fraction bits below E. There is no sticky bit.
 A4 the terms are added exactly.
-A5 one rounding: to f32 toward zero (fp8 inputs: to 14 significant bits, subnormals to 2**-139), to f16 to nearest,
-   ties to even. From 2**128 (f32) or 65520 (f16) up it is infinity. A sum of zero is +0; a negative sum that rounds to
-   zero is -0.
+A5 one rounding: to f32 toward zero (Ada's and wgmma's fp8: to 14 significant bits, subnormals to 2**-139), to f16 to
+   nearest, ties to even. From 2**128 (f32) or 65520 (f16) up it is infinity. What is or rounds to zero is +0.
 A6 a NaN, infinity times zero or infinities of both signs give the NaN 0x7FFFFFFF or 0x7FFF; else an infinity stays.
 
 A longer k is a chain of such adds, each taking the result before it as its C. Integers are exact, modulo 2**32.
@@ -24,6 +23,7 @@ import numpy as np
 from cyclekit.jit import kernel
 
 FINITE, INFINITE, NAN = 0, 1, 2
+GUARD = 27  # bits: two significands further apart than that cannot cancel to fewer than 24
 NO_EXPONENT = -(1 << 20)  # of a zero: far below every other, and two of them still fit 32 bits
 
 
@@ -66,39 +66,40 @@ def _top_bit(magnitude):
 @kernel
 def _to_f32(total, unit, significand_bits):
     """Round total * 2**unit toward zero to an f32 of that many significant bits (A5)."""
-    if total == 0:
-        return 0
-    sign = (total < 0) << 31
     magnitude = abs(total)
     exponent = max(unit + _top_bit(magnitude), -126)
     if exponent > 127:
-        return sign | 0x7F800000
+        return (total < 0) << 31 | 0x7F800000
     drop = exponent - (significand_bits - 1) - unit
     significand = magnitude >> min(drop, 63) if drop >= 0 else magnitude << -drop
+    if significand == 0:
+        return 0
     significand <<= 24 - significand_bits
-    return sign | (((exponent + 126) << 23) + significand)  # a leading one adds the last step of the exponent
+    return (total < 0) << 31 | (((exponent + 126) << 23) + significand)  # a leading one adds the exponent's last step
 
 
 @kernel
-def _to_f16(total, unit):
-    """Round total * 2**unit to the nearest f16, ties to even (A5)."""
-    if total == 0:
-        return 0
-    sign = (total < 0) << 15
+def _to_nearest(total, unit, to_f16):
+    """Round total * 2**unit to the nearest f16 or f32, ties to even (A5)."""
+    fraction_bits, top = (10, 15) if to_f16 else (23, 127)
+    sign = (total < 0) << (15 if to_f16 else 31)
     magnitude = abs(total)
-    exponent = max(unit + _top_bit(magnitude), -14)
-    if exponent > 15:
-        return sign | 0x7C00
-    drop = exponent - 10 - unit
+    exponent = max(unit + _top_bit(magnitude), 1 - top)
+    if exponent > top:
+        return sign | (0x7C00 if to_f16 else 0x7F800000)
+    drop = exponent - fraction_bits - unit
     if drop <= 0:
         significand = magnitude << -drop
     elif drop > 62:
-        significand = 0  # less than half a step: magnitudes have fewer than 40 bits
+        significand = 0  # less than half a step: magnitudes have fewer than 54 bits
     else:
         significand = magnitude >> drop
         rest, half = magnitude & ((1 << drop) - 1), 1 << (drop - 1)
         significand += rest > half or (rest == half and significand & 1 == 1)
-    return sign | (((exponent + 14) << 10) + significand)  # a carry runs on into the exponent, up to infinity
+    if significand == 0:
+        return 0
+    # A carry runs on into the exponent, up to infinity.
+    return sign | (((exponent + top - 1) << fraction_bits) + significand)
 
 
 @kernel
@@ -167,24 +168,33 @@ def _fused_add(a, i, b, j, first, last, c_bits, widths):
     term = magnitude >> min(drop, 63) if drop >= 0 else magnitude << -drop
     total += term if c_significand >= 0 else -term
     unit = largest - widths.fraction_bits
-    return _to_f16(total, unit) if widths.to_f16 else _to_f32(total, unit, widths.significand_bits)
+    if widths.to_f16:
+        return _to_nearest(total, unit, True)
+    return _to_f32(total, unit, widths.significand_bits)
 
 
 @kernel
-def _add_f16(x_bits, y_bits):
-    """Return the sum of two f16, rounded to nearest, ties to even, as IEEE 754 has it but for the NaN's pattern."""
-    x, x_exponent, x_kind = _split(x_bits, True)
-    y, y_exponent, y_kind = _split(y_bits, True)
+def _add(x_bits, y_bits, to_f16):
+    """Return the sum of two f16 or f32, to nearest even: IEEE 754's but for the NaN's pattern and that a zero is +0."""
+    x, x_exponent, x_kind = _split(x_bits, to_f16)
+    y, y_exponent, y_kind = _split(y_bits, to_f16)
     if x_kind == NAN or y_kind == NAN or (x_kind == INFINITE and y_kind == INFINITE and x != y):
-        return 0x7FFF
+        return 0x7FFF if to_f16 else 0x7FFFFFFF
     if x_kind == INFINITE or y_kind == INFINITE:
         return x_bits if x_kind == INFINITE else y_bits
-    total = np.int64(0)  # in steps of 2**-24, the smallest f16
-    if x != 0:
-        total += np.int64(x) << (x_exponent + 14)
-    if y != 0:
-        total += np.int64(y) << (y_exponent + 14)
-    return (x_bits & y_bits & 0x8000) if total == 0 else _to_f16(total, -24)
+    # On a grid GUARD bits below the larger one's last: what the smaller loses there is one sticky bit.
+    largest = max(x_exponent, y_exponent)
+    total = _aligned(x, largest - x_exponent) + _aligned(y, largest - y_exponent)
+    return _to_nearest(total, largest - (10 if to_f16 else 23) - GUARD, to_f16)
+
+
+@kernel
+def _aligned(significand, drop):
+    """Return a significand on a grid GUARD bits finer, moved down by drop places; a 1 last if it lost any."""
+    magnitude, places = np.int64(abs(significand)) << GUARD, min(drop, 63)
+    whole = magnitude >> places
+    whole |= whole << places != magnitude
+    return whole if significand >= 0 else -whole
 
 
 @kernel
@@ -193,7 +203,7 @@ def _instruction(a, i, b, j, first, last, c_bits, widths):
     bits = np.int64(0) if widths.halves else c_bits
     for start in range(first, last, widths.n_products):
         bits = _fused_add(a, i, b, j, start, min(start + widths.n_products, last), bits, widths)
-    return _add_f16(bits, c_bits) if widths.halves else bits
+    return _add(bits, c_bits, widths.to_f16) if widths.halves else bits
 
 
 @kernel

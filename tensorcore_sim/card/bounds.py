@@ -11,15 +11,15 @@ from tensorcore_sim.spec import Spec
 
 def compute_cycles(problem: Problem, spec: Spec) -> float:
     """Return the cycles of the kept multiply-adds if every tensor core multiplied in every cycle."""
-    macs = problem.m * problem.n * problem.k * float(kept_share(spec))
+    macs = problem.macs * float(kept_share(spec))
     return macs / (rate(spec.in_dtype, spec) * spec.n_sms)
 
 
 def hbm_bytes(problem: Problem, spec: Spec) -> int:
-    """Return the bytes of A, B and the result, each once."""
+    """Return the bytes of A, B and the result of every product, each once."""
     a = ceil(problem.m * problem.k * a_bits(spec) / 8)
-    b = ceil(problem.k * problem.n * b_bits(spec) / 8)
-    return a + b + problem.m * problem.n * spec.output_bytes
+    b = [ceil(problem.k * n * b_bits(spec) / 8) for n in problem.products]
+    return a * len(b) + sum(b) + problem.m * sum(problem.products) * spec.output_bytes
 
 
 def hbm_cycles(problem: Problem, spec: Spec) -> float:

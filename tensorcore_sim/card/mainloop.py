@@ -53,8 +53,8 @@ def step(tiling: Tiling, spec: Spec, engine: str) -> Step:
     actions = [ledger.actions for ledger in books]
     n_mma = int(sum(actions[1][name] - actions[0][name] for name in ("mmas", "wgmmas")) / n_steps)
     return Step(
-        ticks=ceil((times[1].ticks - times[0].ticks) / n_steps),
-        shares=_shares(spent),
+        ticks=ceil((times[1].ticks - times[0].ticks) / n_steps * Fraction(str(tiling.stretch))),
+        shares=_stretched(_shares(spent), tiling.stretch),
         n_mma=n_mma,
         port_bytes=int(port_bytes(tiling, spec)),
     )
@@ -70,6 +70,12 @@ def _shares(spent: np.ndarray) -> dict[CoreState, float]:
     compute, total = float(spent[CoreState.COMPUTE]), float(spent.sum())
     waits *= (total - compute) / (waits.sum() or 1)
     return {state: (compute if state is CoreState.COMPUTE else float(waits[state])) / total for state in CoreState}
+
+
+def _stretched(shares: dict[CoreState, float], stretch: float) -> dict[CoreState, float]:
+    """Return the shares of a longer step: what is longer is the kernel's issue."""
+    shares = {state: share / stretch for state, share in shares.items()}
+    return shares | {CoreState.ISSUE: shares[CoreState.ISSUE] + 1 - 1 / stretch}
 
 
 def block(tiling: Tiling, n_groups: int, spec: Spec) -> Program:

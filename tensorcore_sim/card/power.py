@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
+from math import exp, sqrt
 
 from tensorcore_sim.actions import CardAction
 from tensorcore_sim.spec import Spec
 
 CLOSE = 2e-3  # of the limit: as near as the power of a slowed card is brought to it
+NEAR = 2e-2  # of the clock: as near as that of few calls, which is between this one and the full one, needs it
 MOST_PLAYS = 8  # each brings the clock about ten times nearer
 
 
@@ -34,6 +35,12 @@ def clock_mhz(actions: Mapping[str, int], plays: Mapping[float, float], spec: Sp
         return spec.clock_mhz
     clock = (allowed * rest + sqrt((allowed * rest) ** 2 + 4 * energy * allowed * cycles)) / (2 * energy)
     return min(spec.clock_mhz, max(round(clock, 1), 0.1))
+
+
+def of_few_calls(limited_mhz: float, time_us: float, spec: Spec) -> float:
+    """Return the clock in the midst of n_calls: it falls from the full one to the limited one, which takes a while."""
+    share = 1 - exp(-spec.n_calls * time_us / 1e3 / spec.limit_after_ms) if spec.limit_after_ms else 1
+    return round(spec.clock_mhz - share * (spec.clock_mhz - limited_mhz), 1)
 
 
 def _uj_per_ghz(actions: Mapping[str, int], spec: Spec) -> float:

@@ -11,7 +11,8 @@ from workloads.errors import BadInput, did_you_mean
 from workloads.records import plain_array
 
 # Source of every float format: IEEE 754-2019 (f16, f32); PTX ISA, "Alternate floating point data formats" (bf16,
-# tf32); Micikevicius et al., FP8 Formats for Deep Learning, arXiv 2209.05433 (e4m3, e5m2).
+# tf32); Micikevicius et al., FP8 Formats for Deep Learning, arXiv 2209.05433 (e4m3, e5m2); OCP Microscaling Formats
+# v1.0 (e2m1).
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class Format:
 
     bits: the unsigned dtype that holds a pattern; value: the NumPy or ml_dtypes dtype of the same width.
     fraction_bits, exponent_bits: of a float, else 0; unused_bits: low bits of the pattern that the hardware ignores.
-    has_infinity: False for e4m3, whose one NaN a sign is the pattern of all ones.
+    has_infinity: False for e4m3, whose one NaN a sign is the pattern of all ones, and for e2m1, which has neither.
     """
 
     name: str
@@ -56,6 +57,7 @@ FORMATS = {
         _format("tf32", np.uint32, np.float32, 10, 8, unused_bits=13),  # an f32 whose low 13 bits are ignored
         _format("e4m3", np.uint8, ml_dtypes.float8_e4m3fn, 3, 4, has_infinity=False),
         _format("e5m2", np.uint8, ml_dtypes.float8_e5m2, 2, 5),
+        _format("e2m1", np.uint8, ml_dtypes.float4_e2m1fn, 1, 2, has_infinity=False),  # in the low four bits
         _format("int8", np.uint8, np.int8),
         _format("int4", np.uint8, ml_dtypes.int4),  # the value in the low four bits
         _format("s32", np.uint32, np.int32),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tensorcore_sim.format.formats import FORMATS, format_named, to_bits
-from tensorcore_sim.format.metadata import GROUP_COLUMNS, pack, unpack
+from tensorcore_sim.format.metadata import GROUP_COLUMNS, PAIRED, pack, unpack
 from workloads.errors import BadInput
 
 PATTERNS = {dtype: {2: "1:2", 4: "2:4", 8: "4:8 in pairs"}[columns] for dtype, columns in GROUP_COLUMNS.items()}
@@ -65,7 +65,7 @@ class Compressed:
 
 
 def compress(matrix, in_dtype: str) -> Compressed:
-    """Compress a matrix [m, k], bit patterns or values of in_dtype (f16, bf16, tf32, e4m3, e5m2, int8, int4).
+    """Compress a matrix [m, k], bit patterns or values of in_dtype (f16, bf16, tf32, e4m3, e5m2, int8, int4, e2m1).
 
     A negative zero is a zero: it may be dropped, and comes back as +0. Raises BadInput where k does not hold whole
     groups, and for a group with more non-zeros than its pattern allows, with the group's place.
@@ -76,7 +76,7 @@ def compress(matrix, in_dtype: str) -> Compressed:
         raise BadInput(
             f"matrix must be [m, k] with k a multiple of {group} for {in_dtype}, got shape {list(bits.shape)}"
         )
-    if in_dtype == "int4":
+    if in_dtype in PAIRED:
         bits = bits & np.uint8(15)  # ml_dtypes carries the sign into the upper half
     mask = _cells(_is_non_zero(bits, in_dtype), in_dtype) @ np.array([1, 2, 4, 8])
     nibbles = _FILLING[mask]
@@ -86,7 +86,7 @@ def compress(matrix, in_dtype: str) -> Compressed:
         raise BadInput(
             f"matrix must be {PATTERNS[in_dtype]} for {in_dtype}: the group at row {row}, columns {place * group} to "
             f"{(place + 1) * group - 1} has {n_non_zeros} non-zeros"
-            + (", in more than 2 pairs" if in_dtype == "int4" else "")
+            + (", in more than 2 pairs" if in_dtype in PAIRED else "")
         )
     values = np.take_along_axis(bits, _columns(nibbles, in_dtype), axis=1)
     return Compressed(values=values, nibbles=nibbles, in_dtype=in_dtype, dtype=np.asarray(matrix).dtype)
@@ -116,7 +116,8 @@ def from_metadata(values: np.ndarray, words: np.ndarray, in_dtype: str) -> Compr
 
 
 def _is_non_zero(bits: np.ndarray, in_dtype: str) -> np.ndarray:
-    sign = bits.dtype.type(1 << (8 * bits.itemsize - 1)) if FORMATS[in_dtype].is_float else bits.dtype.type(0)
+    place = 3 if in_dtype in PAIRED else 8 * bits.itemsize - 1
+    sign = bits.dtype.type(1 << place if FORMATS[in_dtype].is_float else 0)
     return (bits & ~sign) != 0
 
 
@@ -125,7 +126,7 @@ def _cells(non_zero: np.ndarray, in_dtype: str) -> np.ndarray:
     rows = len(non_zero)
     if in_dtype == "tf32":
         return np.repeat(non_zero, 2, axis=1).reshape(rows, -1, 4)
-    if in_dtype == "int4":
+    if in_dtype in PAIRED:
         return non_zero.reshape(rows, -1, 4, 2).any(axis=3)
     return non_zero.reshape(rows, -1, 4)
 
@@ -135,7 +136,7 @@ def _columns(nibbles: np.ndarray, in_dtype: str) -> np.ndarray:
     places = np.stack([nibbles & 3, nibbles >> 2], axis=2).astype(np.int32)
     if in_dtype == "tf32":
         places = places[:, :, :1] >> 1
-    elif in_dtype == "int4":
+    elif in_dtype in PAIRED:
         places = (2 * places[:, :, :, None] + np.arange(2, dtype=np.int32)).reshape(rows, groups, 4)
     starts = np.arange(groups, dtype=np.int32) * GROUP_COLUMNS[in_dtype]
     return (places + starts[:, None]).reshape(rows, -1)

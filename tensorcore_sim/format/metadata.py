@@ -16,7 +16,8 @@ from workloads.errors import BadInput
 
 LEGAL = (0b0100, 0b1000, 0b1001, 0b1100, 0b1101, 0b1110)  # ascending pairs of places (PTX ISA, mma.sp ordered metadata)
 LEGAL_TF32 = (0b0100, 0b1110)  # keeps the lower, keeps the upper (PTX ISA)
-GROUP_COLUMNS = {"f16": 4, "bf16": 4, "e4m3": 4, "e5m2": 4, "int8": 4, "tf32": 2, "int4": 8}
+GROUP_COLUMNS = {"f16": 4, "bf16": 4, "e4m3": 4, "e5m2": 4, "int8": 4, "tf32": 2, "int4": 8, "e2m1": 8}
+PAIRED = ("int4", "e2m1")  # 4-bit types: a cell is two of them
 WIDE_CELLS = ("f16", "bf16", "tf32")  # cells of 16 bits; CUTLASS' metadata elements are then 16 bits, else 32
 
 SM80_INTERLEAVE = {
@@ -162,7 +163,7 @@ def _sm80_sources(n_rows: int, n_columns: int, bits: int) -> np.ndarray:
 
 def _sm90_sources(n_rows: int, n_groups: int, in_dtype: str, tile_k: int) -> tuple[int, np.ndarray]:
     """Return the bits of a word that stays whole and, for each such word in memory, its row-major place."""
-    if in_dtype not in GROUP_COLUMNS or in_dtype == "int4":
+    if in_dtype not in GROUP_COLUMNS or in_dtype in PAIRED:
         raise BadInput(f"in_dtype must be f16, bf16, tf32, e4m3, e5m2 or int8 in the SM90 layout, got {in_dtype!r}")
     bits = 16 if in_dtype in WIDE_CELLS else 8
     columns = GROUP_COLUMNS[in_dtype] * n_groups

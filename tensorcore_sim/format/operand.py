@@ -39,7 +39,7 @@ def to_format(array: np.ndarray, in_dtype: str) -> tuple[np.ndarray, float]:
         block = slice(start, start + BLOCK)
         scaled = reals[block].astype(np.float64) / scale
         bits[block] = (
-            (_round_float(scaled, kind) if kind.is_float else np.rint(scaled)).astype(kind.value).view(np.uint8)
+            (round_float(scaled, kind) if kind.is_float else np.rint(scaled)).astype(kind.value).view(np.uint8)
         )
     return (bits & np.uint8(15) if in_dtype == "int4" else bits).reshape(array.shape), scale
 
@@ -49,8 +49,8 @@ def to_reals(bits: np.ndarray, in_dtype: str) -> np.ndarray:
     return numbers(bits, FORMATS[in_dtype]).astype(np.float64)
 
 
-def _round_float(reals: np.ndarray, kind: Format) -> np.ndarray:
-    """Return f64 rounded to a format's fraction bits; ml_dtypes would round twice, by way of f32."""
+def round_float(reals: np.ndarray, kind: Format) -> np.ndarray:
+    """Return f64 rounded to a format's fraction bits, ties to even; ml_dtypes would round twice, by way of f32."""
     _, exponents = np.frexp(reals)  # one more than the place of the leading one
     lowest = 2 - (1 << (kind.exponent_bits - 1))
     steps = np.ldexp(1.0, np.maximum(exponents - 1, lowest) - kind.fraction_bits)

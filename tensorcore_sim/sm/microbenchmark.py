@@ -55,9 +55,9 @@ def throughput(
 ) -> Throughput:
     """Return the steady-state throughput of an instruction.
 
-    instruction: mma..., mma.sp..., wgmma..., wgmma.sp..., ldmatrix.xN or ld.shared.u32. n_warps: of the SM, dealt to
-    the sub-cores in turn; warp groups for wgmma. a_from: for wgmma, "shared" (SS) or "registers" (RS). n_ways: of bank
-    conflict, for ld.shared. Raises BadInput.
+    instruction: mma..., mma.sp..., wgmma..., tcgen05..., ldmatrix.xN or ld.shared.u32. n_warps: of the SM, dealt to the
+    sub-cores in turn; warp groups for wgmma and tcgen05. a_from: for these, "shared" (SS) or "registers" (RS). n_ways:
+    of bank conflict, for ld.shared. Raises BadInput.
     """
     operation = _operation(instruction, in_dtype, spec, a_from, n_ways)
     _check_count("n_warps", n_warps, MAX_WARPS_OF_SUBCORE * spec.n_subcores)
@@ -109,7 +109,7 @@ def _operation(instruction: str, in_dtype: str, spec: Spec, a_from: str, n_ways:
     name = str(instruction)
     if name.startswith("ld"):
         return load(name, spec, n_ways)
-    if name.startswith("wgmma"):
+    if name.startswith(("wgmma", "tcgen05")):
         return wgmma(name, in_dtype, spec, a_from)
     return mma(name, in_dtype, spec)
 

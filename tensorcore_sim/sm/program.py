@@ -18,9 +18,13 @@ from workloads.errors import BadInput
 ROW_BYTES = 128  # of shared memory in one pass: 32 banks of 4 bytes (ldmatrix reads an 8 x 8 matrix of b16 in one)
 NOTHING = -1  # needs no result
 
-BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8, "int4": 4}
-_CARD = {"ampere": "a100", "hopper": "h100"}
-_UNIT = {"ampere": "mma", "hopper": "wgmma"}
+BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8, "int4": 4} | {
+    "nvfp4": 4,
+    "mxfp4": 4,
+    "mxfp8": 8,
+}
+# Of B's bytes for 64 rows of a tile: a pair of SMs multiplies 256 rows, each reading half of B (PTX ISA, cta_group::2)
+_SHARE_OF_B = {"tcgen05": Fraction(1, 4)}
 # Shapes that are timed but have no arithmetic here (PTX ISA)
 _TIMED_ONLY = {"b1": ("mma.m16n8k128", "mma.m16n8k256")}
 
@@ -104,17 +108,30 @@ def mma_of(m: int, n: int, k: int, n_products: int, in_dtype: str, spec: Spec) -
 
 
 def wgmma(name: str, in_dtype: str, spec: Spec, a_from: str = "shared") -> Operation:
-    """Return a wgmma or wgmma.sp (S8), A from "shared" memory (SS) or "registers" (RS); raises BadInput."""
+    """Return a wgmma or tcgen05 (S8), A from "shared" memory (SS) or "registers" (RS); raises BadInput."""
     instruction = _checked(name, in_dtype, spec)
     if a_from not in ("shared", "registers"):
         raise BadInput(f"a_from must be shared or registers, got {a_from!r}")
-    return wgmma_of(instruction.m, instruction.n, instruction.k, instruction.n_products, in_dtype, spec, a_from)
+    shape = instruction.m, instruction.n, instruction.k, instruction.n_products
+    return wgmma_of(*shape, in_dtype, spec, a_from, share_of_b=Fraction(1))
 
 
-def wgmma_of(m: int, n: int, k: int, n_products: int, in_dtype: str, spec: Spec, a_from: str) -> Operation:
-    """Return a wgmma that keeps n_products of each k products (S8)."""
+def wgmma_of(
+    m: int,
+    n: int,
+    k: int,
+    n_products: int,
+    in_dtype: str,
+    spec: Spec,
+    a_from: str,
+    share_of_b: Fraction | None = None,
+) -> Operation:
+    """Return a wgmma that keeps n_products of each k products (S8).
+
+    share_of_b: the part of B's bytes that it reads; None: of 64 rows of a tile, which on tcgen05 share B with others.
+    """
     hold = compute = ceil(TICKS * Fraction(m * n * n_products, rate(in_dtype, spec)))
-    elements = k * n
+    elements = k * n * (_SHARE_OF_B.get(spec.unit, 1) if share_of_b is None else share_of_b)
     if a_from == "shared":
         elements += m * n_products
     else:
@@ -158,16 +175,17 @@ def ticks(spec: Spec, field: str) -> int:
 
 def _checked(name: str, in_dtype: str, spec: Spec) -> Instruction:
     instruction = parse(name)
-    unit = _UNIT[spec.architecture]
-    if instruction.unit != unit:
-        raise BadInput(f"instruction must be {unit} or {unit}.sp, which are timed on {spec.architecture}, got {name!r}")
+    if instruction.unit != spec.unit:
+        raise BadInput(
+            f"instruction must be {spec.unit} or {spec.unit}.sp, which are timed on {spec.card}, got {name!r}"
+        )
     if name not in _TIMED_ONLY.get(in_dtype, ()):
-        check_shape(name, in_dtype, _CARD[spec.architecture])
+        check_shape(name, in_dtype, spec.card)
     return instruction
 
 
 def rate(in_dtype: str, spec: Spec) -> int:
     """Return the dense multiply-adds of the SM in a cycle; raises BadInput where the card lacks the format."""
     if not (fma_per_cycle := spec.fma_per_cycle(in_dtype)):
-        raise BadInput(f"in_dtype {in_dtype!r} is not one of the tensor core's on {spec.architecture}")
+        raise BadInput(f"in_dtype {in_dtype!r} is not one of the tensor core's on {spec.card}")
     return fma_per_cycle

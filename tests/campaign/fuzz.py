@@ -35,7 +35,7 @@ from cyclekit.sweep.sweep import sweep as compute
 from tests.reader_samples import NET_SHAPES, SAMPLES
 from tests.sweep_cases import small
 from workloads import BadInput
-from workloads.address import layers
+from workloads.catalogue import load
 from workloads.readers import deep_compression
 
 LIMIT_S = 10  # of the processor, and six times that by the clock
@@ -79,6 +79,7 @@ per = 5
 do = "share"
 bits = 4
 """
+INDEX = b'{"metadata": {"total_size": 28}, "weight_map": {"fc.weight": "shard.safetensors"}}'
 SETTINGS = tuple(b"n_pes=4|queue_depth=2|clock_mhz=800|batches=true|capacity=enforce|spmat_bytes=64".split(b"|"))
 VARIED = tuple(b"n_pes=1,2,4,...,256|queue_depth=2:256:x2|clock_mhz=1:2:+0.1|batches=true,false|n_pes=4".split(b"|"))
 
@@ -134,7 +135,7 @@ def file_of_weights(name: str) -> Callable[[bytes], str]:
     def run(content: bytes) -> str:
         Path(name).write_bytes(content)
         try:
-            deep_compression.read(Path(name), NET_SHAPES) if name.endswith(".net") else layers(Path(name))
+            deep_compression.read(Path(name), NET_SHAPES) if name.endswith(".net") else load(Path(name))
         except BadInput as complaint:
             return "refused" if "\n" not in str(complaint) else f"fault: {complaint}"
         return "read"
@@ -184,7 +185,9 @@ def targets(samples: Path) -> dict[str, tuple[Callable[[bytes], str], tuple[byte
             weights[name] = file_of_weights(name), (sample(),), 8
         except pytest.skip.Exception as missing:
             print(f"left out, {name}: {missing}", flush=True)
+    (samples / "shard.safetensors").write_bytes(SAMPLES["a.safetensors"]())
     return weights | {
+        "a.safetensors.index.json": (file_of_weights("a.safetensors.index.json"), (INDEX,), 4),
         "sweep": (sweep_file, (SWEEP,), 12),
         "recipe": (recipe, (RECIPE,), 6),
         "vary": (vary, (*VARIED, b"|".join(VARIED[1:3])), 12),

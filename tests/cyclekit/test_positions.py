@@ -172,8 +172,8 @@ def test_a_depthwise_convolution_on_eie(engine):
 
 
 @pytest.mark.parametrize("sparsity", ["dense", "2:4"])
-def test_the_tensor_core_takes_groups_side_by_side(sparsity):
-    """m, n, k of one group, n as often as there are groups; whole numbers this small are exact in half precision."""
+def test_the_tensor_core_takes_groups_as_a_product_each(sparsity):
+    """m, n, k of one group, as often as there are groups; whole numbers this small are exact in half precision."""
     n_groups, n_out, n_in = 4, 8, 16
     matrix = blocks(n_groups, n_out, n_in)
     if sparsity == "2:4":
@@ -182,10 +182,10 @@ def test_the_tensor_core_takes_groups_side_by_side(sparsity):
     whole = Workload(name="g", weights=matrix, activations=rows, positions=N_POSITIONS, groups=n_groups)
     spec = CORE.design(None, {"sparsity": sparsity})
     run = CORE.simulate(tensorcore_sim.encode(whole, spec), whole.activations, spec, check=True)
-    problem = tensorcore_sim.Problem(m=n_out, n=N_BATCH * N_POSITIONS * n_groups, k=n_in)
+    problem = tensorcore_sim.Problem(m=n_out, n=(N_BATCH * N_POSITIONS,) * n_groups, k=n_in)
     _, books, _ = tensorcore_sim.time_gemm(problem, spec)
     assert (run.cycles, run.actions) == (books.cycles, books.actions)
-    assert run.measures["gemm"].startswith(f"{problem.m} x {problem.n} x {problem.k},")
+    assert run.measures["gemm"].startswith(f"4 * 8 x {N_BATCH * N_POSITIONS} x 16,")
     np.testing.assert_array_equal(run.values, rows @ matrix.T)
 
 

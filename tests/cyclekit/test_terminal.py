@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from cyclekit.terminal import Output, fitted, make_folder, progress, write_whole
+from cyclekit.terminal import Output, fitted, make_folder, progress, write_asked, write_whole
+from workloads.errors import BadInput
 
 HEADS = ["layer", "out x in", "reached", "time [us]"]
 ROWS = [
@@ -133,6 +134,14 @@ def test_a_file_is_replaced_and_not_written_over(tmp_path):
     os.link(path, other)
     write_whole(path, b"new")
     assert (path.read_bytes(), other.read_bytes()) == (b"new", b"old")
+
+
+def test_what_has_become_a_store_since_is_not_written_over(tmp_path):
+    path = tmp_path / "out.json"
+    path.write_bytes(b"SQLite format 3\0 and all its rows")
+    with pytest.raises(BadInput, match="--json must name another file than a store"):
+        write_asked(path, b"{}", "--json")
+    assert path.read_bytes() == b"SQLite format 3\0 and all its rows"
 
 
 def test_a_file_has_the_rights_of_any_other_and_the_next_one_too(tmp_path):

@@ -14,4 +14,7 @@ def engine(request) -> str:
 
 @pytest.fixture(scope="session")
 def validation() -> Validation:
-    return published.validate()
+    steps = []
+    of_all = published.validate(lambda *step: steps.append(step))
+    assert [step[1:] for step in steps] == [(n, 18) for n in range(19)]  # nine layers of two kinds
+    return of_all

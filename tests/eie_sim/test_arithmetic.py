@@ -110,6 +110,24 @@ def test_the_bound_is_the_sum_of_its_three_parts():
     assert bound == pytest.approx(0.0125 + 0.035 + 0.125, rel=1e-6)
 
 
+def test_outputs_have_the_bits_that_the_largest_of_them_leaves():
+    """1.5 at 14 bits behind the point is 24,576, at 15 too large; a 3 would leave 13. Two PEs hold three outputs."""
+    workload = Workload(name="t", weights=[[1.0], [1.5], [1.5]], activations=[1.0])
+    spec = Spec(n_pes=2)
+    run = simulate(encode(workload, spec), workload.activations, spec, engine="schedule")
+    assert run.measures["outputs_fraction_bits"] == 14
+    assert run.outputs.tolist() == [16384, 24576, 24576]
+
+
+def test_a_bias_is_added_once():
+    """0.5 * 2 + 0.25, each exact in 16 bits: the bound is half a step of 8 bits for each of two products."""
+    workload = Workload(name="b", weights=[[0.5]], bias=[0.25], activations=[2.0], relu=False)
+    inputs = workload.activations[0].astype(np.float64)
+    exact, bound = reference.float64(workload, inputs, arithmetic.quantise(inputs, 8), arithmetic.Format(8, 8, 8))
+    assert exact.tolist() == [1.25]
+    assert bound == pytest.approx(2 * 2.0**-9)
+
+
 def test_a_weight_that_fills_16_bits_is_held_with_none_behind_the_point():
     run = one_output([32767], [1], weight_fraction_bits=CHOSEN, activation_fraction_bits=0)
     assert run.notes == ()

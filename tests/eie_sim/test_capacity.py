@@ -146,6 +146,13 @@ def test_a_run_too_long_for_the_timeline_is_refused():
         simulate(encode(layer([[1] * 2200]), spec), np.ones(2200), spec)
 
 
+@pytest.mark.parametrize("field", ["broadcast_latency_cycles", "lnzd_latency_cycles"])
+def test_a_latency_is_a_million_cycles_at_most(field):
+    assert getattr(Spec(**{field: 10**6}), field) == 10**6
+    with pytest.raises(BadInput, match=f"{field} must be at most 1000000, got 1000001"):
+        Spec(**{field: 10**6 + 1})
+
+
 @pytest.mark.parametrize("latency", [0, 1_000, 10**6])
 def test_a_latency_that_passes_once_is_counted_once(latency):
     # One send a cycle into a queue with room for all: the first pops in cycle 2 + latency, then come 3,000 x 4 entries

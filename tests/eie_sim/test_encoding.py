@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eie_sim import Spec, decode, encode
+from eie_sim import image as image_module
 from tests import eie_cases, naive_eie
 from workloads import BadInput, Workload
 
@@ -137,3 +138,28 @@ def test_decode_refuses_what_is_not_canonical(broken):
     damaged = dataclasses.replace(image, entries=np.array([code << 4 | run for code, run in broken], np.uint8))
     with pytest.raises(BadInput, match="not canonical"):
         decode(damaged)
+
+
+def test_decode_refuses_a_column_that_ends_in_a_padding_where_another_follows():
+    """Two columns of a 1 at row 16: a padding of 16 rows, and the entry; in the first a padding stands for it."""
+    workload = Workload(name="two", weights=np.eye(1, 40, 16).T.repeat(2, axis=1), activations=np.ones(2))
+    image = encode(workload, Spec(n_pes=1))
+    assert image.entries.tolist() == [0x0F, 0x10, 0x0F, 0x10]
+    with pytest.raises(BadInput, match="not canonical"):
+        decode(dataclasses.replace(image, entries=np.array([0x0F, 0x0F, 0x0F, 0x10], np.uint8)))
+
+
+@pytest.mark.parametrize("in_second_column", [2**30 - 1, 2**30])
+def test_a_pe_holds_as_many_entries_as_a_pointer_of_31_bits_can_name(in_second_column, monkeypatch):
+    """Two columns, which give the first of two PEs 2**31 - 1 entries or one more, and the other one each."""
+    counts = np.array([[2**30, in_second_column], [1, 1]], np.int32)
+    monkeypatch.setattr(image_module, "_count", lambda *_: (counts, np.zeros_like(counts)))
+    monkeypatch.setattr(image_module, "_fill", lambda *_: None)  # nothing of 2 GiB is touched
+    workload = Workload(name="large", weights=np.ones((2, 2)), activations=np.ones(2))
+    if 2**30 + in_second_column == 2**31:
+        with pytest.raises(BadInput, match="n_pes must be larger than 2 for large: a PE would hold 2"):
+            encode(workload, Spec(n_pes=2))
+    else:
+        image = encode(workload, Spec(n_pes=2))
+        assert image.pe_start.tolist() == [0, 2**31 - 1, 2**31 + 1]
+        assert image.pointers.tolist() == [[0, 0], [2**30, 1], [2**31 - 1, 2]]

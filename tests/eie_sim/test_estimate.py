@@ -22,6 +22,36 @@ def test_it_grows_with_the_inputs_and_with_checks(engine):
     assert seconds(1, True) - seconds(1, False) == pytest.approx(5 * 8 * 2e-8)
 
 
+def test_events_take_longer_than_the_schedule_and_both_longer_for_more_pes():
+    """3 inputs of 4 activations, and the bias's place: 15 for each PE, each several events of a microsecond."""
+
+    def seconds(engine, n_pes):
+        return estimate([work(3)], Spec(n_pes=n_pes), engine=engine, check=False)[0]
+
+    assert seconds("events", 64) - seconds("schedule", 64) > 15 * 64 * 1e-6
+    assert seconds("events", 64) - seconds("events", 1) > 15 * 63 * 1e-6
+    assert seconds("schedule", 64) > seconds("schedule", 1)
+
+
+def test_it_grows_with_the_weights_and_with_the_values_that_k_means_must_share():
+    """Clustering holds each value in float64 at least; a second look at every weight takes some time."""
+
+    def estimated(weights):
+        n_in = weights.shape[1]
+        layer = Workload(name="w", weights=weights, activations=np.eye(1, n_in))
+        return np.array(estimate([layer], Spec(n_pes=1), engine="schedule", check=False))
+
+    few = np.arange(64 * 64, dtype=np.float32).reshape(64, 64) % 4
+    n_non_zeros = 64 * 64 * 3 // 4
+    many = few * (1 + np.arange(64 * 64, dtype=np.float32).reshape(64, 64))
+    more_s, more_bytes = estimated(many) - estimated(few)
+    assert more_s > 0
+    assert more_bytes >= 8 * n_non_zeros
+    # Seven layers of nothing more, below one another: no further column, no value and no shared one.
+    padded = np.vstack((few, np.zeros((7 * 64, 64), np.float32)))
+    assert estimated(padded)[0] > estimated(few)[0]
+
+
 @pytest.mark.parametrize("engine", ["events", "schedule"])
 def test_a_further_design_takes_longer_with_more_pes(engine):
     """4 activations reach each PE: from 1 to 64 PEs there are 4 * 63 pairs more."""

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from eie_sim import Spec, encode, simulate
+from eie_sim import Spec, encode, figures, simulate
+from eie_sim.actions import PeState
 from eie_sim.demo import _same
 from eie_sim.figures import draw_utilisation, draw_validation
 from tests.eie_cases import layer
@@ -23,6 +24,20 @@ def test_what_the_pes_did_is_drawn(tmp_path):
     image = encode(layer([[2, 1], [1, 3]]), spec)
     path = draw_utilisation(simulate(image, np.ones(2), spec), image, spec, tmp_path / "pes.png")
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_pe_counts_are_compared_by_the_mean_time_of_an_input_and_all_cycles_of_their_pes(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(figures, "states_by_design", lambda *given, **more: calls.append((given, more)))
+    runs = {
+        4: [SimpleNamespace(time_us=3.0, states={"pe": {"weight": 5, "done": 1}})],
+        16: [SimpleNamespace(time_us=t, states={"pe": {"weight": w, "done": 2}}) for t, w in ((1.0, 3), (2.0, 4))],
+    }
+    assert figures.draw_pe_counts(runs, 2, tmp_path / "f.png", title="t") == tmp_path / "f.png"
+    ((states, kinds, path), more) = calls[0]
+    assert states == {"4 PEs": {"weight": 5, "done": 1}, "16 PEs": {"weight": 7, "done": 4}}
+    assert (kinds, path) == (PeState, tmp_path / "f.png")
+    assert more == {"title": "t", "times_us": {"4 PEs": 1.5, "16 PEs": 1.5}}
 
 
 @pytest.mark.parametrize("field", ["id", "cycles", "actions", "states", "output_sha256"])

@@ -142,6 +142,8 @@ def test_another_node_follows_the_paper_s_rule(name):
         for one, other in zip(found, there.standing[kind], strict=True):
             assert other.value == pytest.approx(one.value)
     assert sum(p.value for p in there.area) == pytest.approx(sum(p.value for p in here.area) / 1.6**2)
+    assert not any("45 nm to" in p.source for p in here.area)
+    assert all(p.source.endswith("; 45 nm to 28 nm as s = 1.6") for p in there.area)
 
 
 def test_a_small_run_by_hand():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import eie_sim
 from cyclekit.validation import mean_error
 from eie_sim.prices import DRIVERS
 from eie_sim.published_energy import CLUSTERED, FEATURE_MAPS, RULE, clustered
@@ -54,6 +55,15 @@ def test_table_5_follows_from_the_paper_s_rule(validation):
 def test_64_pes_of_table_5_are_met_by_the_simulated_layer(validation):
     for row in validation.select(source="Table V", layer="64 PEs, 45 nm", kind="calibrated"):
         assert abs(row.error) <= 3
+
+
+def test_256_pes_of_table_5_run_at_the_clock_of_its_throughput(validation):
+    """Alex-7 in as many cycles as at any clock, at 1.6 x 800 MHz: 81,967 x 3.25 x 1.6 are Table V's 426,230."""
+    spec = eie_sim.Spec(n_pes=256)
+    work = draw(benchmarks()["alex-7-calibrated"])
+    run = eie_sim.simulate(eie_sim.encode(work, spec), work.activations[0], spec, engine="schedule")
+    (row,) = validation.select(source="Table V", layer="256 PEs, 28 nm", quantity="throughput", kind="bottom-up")
+    assert row.simulated == pytest.approx(1280e6 / run.cycles)
 
 
 def test_reads_of_fig_9_are_within_two_percent_once_feature_maps_are_clustered(validation):

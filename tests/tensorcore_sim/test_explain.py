@@ -195,9 +195,11 @@ def test_int4_weights_are_shown_on_their_grid():
             "the group at row 37, columns 20 to 21 has 2 non-zeros",
         ),
         (AMPERE.replace(sparsity="2:8"), 0, 0, "2:8: the group at row 37, columns 16 to 23 has 3 non-zeros"),
-        (AMPERE.replace(in_dtype="e4m3"), 0, 0, "in_dtype 'e4m3' has no mma.sp on this ampere design"),
-        (HOPPER.replace(in_dtype="int4"), 0, 0, "in_dtype 'int4' has no wgmma.sp on this hopper design"),
-        (HOPPER.replace(in_dtype="int4", int4_fma_per_cycle=64), 0, 0, "has no wgmma.sp on this hopper design"),
+        (AMPERE.replace(in_dtype="e4m3"), 0, 0, "in_dtype 'e4m3' has no mma.sp on a100"),
+        (HOPPER.replace(in_dtype="int4"), 0, 0, "in_dtype 'int4' has no wgmma.sp on h100"),
+        (HOPPER.replace(in_dtype="int4", int4_fma_per_cycle=64), 0, 0, "has no wgmma.sp on h100"),
+        (PRESETS["t4"], 0, 0, "in_dtype 'f16' has no mma.sp on t4"),
+        (PRESETS["b200"], 0, 0, "card must be one with mma or wgmma: tcgen05's metadata are not shown, got 'b200'"),
     ],
 )
 def test_what_cannot_be_shown(spec, row, column, told):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import workloads
-from workloads import BadInput, address
+from workloads import BadInput, address, tasks
 
 ROWS = np.array([[1, 0, -2.5], [0, 0.5, 0]], np.float32)
 
@@ -200,3 +200,14 @@ def test_weights_alone_are_a_layer_when_they_are_asked_for_by_name(tmp_path):
 
 def test_load_takes_an_address(net):
     assert np.array_equal(workloads.load(f"{net}:dec").weights, 3 * ROWS)
+
+
+@pytest.mark.parametrize("load", [workloads.load, tasks.load])
+def test_a_name_longer_than_a_file_system_takes_is_unknown_as_any_other(load):
+    with pytest.raises(BadInput, match=r"unknown (workload|network) 'xxx"):
+        load("x" * 300)
+
+
+def test_a_layer_s_name_longer_than_a_file_system_takes_is_one(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"x" * 300: np.ones((2, 3), np.float32), "b": np.ones((4, 5), np.float32)})
+    assert workloads.load(f"{tmp_path / 'a.npz'}:{'x' * 300}").weights.shape == (2, 3)

@@ -21,7 +21,16 @@ def read(path: Path) -> dict[str, np.ndarray | Stored]:
         from gguf import GGUFReader
     except ImportError:
         raise BadInput("is a GGUF file, and to read it takes gguf: pip install 'zeroskip[gguf]'") from None
-    return {str(tensor.name): _tensor(tensor) for tensor in GGUFReader(path).tensors}
+
+    class Bounded(GGUFReader):
+        """Ends where the file does: on its own it goes on for as many values as a damaged header tells it of."""
+
+        def _get(self, offset, dtype, count=1, override_order=None):
+            if int(offset) + int(count) * np.dtype(dtype).itemsize > len(self.data):
+                raise BadInput("is damaged: it ends before what it holds by its header")
+            return super()._get(offset, dtype, count, override_order)
+
+    return {str(tensor.name): _tensor(tensor) for tensor in Bounded(path).tensors}
 
 
 def _tensor(tensor) -> np.ndarray | Stored:

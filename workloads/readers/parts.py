@@ -138,9 +138,9 @@ def _bitmask(match: re.Match, arrays: Arrays) -> Group | None:
 
 
 def _bytes(match: re.Match, arrays: Arrays) -> Group | None:
-    """NAME.weight of 8 bits and its scale; the 4-bit codes of bitsandbytes are told, not put together."""
+    """NAME.weight of 8 bits and its scale; a wider one stays as it is, and bitsandbytes' 4-bit codes are told."""
     weight = arrays[match[0]]
-    if weight.dtype.itemsize != 1 or weight.ndim < 2:
+    if weight.ndim < 2:
         return None
     if f"{match[0]}.absmax" in arrays:
         names = [name for name in arrays if name == match[0] or name.startswith(f"{match[0]}.")]
@@ -150,6 +150,9 @@ def _bytes(match: re.Match, arrays: Arrays) -> Group | None:
     if all(scale is None for scale in scales):
         return None
     scale = next(scale for scale in scales if scale is not None)
+    if weight.dtype.itemsize > 1:
+        note = f"as they are, not multiplied by {' and '.join(names[1:])}"
+        return match[0], names, replace(weight if isinstance(weight, Stored) else _plain(weight), note=note)
     unit = 1 if scales[2] is None else 1 / 127  # bitsandbytes keeps the largest size in a row
     item = words.eight_bits(weight, scale, zero, unit)
     reason = f"its scales have the shape {list(scale.shape)} for {list(weight.shape)}"

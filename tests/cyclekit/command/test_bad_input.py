@@ -46,7 +46,7 @@ from cyclekit import terminal
             "layer does not fit: ",
         ),
         ("explain tensorcore FILE --row 4", "row must be from 0 to 3 in layer, got 4"),
-        ("explain tensorcore FILE --set in_dtype=e4m3", "in_dtype 'e4m3' has no mma.sp on this ampere design"),
+        ("explain tensorcore FILE --set in_dtype=e4m3", "in_dtype 'e4m3' has no mma.sp on a100"),
         (
             "explain tensorcore FULL --set sparsity=2:4",
             "weights of full: matrix must be 2:4 for f16: the group at row 0, columns 0 to 3 has 4 non-zeros: "

@@ -1,13 +1,17 @@
 """Does every verb take every kind of workload, or say in one line why not?"""
 
+import argparse
 import json
 import sqlite3
 from contextlib import closing
+from importlib import import_module
 
 import numpy as np
 import pytest
 
-from tests.graph_case import INPUTS, written
+from cyclekit.command.cli import VERBS
+from tests import graph_case
+from tests.reader_samples import mtx_file, safetensors_of
 from workloads.networks import saved
 from workloads.records import Workload
 
@@ -28,8 +32,15 @@ def files(tmp_path_factory):
     np.savez(folder / "bag.npz", **{"a.weight": matrix(8, 12), "b.weight": matrix(4, 8)})
     layers = [Workload(name=name, weights=matrix(8, 12), activations=np.ones((2, 12))) for name in ("a", "b")]
     (folder / "pruned.npz").write_bytes(saved.to_bytes(layers, "by hand"))
-    written(folder)
-    np.savez(folder / "x.npz", **INPUTS)
+    arrays = {"wte.weight": np.ones((20, 8), np.float32), "fc.weight": matrix(4, 8)}
+    (folder / "table.safetensors").write_bytes(safetensors_of(arrays))
+    (folder / "a.mtx").write_bytes(mtx_file())
+    for write, inputs in (
+        (graph_case.written, graph_case.INPUTS),
+        (graph_case.table, graph_case.IDS),
+        (graph_case.grouped, graph_case.CHANNELS),
+    ):
+        np.savez(write(folder).with_suffix(".inputs.npz"), **inputs)
     (folder / "r.toml").write_text('[[step]]\ndo = "prune"\ndensity = 0.5\n')
     return folder
 
@@ -44,14 +55,20 @@ KINDS = {
     "bag.npz:*": 2,
     "pruned.npz": 2,
     "pruned.npz:b": 1,
+    "table.safetensors": 1,
+    "a.mtx": 1,
     "net.onnx": 2,
     "net.onnx:conv": 1,
+    "table.onnx": 1,
+    "grouped.onnx": 1,
+    "lenet-300-100-dense": 3,
     "16x4x16": 0,
 }
 NO_VALUES = "without values"
+UNTRAINED = dict.fromkeys(("nt-we", "lenet-300-100", "16x4x16"), "unknown network")
 # What a verb says of a kind that it does not take, by the kind; what is not listed works.
 REFUSALS = {
-    "list": {"nt-we": "unknown list", "lenet-300-100": "unknown list", "16x4x16": "unknown list"},
+    "list": dict.fromkeys(("nt-we", "lenet-300-100", "lenet-300-100-dense", "16x4x16"), "unknown list"),
     "run eie": {"16x4x16": NO_VALUES},
     "run tensorcore": {},
     "explain eie": {"16x4x16": NO_VALUES},
@@ -62,11 +79,12 @@ REFUSALS = {
     "sweep eie": {"16x4x16": NO_VALUES},
     "sweep tensorcore": {},
     "search eie": {"16x4x16": NO_VALUES},
-    "prune": dict.fromkeys(("nt-we", "lenet-300-100", "16x4x16"), "unknown network"),
-    "tradeoff": dict.fromkeys(("nt-we", "lenet-300-100", "16x4x16"), "unknown network"),
+    "search tensorcore": {},
+    "prune": UNTRAINED,
+    "tradeoff": UNTRAINED,
     "sensitivity": {
-        **dict.fromkeys((k for k in KINDS if "onnx" not in k), "no labels to be right or wrong about"),
-        **dict.fromkeys(("nt-we", "lenet-300-100", "16x4x16"), "unknown network"),
+        **dict.fromkeys((k for k in KINDS if "." in k and "onnx" not in k), "no labels to be right or wrong about"),
+        **UNTRAINED,
     },
 }
 MORE = {
@@ -77,9 +95,12 @@ MORE = {
     "sweep eie": ["--vary", "n_pes=2,4", "--workers", "1", "--into", "OUT.db"],
     "sweep tensorcore": ["--vary", "raster_tiles=4,8", "--workers", "1", "--into", "OUT.db"],
     "search eie": ["--vary", "n_pes=2,4", "--minimise", "cycles", "--workers", "1", "--into", "OUT.db"],
+    "search tensorcore": ["--vary", "raster_tiles=4,8", "--minimise", "cycles", "--workers", "1", "--into", "OUT.db"],
     "prune": ["--recipe", "r.toml", "--out", "OUT.npz", "--batch", "1"],
     "tradeoff": ["--patterns", "element,row", "--batch", "1", "--tune", "0"],
 }
+ONE_LAYER = ("explain", "trace")  # show one layer, and no sum of several
+PASSED_OVER = {"table.safetensors": "passed over 160 numbers, 83.3% of", "table.onnx": "passed over, with 83.3% of"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,14 +116,25 @@ def test_a_cell_works_or_refuses_in_one_line(verb, kind, files, zeroskip, tmp_pa
         assert REFUSALS[verb][kind] in lines[0]
         assert not list(tmp_path.iterdir())
         return
-    inputs = ["--inputs", "x.npz"] if kind.startswith("net.onnx") else []
-    if kind == "lenet-300-100" and verb != "explain":
+    inputs = ["--inputs", f"{kind.partition('.')[0]}.inputs.npz"] if ".onnx" in kind else []
+    if kind.startswith("lenet"):
         inputs = ["--inputs", "2"]
     ended = zeroskip(*verb.split(), kind, *more, *inputs, "--json", tmp_path / "told.json")
     assert ended.code == 0, ended.err
     told = json.loads((tmp_path / "told.json").read_text())
     if layers := LAYERS.get(verb):
         assert len(layers(told)) == max(1, KINDS[kind])
+    if kind in PASSED_OVER and verb.split()[0] not in ONE_LAYER:
+        assert PASSED_OVER[kind] in ended.out
+
+
+def test_every_verb_that_takes_a_workload_is_here():
+    tabled = {verb.split()[0] for verb in REFUSALS}
+    for verb in VERBS:
+        parser = argparse.ArgumentParser()
+        import_module(f"cyclekit.command.{verb}").add_arguments(parser)
+        words = {action.dest for action in parser._actions if not action.option_strings}
+        assert (verb in tabled) == bool(words & {"workload", "workloads", "network", "what"}), verb
 
 
 def test_a_workload_is_the_same_however_many_of_its_inputs_are_swept(files, zeroskip, tmp_path):

@@ -88,11 +88,11 @@ def test_what_is_called_idle_changes_nothing_and_all_else_does_somewhere(archite
 
 
 def test_a_field_that_is_set_or_varied_without_effect_is_said(zeroskip, tmp_path):
-    why = "of mma and its loads, and architecture=hopper runs wgmma"
+    why = "of mma and its loads, and the card runs wgmma"
     sized = ("tensorcore", "64x64x64", "--preset", "h100-sxm", "--set", "n_sms=4", "--set", "pass_cycles=8")
     ran = zeroskip("run", *sized, "--json", tmp_path / "r.json")
     assert f"  note: pass_cycles changes nothing here: {why}\n" in ran.out
-    assert json.loads((tmp_path / "r.json").read_text())["notes"] == [f"pass_cycles changes nothing here: {why}"]
+    assert f"pass_cycles changes nothing here: {why}" in json.loads((tmp_path / "r.json").read_text())["notes"]
     for verb in ("sweep", "search"):
         words = ("--vary", "n_subcores=2,4", "--into", tmp_path / f"{verb}.db", "--workers", "1")
         if verb == "search":
@@ -116,4 +116,4 @@ def test_the_list_of_presets_names_them(zeroskip):
     assert "pass_cycles" not in idle["a100-sxm-40gb"]
     assert "dma_width_bits" in idle["isca2016"]
     assert "dma_width_bits" not in idle["silicon"]
-    assert "without effect in h100-pcie, h800-pcie, h100-sxm, h200-sxm: n_subcores, pass_cycles, " in ended.err
+    assert "without effect in h100-pcie, h800-pcie, h100-sxm, h200-sxm, gh200: n_subcores, pass_cycles, " in ended.err

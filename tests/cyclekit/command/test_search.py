@@ -41,13 +41,14 @@ def test_what_a_search_says(zeroskip, layer_npz, into):
     assert title.endswith(" designs that no other tried beats in cycles, area_mm2, of those with area_mm2<=2")
     named = ["n_pes", "queue_depth", "spmat_width_bits", "cycles", "area_mm2", "time_us", "energy_pj", "power_mw"]
     assert heads.split() == [*named, "edp_nj_us", "load", "balance", "[%]", "equal", "in", "these"]
-    areas = [float(row.split()[4]) for row in rows[:-3]]
+    areas = [float(row.split()[4]) for row in rows[:-4]]
     n_more = sum(int(row.split()[-2]) for row in rows if row.endswith(" more"))
     assert len(areas) + n_more == int(title.split()[0])
     assert max(areas) <= 2
-    assert rows[-3].startswith("10 designs tried, of 24, in ")
-    assert rows[-3].endswith(": of 10 tasks 10 computed, 0 were stored before")
-    assert rows[-2].startswith("  outside the constraints: ")
+    assert rows[-4].startswith("10 designs tried, of 24, in ")
+    assert rows[-4].endswith(": of 10 tasks 10 computed, 0 were stored before")
+    assert rows[-3].startswith("  outside the constraints: ")
+    assert rows[-2] == f"  workload: file {layer_npz.name}"
     assert rows[-1] == f"  rows in {into}"
     again = zeroskip("rows", into, "--json", "-")
     assert json.loads(again.out) == [{"machine": "eie", "workload": "layer", "rows": 10, "infeasible": 0}]

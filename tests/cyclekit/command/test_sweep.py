@@ -27,8 +27,10 @@ def into(tmp_path):
 
 def test_a_sweep_says_what_it_did(zeroskip, layer_npz, into):
     ended = zeroskip("sweep", "eie", layer_npz, *VARY, "--into", into, "--workers", 1)
-    assert (ended.code, ended.out.count("\n")) == (0, 2)
-    assert ended.out.startswith("9 points, 9 tasks: 9 computed in ")
+    summary, rows_in, workload = ended.out.splitlines()
+    assert ended.code == 0
+    assert summary.startswith("9 points, 9 tasks: 9 computed in ")
+    assert (rows_in, workload) == (f"  rows in {into}", f"  workload: file {layer_npz.name}")
     assert ended.err.startswith("zeroskip: 9 points, 9 tasks on 1 workers: expecting about 0 s and ")
     again = zeroskip("sweep", "eie", layer_npz, *VARY, "--into", into, "--workers", 1, "--json", "-")
     said = json.loads(again.out)

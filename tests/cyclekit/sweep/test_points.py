@@ -37,6 +37,14 @@ def test_the_values_of_a_text(text, values):
     assert points(Spec(), {"n_pes": text}).values == {"n_pes": values}
 
 
+def test_a_value_that_only_other_fields_forbid_is_a_point_whose_design_is_infeasible():
+    """No limit of power may lie below what is drawn at rest, on this design or on the one of all defaults."""
+    space = points(CardSpec(), {"power_limit_w": "10,400"})
+    assert [changes["power_limit_w"] for changes in space.changes()] == [10.0, 400.0]
+    with pytest.raises(BadInput, match="power_limit_w must be above static_w"):
+        space.base.replace(power_limit_w=10.0)
+
+
 def test_steps_of_a_tenth_are_exact():
     found = points(Spec(), {"clock_mhz": "0.1:1:+0.1"}).values["clock_mhz"]
     assert found == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

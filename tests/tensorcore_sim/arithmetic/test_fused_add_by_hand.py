@@ -50,7 +50,19 @@ def test_terms_are_cut_toward_zero(c, expected):
 
 @pytest.mark.parametrize(
     ("card", "instruction", "F"),
-    [("v100", "mma.m8n8k4", 23), ("a100", "mma.m16n8k8", 24), ("l40s", "mma.m16n8k8", 24), ("h100", "mma.m16n8k8", 25)],
+    [
+        ("v100", "mma.m8n8k4", 23),
+        ("t4", "mma.m16n8k8", 24),
+        ("a100", "mma.m16n8k8", 24),
+        ("rtx-3090", "mma.m16n8k8", 24),
+        ("l40s", "mma.m16n8k8", 24),
+        ("rtx-4090", "mma.m16n8k8", 24),
+        ("h100", "mma.m16n8k8", 25),
+        ("gh200", "wgmma.m64n8k16", 25),
+        ("b200", "mma.m16n8k8", 25),
+        ("b200", "tcgen05.m64n8k16", 25),
+        ("rtx-5090", "mma.m16n8k8", 25),
+    ],
 )
 def test_the_last_bit_kept_is_F_below_the_largest_exponent(card, instruction, F):
     cancelling = {0: (1, 1), 1: (-1, 1)}
@@ -118,9 +130,12 @@ def test_the_last_bit_kept_of_tiny_products(card, in_dtype, below, kept):
     # E is at least -19 (V100), -20 or -21 (Hopper): the last bit kept is 19 + 23, 20 + 24 or 21 + 25 below 1
     [
         ("v100", "mma.m8n8k4", 42),
+        ("t4", "mma.m16n8k8", 44),
         ("a100", "mma.m16n8k8", 44),
         ("l40s", "mma.m16n8k16", 44),
         ("h100", "mma.m16n8k8", 46),
+        ("b200", "tcgen05.m128n16k16", 46),
+        ("rtx-5090", "mma.m16n8k16", 46),
     ],
 )
 def test_the_last_bit_kept_of_tiny_products_to_f16(card, instruction, kept):
@@ -163,8 +178,19 @@ def test_ada_adds_fp8_sixteen_at_a_time():
     assert add("h100", "e4m3", "f32", "wgmma.m64n8k32", terms) == 0
 
 
-def test_hopper_mma_takes_fp8_in_two_interleaved_halves_and_adds_c_last():
-    fp8 = ("h100", "e4m3", "f16", "mma.m16n8k32")
+def test_turing_adds_eight_products_at_once():
+    # Of two chained adds of four the second would keep 2**-26
+    terms = {0: (1, 1), 1: (-1, 1), 7: (2**-13, 2**-13)}
+    assert add("t4", "f16", "f32", "mma.m16n8k8", terms) == 0
+    assert add("t4", "f16", "f32", "mma.m16n8k8", terms | {7: (2**-12, 2**-12)}) == 2**-24
+
+
+ON_THE_F16_UNIT = [("h100", "mma.m16n8k32"), ("gh200", "mma.m16n8k32"), ("b200", "mma.m16n8k32")]
+
+
+@pytest.mark.parametrize(("card", "instruction"), ON_THE_F16_UNIT)
+def test_an_mma_takes_fp8_to_f16_in_two_interleaved_halves_and_adds_c_last(card, instruction):
+    fp8 = (card, "e4m3", "f16", instruction)
     # 2048 + 1 is rounded to 2048 after the first half (k mod 4 below 2), and again after the second
     assert add(*fp8, {0: (256, 8), 1: (1, 1), 2: (1, 1)}) == 2048
     assert add(*fp8, {0: (256, 8), 2: (1, 1), 3: (1, 1)}) == 2050
@@ -173,9 +199,46 @@ def test_hopper_mma_takes_fp8_in_two_interleaved_halves_and_adds_c_last():
     assert add(*fp8, {0: (1, 1), 2: (1, 1)}, 2048) == 2050
     assert add(*fp8, {0: (1, 1)}, 2048) == 2048
     assert add(*fp8, {0: (256, 240), 1: (256, 32)}, -65504) == INF  # 69632 is past f16 before C can bring it back
-    # -2**-26 is rounded to -0, and -0 - 0 stays -0
-    tiny = add("h100", "e5m2", "f16", "mma.m16n8k32", {2: (-(2.0**-16), 2.0**-10)}, -0.0)
-    assert int(tiny.view(np.uint16)) == 0x8000
+
+
+@pytest.mark.parametrize(("card", "instruction"), [*ON_THE_F16_UNIT, ("h100", "mma.sp.m16n8k64")])
+def test_an_mma_takes_fp8_to_f32_in_two_interleaved_halves_and_adds_c_last(card, instruction):
+    def total(products, c=0.0):
+        k = int(instruction.rsplit("k", 1)[1]) // (2 if ".sp" in instruction else 1)
+        a, b = np.zeros((1, k)), np.zeros((1, k))
+        for place, (left, right) in products.items():
+            a[0, place], b[0, place] = left, right
+        asked = {"card": card, "in_dtype": "e5m2", "out_dtype": "f32", "instruction": instruction}
+        value = VALUE["e5m2"]
+        return tensorcore_sim.fused_dot_add(a.astype(value), b.astype(value), np.array([c], np.float32), **asked)[0]
+
+    # F = 25 in a half: 2**-25 is kept beside 1 - 1, 2**-26 is not; in the other half (k mod 4 at least 2) it is
+    assert total({0: (1, 1), 1: (-1, 1), 4: (2**-12, 2**-13)}) == 2**-25
+    assert total({0: (1, 1), 1: (-1, 1), 4: (2**-13, 2**-13)}) == 0
+    assert total({0: (1, 1), 1: (-1, 1), 2: (2**-13, 2**-13)}) == 2**-26
+    # Each half ends toward zero: 2 + 2**-22 + 2**-23 is cut to 2 + 2**-22, not rounded to 2 + 2**-21
+    assert total({0: (2, 1), 1: (2**-11, 2**-11), 4: (2**-11, 2**-12)}) == 2 + 2**-22
+    # C is no term of either: beside it 2**-24 would be kept, but 1 + 2**-24 is cut to 1 before it comes
+    assert total({0: (1, 1), 1: (2**-12, 2**-12)}, -1.0) == 0
+    # With C to nearest: 2**24 + 3 lies between 2**24 + 2 and 2**24 + 4 and goes to the even one; 2**24 + 1 to 2**24
+    assert total({0: (3, 1)}, 2.0**24) == 2**24 + 4
+    assert total({0: (1, 1)}, 2.0**24) == 2**24
+    assert total({0: (-1, 1)}, -(2.0**24)) == -(2**24)
+
+
+@pytest.mark.parametrize(("card", "instruction"), [("b200", "tcgen05.m128n64k32"), ("rtx-5090", "mma.m16n8k32")])
+def test_blackwell_s_fp8_unit_adds_32_products_and_c_at_once_with_25_bits(card, instruction):
+    fp8 = (card, "e5m2", "f32", instruction)
+    # C beside 1 - 1: 2**-25 is kept, 2**-26 not, wherever the products stand
+    for places in ((0, 1), (2, 17), (30, 31)):
+        cancelling = {places[0]: (1, 1), places[1]: (-1, 1)}
+        assert add(*fp8, cancelling, 2.0**-25) == 2**-25
+        assert add(*fp8, cancelling, 2.0**-26) == 0
+    assert add(*fp8, {0: (1, 1), 31: (2**-12, 2**-12)}, -1.0) == 2**-24  # not as an mma of b200's
+    # 24 significant bits, toward zero: Ada's and wgmma's would keep 14
+    assert add(*fp8, {0: (1, 1)}, 2.0**-23) == 1 + 2**-23
+    assert add(*fp8, {0: (1, 1)}, 3 * 2.0**-25) == 1
+    assert add(*fp8, {0: (3, 1)}, 2.0**24) == 2**24 + 2
 
 
 @pytest.mark.parametrize(
@@ -200,6 +263,20 @@ def test_overflow_only_from_the_next_power_of_two_on():
     assert add("a100", "bf16", "f32", "mma.m16n8k8", {0: (2.0**64, 2.0**40)}, largest) == INF
     assert add("a100", "f16", "f16", "mma.m16n8k8", {0: (15.5, 1)}, 65504) == 65504  # to nearest: half a step is 16
     assert add("a100", "f16", "f16", "mma.m16n8k8", {0: (16, 1)}, 65504) == INF
+
+
+@pytest.mark.parametrize(
+    ("card", "in_dtype", "out_dtype", "instruction", "product"),
+    [
+        ("a100", "f16", "f16", "mma.m16n8k8", (-(2.0**-13), 2.0**-13)),  # half of the smallest f16's half
+        ("h100", "bf16", "f32", "mma.m16n8k8", (-(2.0**-76), 2.0**-76)),  # an eighth of the smallest f32
+        ("b200", "e5m2", "f16", "mma.m16n8k32", (-(2.0**-16), 2.0**-10)),
+    ],
+)
+def test_a_negative_sum_that_rounds_to_zero_is_plus_zero(card, in_dtype, out_dtype, instruction, product):
+    found = add(card, in_dtype, out_dtype, instruction, {2: product}, -0.0)
+    assert found == 0
+    assert not np.signbit(found)
 
 
 def test_a_sum_of_zero_is_plus_zero():

@@ -116,7 +116,7 @@ def test_odd_cards_are_played_to_the_end(preset, changes):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("run tensorcore 64x64x64 --set in_dtype=e4m3", "in_dtype 'e4m3' is not one of the tensor core's on ampere"),
+        ("run tensorcore 64x64x64 --set in_dtype=e4m3", "in_dtype 'e4m3' is not one of the tensor core's on a100"),
         ("run tensorcore 64x64x64 --preset h100-sxm --set in_dtype=int4", "in_dtype 'int4' is not one of the tensor"),
         ("run tensorcore 64x64x64 --set in_dtype=fp16", "in_dtype must be one of f16, bf16, tf32"),
         ("run tensorcore 64x64x64 --set sparsity=3:4", "sparsity must be one of dense, 2:4"),

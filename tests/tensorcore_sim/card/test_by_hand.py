@@ -31,7 +31,7 @@ def came_from(found):
 
 def test_one_tile_of_one_k_step(play):
     found = play(card())
-    assert (found.sm.tolist(), found.begun.tolist(), found.finished.tolist()) == ([0], [10], [237])
+    assert (found.place.tolist(), found.begun.tolist(), found.finished.tolist()) == ([0], [10], [237])
     assert (found.asked.tolist(), found.arrived.tolist(), found.started.tolist()) == ([[10]], [[120]], [[120]])
     assert came_from(found).tolist() == [[[HBM, HBM]]]
     assert found.end == 240
@@ -57,7 +57,7 @@ def test_a_band_that_holds_all_rows_is_the_only_one(band):
 
 def test_of_sms_free_at_once_the_lowest_get_tiles(play):
     found = play(card(OWN, n_sms=3))
-    assert found.sm.tolist() == [0, 1]
+    assert found.place.tolist() == [0, 1]
     assert found.begun.tolist() == [10, 10]
 
 
@@ -66,7 +66,7 @@ def test_an_sm_that_is_free_has_the_next_tile_a_cycle_later(play):
     # at 170 and 180 and through it at 177 and 187. SM 0 goes first.
     found = play(card([(0, 0), (1, 1), (2, 2), (3, 3)], n_sms=2, **FAST_HBM))
     assert found.finished[:2].tolist() == [177, 187]
-    assert found.sm.tolist() == [0, 1, 0, 1]
+    assert found.place.tolist() == [0, 1, 0, 1]
     assert found.begun.tolist() == [10, 10, 187, 197]
 
 
@@ -101,7 +101,7 @@ def test_stages_that_are_free_sooner_do_not_make_it_two_requests_a_cycle(play, s
     made = card([*OWN, (2, 2)], n_sms=2, n_steps=4, step=step, a_l2=1, b_l2=1, store_l2=[1, 300, 1], **FAST_HBM)
     found = play(made)
     begins = found.finished[1] + 32
-    assert found.sm.tolist() == [0, 1, 0]
+    assert found.place.tolist() == [0, 1, 0]
     assert found.arrived[2, :2].tolist() == [begins, begins + 2]
     assert found.started[2, :2].tolist() == [begins, begins + step]
     assert found.asked[2, 2:].tolist() == [begins + step, begins + step + apart]
@@ -279,7 +279,9 @@ def test_chunks_and_results_at_the_edges_take_what_they_hold():
     assert made.a_hbm.tolist() == [[640, 120], [360, 68]]
     assert made.store_l2.tolist() == [40, 23, 10, 6]
     assert made.store_hbm.tolist() == [320, 180, 80, 45]
-    assert (made.begin, made.step) == (25_000, 1234 + 1300)
+    assert (made.begin, made.step, made.overhead) == (25_000, 1234, 900)
+    assert made.turn == 10 * 64 * 16 * 8 / 128  # every f32 sum through the port, there and back
+    assert made.sums_l2.tolist() == [80, 45, 20, 12]
     assert (made.l2_latency, made.hbm_latency) == (2823, 5660)
 
 

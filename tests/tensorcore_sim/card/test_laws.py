@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tensorcore_sim.card import bounds
 from tensorcore_sim.card import schedule as card_schedule
-from tensorcore_sim.card.tiling import ACCUMULATORS_BYTES, Problem, kept_share, stage_bytes, tiling
+from tensorcore_sim.card.choose import ACCUMULATORS_BYTES, tiling
+from tensorcore_sim.card.tiling import Problem, kept_share, stage_bytes
 from tensorcore_sim.card.timeline import HBM
 from tensorcore_sim.simulate import time_gemm
 from tensorcore_sim.spec import PRESETS
@@ -49,6 +50,7 @@ def time_us(m: int, n: int, k: int, spec) -> float:
 )
 def test_nothing_beats_the_bound(preset, sizes, in_dtype, sparsity, int4_weights):
     assume(not int4_weights or in_dtype == "f16")
+    assume((preset, sparsity) != ("t4", "2:4"))
     spec = PRESETS[preset].replace(in_dtype=in_dtype, sparsity=sparsity, int4_weights=int4_weights)
     assume(spec.fma_per_cycle(in_dtype))
     m, n, k = sizes
@@ -60,8 +62,8 @@ def test_the_bounds_by_hand():
     problem, spec = Problem(m=1000, n=300, k=640), A100.replace(sparsity="2:4", launch_us=2, host_us=1, sync_us=3)
     assert bounds.compute_cycles(problem, spec) == 1000 * 300 * 320 / (1024 * 108)
     assert bounds.hbm_bytes(problem, spec) == 1000 * 640 * 9 / 8 + 640 * 300 * 2 + 1000 * 300 * 2
-    assert bounds.hbm_cycles(problem, spec) == pytest.approx(1_704_000 / (2039e9 * 0.91) * 1410e6)
-    assert bounds.time_us(problem, spec) == pytest.approx(5 + 1_704_000 / (2039e3 * 0.91))
+    assert bounds.hbm_cycles(problem, spec) == pytest.approx(1_704_000 / (2039e9 * 0.78) * 1410e6)
+    assert bounds.time_us(problem, spec) == pytest.approx(5 + 1_704_000 / (2039e3 * 0.78))
     dense = Problem(m=8192, n=8192, k=8192)
     assert bounds.time_us(dense, A100) == pytest.approx(3.4 + 8192**3 / (1024 * 108 * 1410))
 
@@ -84,11 +86,13 @@ def test_with_no_memory_time_one_sm_takes_tiles_times_steps(n_tiles, n_steps):
 @pytest.mark.parametrize("sparsity", ["dense", "2:4"])
 def test_with_no_memory_time_a_gemm_takes_waves_times_steps(preset, sparsity):
     tile_k = 64
-    spec = preset.replace(n_sms=8, tile_m=128, tile_n=128, tile_k=tile_k, sparsity=sparsity, **NO_MEMORY)
+    tile = {"tile_m": 128, "tile_n": 128, "tile_k": tile_k, "n_stages": 5, "scheduler": "grid", "split_k": 1}
+    spec = preset.replace(n_sms=8, sparsity=sparsity, **tile, **NO_MEMORY)
+    turn = 128 * 128 * (8 if preset is A100 else 4) / 128  # the result through the port, f32 or f16, there and back
     for n_tiles, n_waves in ((8, 1), (9, 2), (16, 2), (17, 3)):
         timeline, ledger, _ = time_gemm(Problem(m=128, n=128 * n_tiles, k=20 * tile_k), spec, baseline=False)
         (step,) = np.unique(np.diff(timeline.started, axis=1))
-        least = n_waves * 20 * step / 10
+        least = n_waves * (20 * step / 10 + turn)
         # and a wave at most the cycles of dealing, two requests and their ticks for each of eight SMs
         assert least < ledger.cycles < least + n_waves * 10
         floor = 128 * 128 * tile_k * float(kept_share(spec)) / spec.f16_fma_per_cycle + spec.k_step_overhead_cycles
@@ -98,14 +102,16 @@ def test_with_no_memory_time_a_gemm_takes_waves_times_steps(preset, sparsity):
 
 
 # Hopper's wgmma.sp m64n128k32 needs 64 cycles of the tensor core, but 80 of the port (Luo et al.): 2 x 64/80
-@pytest.mark.parametrize(("preset", "limit"), [(A100, 2), (H100, 1.6)])
-def test_sparsity_wins_at_most_twice_where_only_multiplying_counts(preset, limit):
+# The widest, m64n256k32, needs 128 and 144: 2 x 128/144
+@pytest.mark.parametrize(("preset", "limit", "of_any"), [(A100, 2, 2), (H100, 1.6, 2 * 128 / 144)])
+def test_sparsity_wins_at_most_twice_where_only_multiplying_counts(preset, limit, of_any):
     fast = preset.replace(**NO_MEMORY, k_step_overhead_cycles=0, tile_m=256, tile_n=128, tile_k=64)
     dense, sparse = (time_us(4096, 4096, 4096, fast.replace(sparsity=sparsity)) for sparsity in ("dense", "2:4"))
     assert 0.95 * limit < dense / sparse <= limit
-    # and with the memory and the overheads that there are, less
-    _, _, real = time_gemm(Problem(m=4096, n=4096, k=4096), preset.replace(sparsity="2:4"))
-    assert 1 < real["speed_up"] < dense / sparse
+    # and with the memory and the overheads that there are, by the tile that is best there
+    unlimited = preset.replace(sparsity="2:4", power_limit_w=1e9)  # a limit slows the dense one more
+    _, _, real = time_gemm(Problem(m=4096, n=4096, k=4096), unlimited)
+    assert 1 < real["speed_up"] < of_any
 
 
 @pytest.mark.parametrize("preset", [A100, H100])
@@ -114,7 +120,7 @@ def test_weights_of_few_bits_win_what_their_bytes_are_fewer_where_only_memory_co
     # Rows for a whole number of waves; a wave's first and last cycles weigh the more the fewer bytes there are.
     whole_waves = {"m": 512 * preset.n_sms, "n": 1, "k": 65536}
     dense, int4, sparse = (
-        time_us(**whole_waves, spec=preset.replace(launch_us=0, **changes))
+        time_us(**whole_waves, spec=preset.replace(launch_us=0, tile_k=256, scheduler="grid", split_k=1, **changes))
         for changes in ({}, {"int4_weights": True}, {"int4_weights": True, "sparsity": "2:4"})
     )
     assert dense / int4 == pytest.approx(16 / 4.125, rel=0.02)
@@ -134,12 +140,16 @@ def test_launching_later_moves_everything_and_changes_nothing(made, cycles):
     for name in ("begun", "asked", "arrived", "started", "finished"):
         assert (getattr(late, name) - getattr(early, name) == 10 * cycles).all(), name
     assert late.end - early.end == 10 * cycles
-    assert (late.sm == early.sm).all()
+    assert (late.place == early.place).all()
     assert (late.source == early.source).all()
 
 
 @settings(max_examples=60)
-@given(cards(most_sms=1), st.sampled_from(["step", "l2_latency", "hbm_latency", "l2", "hbm"]), st.integers(1, 100))
+@given(
+    cards(most_sms=1, most_resident=1),
+    st.sampled_from(["step", "l2_latency", "hbm_latency", "l2", "hbm"]),
+    st.integers(1, 100),
+)
 def test_with_one_sm_whatever_takes_longer_makes_it_no_faster(made, name, more):
     # One SM's requests have one order, so every time is a maximum of sums. (Several can overtake each other.)
     if name in ("l2", "hbm"):
@@ -155,7 +165,7 @@ def test_with_one_sm_whatever_takes_longer_makes_it_no_faster(made, name, more):
 
 
 @settings(max_examples=60)
-@given(cards(most_sms=1), st.integers(1, 60))
+@given(cards(most_sms=1, most_resident=1), st.integers(1, 60))
 def test_with_one_sm_a_larger_l2_keeps_what_a_smaller_one_does(made, more):
     # The chunks used last that fit a smaller L2 fit a larger one
     small, large = (card_schedule.timeline(plan) for plan in (made, replace(made, l2_bytes=made.l2_bytes + more)))
@@ -166,7 +176,9 @@ def test_with_one_sm_a_larger_l2_keeps_what_a_smaller_one_does(made, more):
 @settings(max_examples=60)
 @given(cards(), st.integers(1, 4))
 def test_another_stage_is_of_use_only_to_those_with_several_k_steps(made, more):
-    one_step = replace(made, n_steps=1)
+    tiles = np.arange(made.n_tiles)
+    parts = {"tile": tiles, "first": 0 * tiles, "length": 0 * tiles + 1, "blocks": np.arange(made.n_tiles + 1)}
+    one_step = replace(made, n_steps=1, in_l2=made.in_l2[:0], **parts)
     deeper = replace(one_step, n_stages=made.n_stages + more)
     assert card_schedule.timeline(one_step).differences(card_schedule.timeline(deeper)) == []
 

@@ -12,9 +12,10 @@ from tensorcore_sim.actions import CoreState, SmState
 from tensorcore_sim.card import account as card_account
 from tensorcore_sim.card import bounds
 from tensorcore_sim.card import schedule as card_schedule
+from tensorcore_sim.card.choose import tiling
 from tensorcore_sim.card.mainloop import Step, step
 from tensorcore_sim.card.plan import plan
-from tensorcore_sim.card.tiling import Problem, Tiling, a_bits, b_bits, kept_share, port_bytes, tiling
+from tensorcore_sim.card.tiling import Problem, Tiling, a_bits, b_bits, kept_share, port_bytes
 from tensorcore_sim.card.timeline import HBM, SHARED
 from tensorcore_sim.simulate import time_gemm
 from tensorcore_sim.spec import PRESETS, Spec
@@ -84,11 +85,11 @@ def test_states_and_counts_of_a_gemm_add_up(problem, spec):
 
 
 def test_one_tile_by_hand():
-    # card_cases.SMALL, its k-step of 100 ticks with 60 of instructions; two k-steps: HBM has the first one's chunks at
+    # card_cases.SMALL, its k-step of 60 ticks, and 40 to the next; two k-steps: HBM has the first one's chunks at
     # 40 and 70, the second's at 90 and 120. Dealt at 10; there at 120 and 170; computed 120-220, 220-320; the result is
     # at L2 at 330, through it at 337 and through HBM at 339: 340 ticks for two SMs, one of which has no tile. The
     # problem fills 48 of 64 rows, 6 of 8 columns and 40 of 64 of k: 45/128 of the tile.
-    made = card(n_steps=2, n_sms=2, begin=50)
+    made = card(n_steps=2, n_sms=2, begin=50, step=60, overhead=40)
     cost = Step(ticks=60, shares=dict.fromkeys(CoreState, 0.0) | SHARES, n_mma=7, port_bytes=11)
     timeline = card_schedule.timeline(made)
     assert timeline.end == 390

@@ -72,13 +72,17 @@ def test_more_watts_are_never_slower_and_enough_of_them_are_the_full_clock():
     assert clocks[-1] == PCIE.clock_mhz
 
 
-def test_few_calls_are_over_before_the_limit_holds():
-    free = gemm(PCIE.replace(power_limit_w=1e4))[0].cycles
-    time_us = free / PCIE.clock_mhz
-    few, many = (int(10_000 / time_us) + extra for extra in (0, 1))
-    assert gemm(PCIE.replace(n_calls=few))[0].cycles == free
-    assert gemm(PCIE.replace(n_calls=many))[0].cycles > free
-    assert gemm(PCIE.replace(n_calls=many))[0].cycles == gemm(PCIE)[0].cycles
+def test_over_few_calls_the_clock_falls_exponentially_to_the_limited_one():
+    books, limited = gemm(PCIE)
+    time_us = books.cycles / PCIE.clock_mhz
+    full, low = PCIE.clock_mhz, limited["clock_mhz"]
+    assert low < full - 50
+    for n_calls in (1, int(20_000 / time_us), int(100_000 / time_us)):  # of a card whose clock falls in 20 ms
+        few, measures = gemm(PCIE.replace(n_calls=n_calls, limit_after_ms=20.0))
+        left = np.exp(-n_calls * time_us / 20_000)
+        assert measures["clock_mhz"] == pytest.approx(low + left * (full - low), abs=1)
+        assert few.cycles <= books.cycles
+        assert measures["power_w"] > PCIE.power_limit_w * 0.99
 
 
 def test_both_engines_find_the_same_clock_and_books():

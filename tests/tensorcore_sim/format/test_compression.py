@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 from tensorcore_sim import compress, decompress
 from tensorcore_sim.format.image import from_metadata
 
-BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8, "int4": 4}
+BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "int8": 8, "int4": 4, "e2m1": 4}
+PAIRED = ("int4", "e2m1")
 DTYPE = {4: np.uint8, 8: np.uint8, 16: np.uint16, 32: np.uint32}
 LEGAL = {0b0100, 0b1000, 0b1001, 0b1100, 0b1101, 0b1110}  # PTX ISA, mma.sp with ordered metadata
 
 
 def masks(in_dtype):
     """Return every mask that a group may have."""
-    columns = {"tf32": 2, "int4": 8}.get(in_dtype, 4)
+    columns = {"tf32": 2, "int4": 8, "e2m1": 8}.get(in_dtype, 4)
     every = product((0, 1), repeat=columns)
-    if in_dtype == "int4":
+    if in_dtype in PAIRED:
         return [mask for mask in every if sum(any(mask[i : i + 2]) for i in (0, 2, 4, 6)) <= 2]
     return [mask for mask in every if sum(mask) <= columns // 2]
 
@@ -28,7 +29,7 @@ def masks(in_dtype):
 @pytest.mark.parametrize("in_dtype", BITS)
 def test_every_mask_comes_back_with_legal_metadata(in_dtype):
     allowed = masks(in_dtype)
-    assert len(allowed) == {"tf32": 3, "int4": 67}.get(in_dtype, 11)
+    assert len(allowed) == {"tf32": 3, "int4": 67, "e2m1": 67}.get(in_dtype, 11)
     rows = np.array(allowed, DTYPE[BITS[in_dtype]])
     matrix = np.concatenate([rows * 3, rows[::-1] * 5], axis=1)
     image = compress(matrix, in_dtype)

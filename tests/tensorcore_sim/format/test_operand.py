@@ -96,8 +96,18 @@ def test_nothing_but_zeros_has_scale_1(in_dtype):
     ("in_dtype", "last", "first", "told"),
     [  # the last real that is rounded down to the largest finite value, and the tie that would go up to infinity
         ("f16", 65519.996, 65520, r"values must be at most 65504 in size for f16, got 65520 at \(1, 0\)"),
-        ("bf16", np.uint32(0x7F7F7FFF).view(np.float32), np.uint32(0x7F7F8000).view(np.float32), "for bf16, got 3.39"),
-        ("tf32", np.uint32(0x7F7FEFFF).view(np.float32), np.uint32(0x7F7FF000).view(np.float32), "for tf32, got 3.40"),
+        (
+            "bf16",
+            np.uint32(0x7F7F7FFF).view(np.float32),
+            np.uint32(0x7F7F8000).view(np.float32),
+            r"at most 3\.38953e\+38 in size for bf16, got 3.39",
+        ),
+        (
+            "tf32",
+            np.uint32(0x7F7FEFFF).view(np.float32),
+            np.uint32(0x7F7FF000).view(np.float32),
+            r"at most 3\.40116e\+38 in size for tf32, got 3.40",
+        ),
     ],
 )
 def test_a_real_beyond_the_format_is_an_error(in_dtype, last, first, told):

@@ -165,7 +165,7 @@ def test_a_load_behind_a_wgmma_waits_for_its_bytes_and_one_that_needs_it_for_its
     ("make", "says"),
     [
         (lambda: p.program([[needing(K8, 0)]], A100), "needs must name an operation before its own"),
-        (lambda: p.mma("wgmma.m64n8k16", "f16", A100), "must be mma or mma.sp, which are timed on ampere"),
+        (lambda: p.mma("wgmma.m64n8k16", "f16", A100), "must be mma or mma.sp, which are timed on a100"),
         (lambda: p.mma("mma.m16n8k16", "f16", H800), "must be wgmma or wgmma.sp"),
         (lambda: p.mma("mma.m16n8k32", "e4m3", A100), "there is no|not one of"),
         (lambda: p.mma("mma.m16n8k17", "f16", A100), "instruction must be mma.m16n8k8 or mma.m16n8k16"),

@@ -25,6 +25,12 @@ def test_large_columns_that_share_a_group_are_parted():
     assert efficacy(weights, np.arange(8)) == 0
 
 
+def test_where_there_is_nothing_to_gain_nothing_is_gained():
+    weights = np.array([[9, 9, 0, 0, 9, 9, 0, 0]], np.float32)  # in order a row keeps all that it has
+    assert efficacy(weights, np.arange(8)) == 0
+    assert efficacy(weights, np.arange(8)[::-1]) == 0
+
+
 @given(WEIGHTS, N_M)
 def test_it_is_a_permutation_that_never_keeps_less(weights, n_m):
     permutation = permute_inputs(weights, n_m, n_kicks=3)

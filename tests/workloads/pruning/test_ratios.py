@@ -64,6 +64,15 @@ def test_the_scan_prunes_exactly_what_prune_prunes(density, pattern, options):
         assert row["kept"] == np.count_nonzero(pruned.weights) / 128 < 1
 
 
+def test_of_three_layers_one_at_a_time_is_pruned_in_its_place():
+    layers = tuple(Layer(name=name, weights=RNG.standard_normal((4, 4))) for name in "abc")
+    seen = []
+    sensitivity(lambda given: seen.append(given) or 0.0, layers, [0.5])
+    assert [[layer.name for layer in given] for given in seen] == [["a", "b", "c"]] * 3
+    same = [[layer is own for layer, own in zip(given, layers, strict=True)] for given in seen]
+    assert same == [[False, True, True], [True, False, True], [True, True, False]]
+
+
 def test_the_fragile_layer_loses_most():
     inputs = RNG.standard_normal((50, 16)).astype(np.float32)
     targets = LAYERS[0].forward(inputs)

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import struct
 import sys
 import tracemalloc
 
@@ -271,3 +272,21 @@ def test_a_sparse_tensor_far_smaller_than_its_dense_form(tmp_path):
     torch.save({"w": torch.sparse_coo_tensor([[0], [0]], [1.0], (10**6, 10**6))}, tmp_path / "a.pt")
     with pytest.raises(BadInput, match="promises a matrix of 1,000,000 x 1,000,000, which"):
         read(tmp_path / "a.pt")
+
+
+# .gguf: the counts that make a reader go on behind the end of the file
+
+FORGED_GGUF = {
+    "values": (0, 2**50, b""),
+    "tensors": (2**50, 0, b""),
+    "an array": (0, 1, struct.pack("<Q1sIIQ", 1, b"k", 9, 0, 2**50)),
+    "an array of arrays": (0, 1, struct.pack("<Q1sIIQIQ", 1, b"k", 9, 9, 1, 4, 2**40)),
+    "a name": (0, 1, struct.pack("<Q", 2**60)),
+}
+
+
+@pytest.mark.parametrize(("n_tensors", "n_values", "more"), FORGED_GGUF.values(), ids=FORGED_GGUF)
+def test_counts_of_gguf_beyond_its_end(survives, n_tensors, n_values, more):
+    pytest.importorskip("gguf")
+    content = b"GGUF" + struct.pack("<IQQ", 3, n_tensors, n_values) + more
+    assert "is damaged: it ends before what it holds by its header" in survives("a.gguf", content)

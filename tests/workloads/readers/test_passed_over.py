@@ -75,6 +75,7 @@ OTHERS = [
     ),
     ({"x_blocks": BYTES, "x_scales": BYTES}, "4-bit floats with shared exponents: " + PACKED, False),
     ({"x.weight": BYTES, "x.weight.absmax": ROWS[0]}, "4-bit codes of bitsandbytes: " + PACKED, False),
+    ({"x.weight": ROWS, "x.weight.absmax": ROWS[0]}, "4-bit codes of bitsandbytes: " + PACKED, False),
     ({"x.weight": BYTES, "x.weight_scale": ROWS[:, :0]}, "its scales have the shape [2, 0] for [6, 8]", False),
     ({"x.compressed": ROWS, "x.bitmask": BYTES, "x.shape": np.array([9, 9])}, "its bitmask does not fit", False),
 ]
@@ -91,6 +92,14 @@ def test_others(tmp_path, arrays, reason, is_readable):
     else:
         with pytest.raises(BadInput, match=re.escape(f"array {name!r}: ") + ".*" + re.escape(reason)):
             address.layers(f"{path}:{name}")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_scale_beside_wide_numbers_is_named_and_not_used(tmp_path, dtype):
+    path = write(tmp_path, a__weight=ROWS.astype(dtype), a__weight_scale=np.ones((2, 1), np.float32), fc=ROWS)
+    layer = address.workload(f"{path}:a")
+    assert np.array_equal(layer.weights, ROWS)
+    assert "as they are, not multiplied by a.weight_scale" in layer.provenance
 
 
 def test_a_file_of_nothing_else(tmp_path):
