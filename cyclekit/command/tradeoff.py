@@ -75,8 +75,6 @@ def run(options: Namespace) -> int:
         "notes": said_of(task),
         "rows": rows,
     }
-    if task.inputs is None:
-        out.line(task.provenance)  # what reaches a file's layers may be drawn
     _show(out, result)
     if options.out is not None:
         from cyclekit.figures.curves import tradeoff as draw

@@ -56,7 +56,7 @@ class Started:
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A sweep that has been checked and can run. said: where its workloads come from, and what is not in them."""
+    """A sweep that has been checked and can run."""
 
     machine: Machine
     engine: str

@@ -15,7 +15,7 @@ from workloads.graphs.inputs import RECURRENT
 
 
 def contents(path: Path, feed: Feed) -> tuple[list[dict[str, Any]], str]:
-    """Return a row for each product, and a remark on other weights and unknown positions. Raises BadInput.
+    """Return a row for each product, and a remark on other weights and unknown positions.
 
     Positions are those of the feed's inputs, by the shapes that can be inferred from them. Raises BadInput.
     """

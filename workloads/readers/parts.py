@@ -41,7 +41,7 @@ def assembled(arrays: Arrays) -> dict[str, Stored]:
         if name in groups:
             whole, names, item = groups[name]
             key = name if whole in arrays and whole not in names else whole
-            stored[key] = replace(item, parts=tuple(names))
+            stored[key] = replace(item, parts=item.parts or tuple(names))
         elif name not in parts:
             item = array if isinstance(array, Stored) else _plain(array)
             stored[name] = replace(item, parts=(name,))
@@ -152,7 +152,8 @@ def _bytes(match: re.Match, arrays: Arrays) -> Group | None:
     scale = next(scale for scale in scales if scale is not None)
     if weight.dtype.itemsize > 1:
         note = f"as they are, not multiplied by {' and '.join(names[1:])}"
-        return match[0], names, replace(weight if isinstance(weight, Stored) else _plain(weight), note=note)
+        item = weight if isinstance(weight, Stored) else _plain(weight)
+        return match[0], names, replace(item, note=note, parts=(match[0],))
     unit = 1 if scales[2] is None else 1 / 127  # bitsandbytes keeps the largest size in a row
     item = words.eight_bits(weight, scale, zero, unit)
     reason = f"its scales have the shape {list(scale.shape)} for {list(weight.shape)}"

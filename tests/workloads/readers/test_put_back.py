@@ -125,6 +125,15 @@ def test_a_new_bias_goes_with_its_layer(stored):
     assert np.array_equal(new["a.bias"], np.arange(6))
 
 
+def test_a_scale_that_wide_numbers_do_not_take_stays(stored):
+    arrays = {"a.weight": W, "a.weight_scale": np.ones((6, 1), np.float32)}
+    path, layers = stored(arrays)
+    new, _ = put_back.with_layers(readers.read(path), {"a": changed(layers["a"], 0 * W)})
+    assert new.keys() == arrays.keys()
+    assert not new["a.weight"].any()
+    assert np.array_equal(new["a.weight_scale"], arrays["a.weight_scale"])
+
+
 def test_what_a_type_cannot_hold_is_said(stored):
     path, layers = stored({"a.weight": np.ones((6, 4), ml_dtypes.bfloat16), "b.weight": np.ones((6, 4), np.float16)})
     new = {"a": np.full((6, 4), 1 + 2**-9), "b": np.full((6, 4), 1 + 2**-9)}  # 8 and 11 bits of a mantissa
