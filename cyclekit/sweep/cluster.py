@@ -56,8 +56,15 @@ class Cluster:
     @contextmanager
     def pool(self, runner: Runner) -> Iterator[Callable[[Iterator[Iterator[Batch]]], Iterator[list[Row]]]]:
         """Yield a function that yields the rows of all batches as they come."""
-        self._runner = self._client.scatter(runner, broadcast=True)  # to all: one that is lost takes nothing along
+        self._spread(runner)
         yield self._run
+
+    def _spread(self, runner: Runner) -> None:
+        """Send what runs batches to all workers that there are: one that is lost takes nothing along."""
+        try:
+            self._at_home, self._runner = runner, self._client.scatter(runner, broadcast=True)
+        except GONE as error:
+            raise self._gone() from error
 
     def _run(self, groups: Iterator[Iterator[Batch]]) -> Iterator[list[Row]]:
         batches = itertools.chain.from_iterable(groups)
@@ -82,6 +89,7 @@ class Cluster:
                     raise error
                 if n_tries == MOST_TRIES:
                     raise BadInput(f"{MOST_TRIES} dask workers were lost over the same tasks; what is stored is whole")
+                self._spread(self._at_home)  # the worker may have been the only one at the start
                 images[batch.group] = self._client.submit(_encode, self._runner, batch, pure=False)
                 running[self._submit(batch, images)] = batch, n_tries + 1
 

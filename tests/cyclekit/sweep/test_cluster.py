@@ -69,11 +69,15 @@ def scheduler(started):
 
 
 @pytest.fixture
-def workers(scheduler, started, tmp_path):
+def a_worker(scheduler, started, tmp_path):
+    """Return a function that starts a worker."""
     words = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory", str(tmp_path / "dask"))
-    return [
-        started("-m", "distributed.cli.dask_worker", scheduler[1], *words, stderr=subprocess.DEVNULL) for _ in range(2)
-    ]
+    return lambda: started("-m", "distributed.cli.dask_worker", scheduler[1], *words, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def workers(a_worker):
+    return [a_worker() for _ in range(2)]
 
 
 def start_sweep(file: Path, into: Path, *words: str) -> subprocess.Popen:
@@ -83,7 +87,7 @@ def start_sweep(file: Path, into: Path, *words: str) -> subprocess.Popen:
 
 
 @pytest.fixture
-def sweep_there(file, scheduler, workers):
+def sweep_there(file, scheduler):
     """Return a function that starts a sweep on the cluster as soon as it has workers."""
     with contextlib.ExitStack() as left:
 
@@ -116,6 +120,19 @@ def test_a_worker_killed_in_the_middle(at_home, tmp_path, workers, sweep_there):
     assert rows(into) == at_home
 
 
+def test_the_only_worker_at_the_start_is_lost_before_another_comes(at_home, tmp_path, a_worker, sweep_there):
+    into = tmp_path / "there.db"
+    first = a_worker()
+    running = sweep_there(into)
+    wait_for_rows(into, running)
+    first.send_signal(signal.SIGKILL)
+    a_worker()
+    assert running.communicate()[1] == ""
+    assert running.returncode == 0
+    assert rows(into) == at_home
+
+
+@pytest.mark.usefixtures("workers")
 def test_the_scheduler_goes_away(at_home, tmp_path, scheduler, sweep_there):
     into = tmp_path / "there.db"
     running = sweep_there(into)
