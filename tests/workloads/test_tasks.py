@@ -5,7 +5,7 @@ import pytest
 
 from workloads import BadInput, Workload, tasks
 from workloads.networks import lenet
-from workloads.networks.transformer import MATRICES, Encoder
+from workloads.networks.transformer import Encoder
 from workloads.recipes.recipe import Recipe
 
 WIDTH, HIDDEN = 8, 12
@@ -20,7 +20,7 @@ def task():
     arrays["embeddings.token_type_embeddings.weight"] = rng.normal(size=(2, WIDTH))
     for name in ("embeddings", "encoder.layer.0.attention.output", "encoder.layer.0.output"):
         arrays |= {f"{name}.LayerNorm.weight": np.ones(WIDTH), f"{name}.LayerNorm.bias": np.zeros(WIDTH)}
-    for name in MATRICES:
+    for name in Encoder.parts():
         n_out, n_in = sides.get(name, (WIDTH, WIDTH))
         arrays[f"encoder.layer.0.{name}.weight"] = rng.normal(size=(n_out, n_in))
         arrays[f"encoder.layer.0.{name}.bias"] = rng.normal(size=n_out)
@@ -53,7 +53,7 @@ def test_an_encoder_is_judged_by_the_cosine_to_itself(task):
     found = {c: Recipe.parse(text + f'"{c}"').fit(task.network, task.inputs) for c in ("wanda", "random", "sparsegpt")}
     assert all(0 < task.quality(fitted.apply()) < 1 for fitted in found.values())
     assert [layer.activations.shape for layer in found["wanda"].workloads(task.test_inputs, 4)] == [
-        (4, HIDDEN if name == "output.dense" else WIDTH) for name in MATRICES
+        (4, HIDDEN if name == "output.dense" else WIDTH) for name in Encoder.parts()
     ]
 
 
