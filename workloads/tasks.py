@@ -17,7 +17,7 @@ from workloads.errors import BadInput, did_you_mean
 from workloads.graphs import rewrite
 from workloads.graphs.feed import Feed
 from workloads.graphs.graph import Graph
-from workloads.networks import bytepair, data, language, lenet, nets
+from workloads.networks import data, language, lenet, nets
 from workloads.networks.decoder import Decoder
 from workloads.networks.sentences import sentences
 from workloads.networks.sequential import Sequential
@@ -225,21 +225,18 @@ def _minilm() -> Task:
 
 def _decoder() -> Task:
     lines = list(sentences())
-    lines = [lines[i] for i in np.random.default_rng(SEED).permutation(len(lines))]
-    own, others = lines[N_LINES_HELD_OUT:], lines[:N_LINES_HELD_OUT]
-    merges = bytepair.learn("\n".join(own), language.N_MERGES)
-    inputs = language.samples(own, merges)
+    inputs, test_inputs = language.corpus(lines, N_LINES_HELD_OUT, SEED)
     network = language.decoder(inputs, SEED)
     return Task(
         name="docstrings-decoder",
         network=network,
         arrays=network.arrays,
         provenance=(
-            f"trained here on {len(own):,} sentences of the docstrings of Python {platform.python_version()}, "
-            f"seed {SEED}; {len(others)} others to judge by"
+            f"trained here on {len(lines) - N_LINES_HELD_OUT:,} sentences of the docstrings of Python "
+            f"{platform.python_version()}, seed {SEED}; {N_LINES_HELD_OUT} others to judge by"
         ),
         inputs=inputs,
-        test_inputs=language.samples(others, merges),
+        test_inputs=test_inputs,
     )
 
 

@@ -1,10 +1,13 @@
 """Do the networks to compress keep what they are judged by apart from what they learn from?"""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from workloads import BadInput, Workload, tasks
 from workloads.networks import lenet
+from workloads.networks.decoder import untrained
 from workloads.networks.transformer import Encoder
 from workloads.recipes.recipe import Recipe
 
@@ -69,6 +72,22 @@ def test_what_an_encoder_is_shared_to_is_its_arrays(task):
     fitted = Recipe.parse('[[step]]\ndo = "share"').fit(task.network, task.inputs)
     layers = fitted.workloads(task.test_inputs)
     assert all(len(np.unique(layer.weights)) <= 15 and layer.codes is not None for layer in layers)
+
+
+def test_the_sentences_that_a_decoder_is_judged_by_are_none_that_it_learns_from(monkeypatch):
+    # Without merges the tokens are bytes.
+    monkeypatch.setattr(tasks.language, "corpus", partial(tasks.language.corpus, n_merges=0))
+    monkeypatch.setattr(tasks.language, "decoder", lambda tokens, seed: untrained(256, 8, 1, 2, 1, 4, 8, seed))
+    task = tasks.load("docstrings-decoder")
+    own, others = (
+        set(bytes(np.append(part[:, :-1].ravel(), part[-1, -1]).astype(np.uint8)).split(b"\n"))
+        for part in (task.inputs, task.test_inputs)
+    )
+    assert len(others) == 250
+    assert not own & others - {b""}
+    assert (task.measure, task.labels) == ("perplexity", None)
+    assert task.quality(task.network) == pytest.approx(np.exp(task.network.losses(task.test_inputs).mean()), rel=1e-5)
+    assert task.first(3).inputs.shape == (3, 33)
 
 
 def test_an_encoder_is_not_trained_here(task):

@@ -9,7 +9,7 @@ import numpy as np
 from workloads.errors import BadInput
 
 N_BYTES = 256
-SPACE, NEWLINE = b" \n"  # a word begins with its space, and a line is a token's longest
+SPACE, NEWLINE = b" \n"  # a word begins with its space
 
 Merges = Sequence[tuple[int, int]]  # merge i makes token 256 + i of two others
 
@@ -19,14 +19,15 @@ def learn(text: str, n_merges: int) -> list[tuple[int, int]]:
 
     Source: Sennrich, Haddow and Birch 2016, algorithm 1; on bytes as in GPT-2, Radford et al. 2019.
     """
-    tokens, merges = _bytes(text), []
+    tokens, merges, beginning = _bytes(text), [], [SPACE, NEWLINE]
     for new in range(N_BYTES, N_BYTES + n_merges):
-        inside = ~np.isin(tokens[1:], (SPACE, NEWLINE)) & (tokens[:-1] != NEWLINE)
+        inside = ~np.isin(tokens[1:], beginning) & (tokens[:-1] != NEWLINE)
         pairs, counts = np.unique(tokens[:-1][inside] * (N_BYTES + n_merges) + tokens[1:][inside], return_counts=True)
         if not len(pairs) or counts.max() < 2:
             raise BadInput(f"n_merges must be at most {len(merges)}, where no pair comes twice, got {n_merges}")
         first, second = divmod(int(pairs[counts.argmax()]), N_BYTES + n_merges)
         merges.append((first, second))
+        beginning += [new] if first in beginning else []
         tokens = _merged(tokens, first, second, new)
     return merges
 

@@ -16,9 +16,26 @@ from workloads.records import Workload
 
 N_TOKENS = 32  # of a sample, about a sentence
 N_MERGES = 384
+N_WORDS = bytepair.N_BYTES + N_MERGES
 SIZES = {"width": 64, "n_layers": 8, "n_heads": 8, "n_kv_heads": 2, "head_dim": 8, "n_neurons": 128}
 TRAINING = train.Recipe(n_epochs=3, learning_rate=6e-3, batch=16)
 NOT_HERE = ("activation_l1", "gamma_l1", "dropout")  # of Training: what a decoder has no place for
+
+
+def corpus(
+    sentences: Iterable[str], n_held_out: int, seed: int, n_merges: int = N_MERGES
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return samples of sentences in an order that the seed draws, and of the n_held_out first; see `samples`.
+
+    The merges are learnt from those that are not held out. Raises BadInput.
+    """
+    lines = list(sentences)
+    if not 0 < n_held_out < len(lines):
+        raise BadInput(f"n_held_out must be 1 to {len(lines) - 1}, got {n_held_out!r}")
+    lines = [lines[i] for i in np.random.default_rng(seed).permutation(len(lines))]
+    own, others = lines[n_held_out:], lines[:n_held_out]
+    merges = bytepair.learn("\n".join(own), n_merges)
+    return samples(own, merges), samples(others, merges)
 
 
 def samples(sentences: Sequence[str], merges: bytepair.Merges, n_tokens: int = N_TOKENS) -> np.ndarray:
@@ -29,8 +46,8 @@ def samples(sentences: Sequence[str], merges: bytepair.Merges, n_tokens: int = N
 
 
 def decoder(tokens: np.ndarray, seed: int, recipe: train.Recipe = TRAINING) -> Decoder:
-    """Return the decoder of SIZES trained on samples of 256 + N_MERGES different tokens."""
-    start = untrained(bytepair.N_BYTES + N_MERGES, **SIZES, seed=seed)
+    """Return the decoder of SIZES trained on samples of N_WORDS different tokens."""
+    start = untrained(N_WORDS, **SIZES, seed=seed)
     return fit(start, tokens, replace(recipe, seed=seed))
 
 

@@ -59,11 +59,12 @@ class Depth(Cut):
 
     def apply(self, state: State) -> State:
         network, samples = self._network_and_samples(state)
-        least = max(1, len(safe := protected(network.layers, self.criterion)))
-        if isinstance(self.blocks, bool) or self.blocks not in range(least, network.n_layers + 1):
-            why = f", as criterion {self.criterion!r} takes none of blocks {', '.join(map(str, safe))}" if safe else ""
+        whole("blocks", self.blocks, 1, network.n_layers)
+        safe = protected(network.layers, self.criterion)
+        if self.blocks < len(safe):
+            names = ", ".join(map(str, safe))
             raise BadInput(
-                f"blocks must be a whole number from {least} to {network.n_layers}{why}, got {self.blocks!r}"
+                f"blocks must be at least {len(safe)}: {self.criterion!r} takes none of {names}, got {self.blocks}"
             )
         gone = blocks_to_drop(network, samples, network.n_layers - self.blocks, self.criterion, state.seed)
         left = Transformer(network.without(gone))

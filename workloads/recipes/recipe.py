@@ -134,11 +134,11 @@ class Fitted:
     @property
     def is_cut(self) -> bool:
         """Whether a step made the network smaller than it was given."""
-        sizes = [
-            {name: matrix.shape for name, matrix in of.matrices.items()}
-            for of in (subject(self.given), self.state.dense)
-        ]
-        return sizes[0] != sizes[1]
+        given, left = (
+            {name: matrix.shape for name, matrix in network.matrices.items()}
+            for network in (subject(self.given), self.state.dense)
+        )
+        return given != left
 
     @one_thread()
     def given_workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
