@@ -13,14 +13,14 @@ SEEDS = range(3)
 N_HELD_OUT, N_MERGES = 250, 128
 
 
-def drawn_decoder(dtype=np.float32, biases=False, seed=0) -> Decoder:
+def drawn_decoder(dtype=np.float32, biases=False, seed=0, n_kv_heads=2) -> Decoder:
     """Return a decoder of 3 blocks, 8 wide, 4 heads of 4 values in 2 groups, 6 neurons, 11 words; large weights."""
-    shape = untrained(11, 8, 3, 4, 2, 4, 6, seed)
+    shape = untrained(11, 8, 3, 4, n_kv_heads, 4, 6, seed)
     rng = np.random.default_rng(seed)
     arrays = {name: rng.normal(size=array.shape, scale=0.5) for name, array in shape.arrays.items()}
     if biases:
         arrays |= {f"{name}.bias": rng.normal(size=len(matrix)) for name, matrix in shape.matrices.items()}
-    return Decoder({name: array.astype(dtype) for name, array in arrays.items()}, 4, 2)
+    return Decoder({name: array.astype(dtype) for name, array in arrays.items()}, 4, n_kv_heads)
 
 
 def drawn_samples(seed=1) -> np.ndarray:

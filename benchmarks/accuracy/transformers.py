@@ -26,9 +26,10 @@ from workloads.recipes.repair import Tune
 
 SEEDS, N_HELD_OUT = range(3), 250
 N_SAMPLES = 256  # to score by: 8,192 tokens, as a recipe takes
-N_NEURONS = 16  # of each block, drawn, that are taken alone
-N_CHANCES = 5  # draws of what goes by chance
-BLOCKS, WIDTHS = (7, 6, 5, 4), (("ffn", 96), ("ffn", 64), ("heads", 6), ("heads", 4), ("hidden", 56), ("hidden", 48))
+N_JUDGED = 128  # samples on which the loss without one part alone is taken
+N_NEURONS = 6  # of each block, drawn, that are taken alone
+N_CHANCES = 3  # draws of what goes by chance
+BLOCKS, WIDTHS = (7, 6, 4), (("ffn", 96), ("ffn", 64), ("heads", 4), ("hidden", 56), ("hidden", 48))
 OF_DEPTH = ("influence", "perplexity", "taylor", "taylor+", "sleb", "magnitude", "random")
 HEALING = Tune(epochs=1, learning_rate=1e-3, batch=16)
 
@@ -53,7 +54,7 @@ def main():
             gain(values, f"{key} {n} by random", f"{key} {n} by activation")
             gain(values, f"{key} {n} by activation", f"{key} {n} by activation, least squares")
     print("MiniLM: cosine to the dense embedding on 128 sentences; 192 others to score by")
-    for name, value in minilm().items():
+    for name, value in minilm():
         row(name, [value])
 
 
@@ -68,7 +69,7 @@ def decoder(seed: int) -> dict[str, float]:
     own, others = language.corpus(sentences(), N_HELD_OUT, seed)
     dense = language.decoder(own, seed)
     figures = {"perplexity": dense.perplexity(others)}
-    figures |= dict(correlations(dense, own[:N_SAMPLES], others, seed))
+    figures |= dict(correlations(dense, own[:N_SAMPLES], others[:N_JUDGED], seed))
 
     def cut_by(step, *more):
         return Recipe(steps=[step, *more], seed=seed).fit(dense, own).apply().perplexity(others)
@@ -84,9 +85,7 @@ def decoder(seed: int) -> dict[str, float]:
     for (key, n), criterion in product(WIDTHS, structure.OF_WIDTH):
         step = Width(**{key: n}, criterion=criterion, reconstruct=False)
         figures[f"{key} {n} by {criterion}"] = by_chance(step) if criterion == "random" else cut_by(step)
-        solved = Width(**{key: n}, criterion=criterion)
-        if criterion != "random":
-            figures[f"{key} {n} by {criterion}, least squares"] = cut_by(solved)
+    figures |= {f"{key} {n} by activation, least squares": cut_by(Width(**{key: n})) for key, n in WIDTHS}
     figures["6 blocks by sleb, tuned"] = cut_by(Depth(blocks=6, criterion="sleb"), HEALING)
     figures["ffn 64 by activation, least squares, tuned"] = cut_by(Width(ffn=64), HEALING)
     figures["hidden 48 by activation, least squares, tuned"] = cut_by(Width(hidden=48), HEALING)
@@ -114,23 +113,19 @@ def correlations(dense: Decoder, seen: np.ndarray, others: np.ndarray, seed: int
             yield f"rank correlation: {part} by {criterion}", float(spearmanr(of_pairs, rises)[0])
 
 
-@one_thread()
-def minilm() -> dict[str, float]:
-    """Return the figures of MiniLM, of seed 0."""
-    task, figures = tasks.load("minilm"), {}
+def minilm() -> Iterator[tuple[str, float]]:
+    """Yield the figures of MiniLM, of seed 0."""
+    task = tasks.load("minilm")
     steps = {
         f"{n} blocks by {criterion}": Depth(blocks=n, criterion=criterion)
         for n, criterion in product((5, 4), ("influence", "perplexity", "sleb", "magnitude", "random"))
     }
-    for (key, n), criterion in product(
-        (("ffn", 1152), ("ffn", 768), ("heads", 9), ("hidden", 320)), structure.OF_WIDTH
-    ):
-        plain = {key: n, "criterion": criterion}
-        steps[f"{key} {n} by {criterion}"] = Width(**plain, reconstruct=False)
-        steps[f"{key} {n} by {criterion}, least squares"] = Width(**plain)
+    for key, n in (("ffn", 1152), ("ffn", 768), ("heads", 9), ("hidden", 320)):
+        for criterion in structure.OF_WIDTH:
+            steps[f"{key} {n} by {criterion}"] = Width(**{key: n}, criterion=criterion, reconstruct=False)
+        steps[f"{key} {n} by activation, least squares"] = Width(**{key: n})
     for name, step in steps.items():
-        figures[name] = task.quality(task.fit(Recipe(steps=[step])).apply())
-    return figures
+        yield name, task.quality(task.fit(Recipe(steps=[step])).apply())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from workloads.networks.blocks import Blocks
+from workloads.networks.decoder import Decoder
 from workloads.networks.transformer import Encoder
 
 Network = TypeVar("Network", bound=Blocks)
@@ -33,14 +34,16 @@ def heads(network: Network, chosen: Mapping[int, np.ndarray]) -> Network:
 
     Keys and values that several heads share stay; those of one head alone go with it.
     """
-    arrays, n_heads = dict(network.arrays), {len(places) for places in chosen.values()}.pop()
+    arrays, are_alone = dict(network.arrays), network.n_groups == network.n_heads
     for layer, places in chosen.items():
         prefix, values = network.prefix(layer), head_values(places, network.head_dim)
-        alone = (network.KEY, network.VALUE) if network.n_groups == network.n_heads else ()
-        for name in (network.QUERY, *alone):
+        for name in (network.QUERY, network.KEY, network.VALUE) if are_alone else (network.QUERY,):
             _take(arrays, prefix + name, rows=values)
         _take(arrays, prefix + network.OUTPUT, columns=values)
-    return replace(network, arrays=arrays, n_heads=n_heads)
+    counts = {"n_heads": {len(places) for places in chosen.values()}.pop()}
+    if are_alone and isinstance(network, Decoder):
+        counts["n_kv_heads"] = counts["n_heads"]
+    return replace(network, arrays=arrays, **counts)
 
 
 def channels(network: Network, places: np.ndarray) -> Network:

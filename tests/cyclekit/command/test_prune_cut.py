@@ -1,6 +1,8 @@
 """Does `zeroskip prune` tell and write a transformer that a recipe made smaller?"""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +99,13 @@ def test_each_matrix_of_a_decoder_is_tried_alone(zeroskip):
     told = json.loads(ended.out)
     assert told["measure"] == "perplexity"
     assert [row["layer"] for row in told["rows"]] == drawn_decoder().names
+
+
+def test_the_recipe_of_the_documentation_runs(cut):
+    page = (Path(__file__).parents[3] / "docs" / "pruning.md").read_text(encoding="utf-8")
+    (recipe,) = (text for text in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if '"depth"' in text)
+    ended, _, _ = cut("writer", recipe.replace("blocks = 6", "blocks = 2").replace("ffn = 96", "ffn = 4"))
+    assert ended.code == 0, ended.err
 
 
 @pytest.mark.parametrize("text", ['[[step]]\ndo = "depth"\nblocks = 9\n', '[[step]]\ndo = "width"\nheads = 3\n'])

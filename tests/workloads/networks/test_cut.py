@@ -8,12 +8,12 @@ from workloads.networks import cut
 from workloads.networks.decoder import Decoder
 
 
-@pytest.fixture(params=["decoder", "decoder with biases", "encoder"])
+@pytest.fixture(params=["decoder", "decoder with biases", "decoder that shares nothing", "encoder"])
 def case(request):
     """Return a network, its samples, and what gives its outputs."""
     if request.param == "encoder":
         return drawn_encoder(), drawn_sentences(), lambda network, samples: network.embed(samples)
-    network = drawn_decoder(biases="biases" in request.param)
+    network = drawn_decoder(biases="biases" in request.param, n_kv_heads=4 if "nothing" in request.param else 2)
     return network, drawn_samples(), lambda network, samples: network.losses(samples)
 
 
@@ -45,7 +45,8 @@ def test_heads_that_are_cut_are_silent_ones(case):
     assert outputs(narrow, samples) == pytest.approx(outputs(silent, samples), abs=1e-5)
     n_values = {name.split(".", 3)[3]: len(matrix) for name, matrix in narrow.matrices.items() if name.count(".") > 3}
     if isinstance(network, Decoder):
-        assert n_values["self_attn.k_proj"] == 8  # 2 groups of 4 values, as before
+        # Two groups of 4 values are as before, and of 4 that are one head's each two stay.
+        assert n_values["self_attn.k_proj"] == 8
     else:
         assert n_values["attention.self.key"] == 4  # that of the head that stays
 
