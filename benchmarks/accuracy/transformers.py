@@ -28,7 +28,7 @@ SEEDS, N_HELD_OUT = range(3), 250
 N_SAMPLES = 256  # to score by: 8,192 tokens, as a recipe takes
 N_JUDGED = 128  # samples on which the loss without one part alone is taken
 N_NEURONS = 6  # of each block, drawn, that are taken alone
-N_CHANCES = 3  # draws of what goes by chance
+N_CHANCES = 12  # draws of what goes by chance
 BLOCKS, WIDTHS = (7, 6, 4), (("ffn", 96), ("ffn", 64), ("heads", 4), ("hidden", 56), ("hidden", 48))
 OF_DEPTH = ("influence", "perplexity", "taylor", "taylor+", "sleb", "magnitude", "random")
 HEALING = Tune(epochs=1, learning_rate=1e-3, batch=16)
