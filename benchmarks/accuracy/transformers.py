@@ -2,7 +2,7 @@
 
 Run it with one BLAS thread: `OPENBLAS_NUM_THREADS=1 python benchmarks/accuracy/transformers.py`. A seed draws the
 sentences that are held out, the weights that training starts from and its batches; `minilm` as an argument does that
-network alone. Ten minutes.
+network alone. Twenty minutes of one core.
 """
 
 import sys
