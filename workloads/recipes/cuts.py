@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -150,17 +150,18 @@ CUTS: Mapping[str, Any] = {"ffn": cut.neurons, "heads": cut.heads, "hidden": cut
 
 
 def refitted(dense: Blocks, narrow: Blocks, samples: Any, part: str, chosen: Any) -> Blocks:
-    """Return the narrow network with the matrices that read less solved for again, block by block.
+    """Return the narrow network with the matrices that read less solved for again, those that read the same together.
 
     Each gives as nearly as it can, of what reaches it by then, what it gave in the dense network (He, Zhang and Sun
     2017, section 3.2). chosen: what stays, as the cut took it. Raises BadInput for a matrix with zeros.
     """
     writers = (dense.OUTPUT, dense.NARROWER)
-    readers = {"ffn": (dense.NARROWER,), "heads": (dense.OUTPUT,), "hidden": dense.parts()}[part]
+    every = ((dense.QUERY, dense.KEY, dense.VALUE), (dense.OUTPUT,), dense.WIDER, (dense.NARROWER,))
+    readers = {"ffn": every[3:], "heads": every[1:2], "hidden": every}[part]
     reached = dense.inputs(samples)
-    stages: list[Iterable[str]] = [[narrow.prefix(layer) + name for name in readers] for layer in narrow.layers]
+    stages = [[narrow.prefix(layer) + name for name in some] for layer in narrow.layers for some in readers]
     if part == "hidden":
-        stages.append(name for name in narrow.names if not name.startswith(narrow.PREFIX))
+        stages.append([name for name in narrow.names if not name.startswith(narrow.PREFIX)])
     for names in stages:
         reaching, arrays = narrow.inputs(samples), dict(narrow.arrays)
         for name in names:
