@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 from cyclekit.command.cli import main
-from tensorcore_sim import MACHINE, PRESETS, encode, fused_dot_add, gemm, latency, simulate, throughput
+from tensorcore_sim import (
+    MACHINE,
+    PRESETS,
+    Problem,
+    encode,
+    fused_dot_add,
+    gemm,
+    latency,
+    simulate,
+    throughput,
+    time_gemm,
+)
 from tensorcore_sim.arithmetic import instructions
 from tensorcore_sim.spec import CARDS, PRESET_NOTES, SCALED
 from workloads import BadInput, Workload
@@ -173,11 +184,17 @@ def test_block_scaled_formats_are_blackwell_s_and_their_values_are_not_computed(
         assert PRESETS[preset].fma_per_cycle(in_dtype) == 0
         with pytest.raises(BadInput, match=f"there is no .*mma for {in_dtype} on {PRESETS[preset].card}"):
             throughput(instruction, PRESETS[preset], in_dtype=in_dtype)
+    work = Workload(name="w", weights=np.eye(64), activations=np.ones(64))
     zeros = np.zeros((1, 64), np.uint8), np.zeros((1, 64), np.uint8), np.zeros(1, np.float32)
     with pytest.raises(BadInput, match=f"in_dtype '{in_dtype}' is not computed: .* one source alone"):
         fused_dot_add(*zeros, card="rtx-5090", in_dtype=in_dtype, out_dtype="f32", instruction="mma.m16n8k64")
-    with pytest.raises(BadInput, match="in_dtype must be one of f16, bf16"):
-        PRESETS["b200"].replace(in_dtype=in_dtype)
+    for spec in (PRESETS["h100-sxm"].replace(in_dtype=in_dtype), PRESETS["rtx-4090"].replace(in_dtype=in_dtype)):
+        with pytest.raises(BadInput, match=r"is not one of the tensor core's on .*: take preset rtx-5090 or b200"):
+            time_gemm(Problem(m=64, n=64, k=64), spec)
+    with pytest.raises(
+        BadInput, match=f"in_dtype must be one without block scales to show its tiles, got '{in_dtype}'"
+    ):
+        MACHINE.explain(work, PRESETS["rtx-5090"].replace(in_dtype=in_dtype), 0, 0)
 
 
 def test_a_t4_has_no_sparse_instruction():
