@@ -150,3 +150,19 @@ def test_how_far_a_run_is_within_a_layer_is_told():
         ("input 2 of 2", 1.5, 2),
         ("input 2 of 2", 2, 2),
     ]
+
+
+def test_a_field_is_said_to_change_nothing_where_it_does_so_on_every_design():
+    def idle(spec):
+        return {"expected_s": f"of {spec.clock_mhz:g} MHz"} | (
+            {"wrong": "too fast to be"} if spec.clock_mhz > 150 else {}
+        )
+
+    machine = replace(toy_sim.MACHINE, idle=idle)
+    slow, fast = machine.presets.values()
+    note = "expected_s changes nothing here: of 200 MHz"
+    assert machine.idle_note(["expected_s", "clock_mhz", "expected_s"], [fast]) == note
+    assert machine.idle_note(["wrong", "expected_s"], [fast]) == f"wrong changes nothing here: too fast to be; {note}"
+    assert machine.idle_note(["wrong"], [fast, slow]) == machine.idle_note(["wrong"], [slow, fast]) == ""
+    assert machine.idle_note(["expected_s"], [fast, slow]) == note
+    assert machine.idle_note(["clock_mhz"], [fast]) == machine.idle_note(["expected_s"], []) == ""

@@ -8,6 +8,7 @@ from tensorcore_sim import (
     MACHINE,
     PRESETS,
     Problem,
+    cards,
     encode,
     fused_dot_add,
     gemm,
@@ -84,6 +85,14 @@ def test_every_row_says_where_it_is_from_and_every_card_what_it_is():
     assert list(MACHINE.presets) == list(MACHINE.preset_notes) == list(PRESET_NOTES) == list(PRESETS)
     assert {spec.card for spec in PRESETS.values()} == set(CARDS)
     assert {*CARDS, "v100"} == set(instructions.CARDS)
+
+
+def test_the_others_are_made_of_the_table_and_the_measured_ones():
+    own = {preset: spec for preset, spec in PRESETS.items() if preset not in OTHERS}
+    notes = {preset: PRESET_NOTES[preset] for preset in own}
+    cards.add(own, notes)
+    assert (own, notes) == (PRESETS, PRESET_NOTES)
+    assert list(own)[-len(OTHERS) :] == list(OTHERS)
 
 
 @pytest.mark.parametrize("preset", OTHERS)
