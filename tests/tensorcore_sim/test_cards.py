@@ -93,6 +93,10 @@ def test_the_others_are_made_of_the_table_and_the_measured_ones():
     cards.add(own, notes)
     assert (own, notes) == (PRESETS, PRESET_NOTES)
     assert list(own)[-len(OTHERS) :] == list(OTHERS)
+    # 60 W of 108 SMs and 100 W of 132, to a tenth; pJ at a GHz to a thousandth, by the clock: 1.5 x 1,410 / 1,695
+    assert [own[name].static_w for name in ("rtx-3090", "t4", "b200", "gh200")] == [45.6, 22.2, 112.1, 100]
+    assert (own["rtx-3090"].f16_pj_per_ghz, own["rtx-3090"].fp8_pj_per_ghz) == (1.248, 0)
+    assert (own["rtx-3090"].int4_pj_per_ghz, own["rtx-3090"].hbm_pj_per_bit_ghz) == (0.312, 8.235)
 
 
 @pytest.mark.parametrize("preset", OTHERS)
