@@ -109,6 +109,8 @@ def test_int4_is_the_dense_product_whatever_its_upper_halves_hold():
         ([[1, 0]], 3, 2, "pattern must be N:M with 1 <= N <= M, got 3:2"),
         ([[1, 0]], 0, 2, "got 0:2"),
         ([[1, 0]], 0.5, 2, r"got 0\.5:2"),
+        ([[1, 0]], 1.0, 2, r"got 1\.0:2"),
+        ([[1, 0]], 1, 2.0, r"got 1:2\.0"),
     ],
 )
 def test_what_does_not_fit(matrix, n, m, told):
