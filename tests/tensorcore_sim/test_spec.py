@@ -64,7 +64,8 @@ LIMITS = {
     "wgmma_rs_floor_cycles": (0, 1e4), "n_sms": (1, 4096), "n_sms_sharing_reads": (1, 64),
     "l2_bytes_per_cycle": (1, None), "l2_latency_cycles": (0.1, None), "hbm_gb_per_s": (1e-3, None),
     "hbm_share": (1e-3, 1), "hbm_latency_cycles": (0.1, None), "memory_gib": (1e-3, None),
-    "power_limit_w": (1, None), "scale_group": (1, None), "output_bytes": (1, 8), "tile_m": (0, 1024), "tile_n": (0, 1024), "tile_k": (0, 4096), "n_stages": (0, 64),
+    "power_limit_w": (1, None), "scale_group": (1, None), "output_bytes": (1, 8),
+    "tile_m": (0, 1024), "tile_n": (0, 1024), "tile_k": (0, 4096), "n_stages": (0, 64),
     "split_k": (0, 1024), "raster_tiles": (0, 2**62),
 }  # fmt: skip
 
