@@ -27,11 +27,6 @@ def load(name: str, options: Namespace) -> Workload | Network | Model | Shape:
     return workloads.load(name, feed_of(options))
 
 
-def parts_of(work: Workload | Network | Model | Shape) -> Sequence[Workload | Network | Shape]:
-    """Return what runs apart: a model's layers, or the whole."""
-    return work.layers if isinstance(work, Model) else [work]
-
-
 def task_of(options: Namespace) -> Task:
     """Return the network that the options name, with the inputs to calibrate on that they name."""
     announce_reading(options.network, *filter(None, [options.calibration]))

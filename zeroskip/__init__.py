@@ -1,0 +1,13 @@
+"""zeroskip in Python: load, run, sweep, compare, prune, adapt and llm, each of which returns a Result.
+
+    import zeroskip
+
+    zeroskip.run("eie", "alex-7", n_pes=256)
+    zeroskip.compare("alex-7").frame()
+"""
+
+from workloads.errors import BadInput
+from zeroskip.result import Result
+from zeroskip.verbs import adapt, compare, llm, load, prune, run, sweep
+
+__all__ = ["BadInput", "Result", "adapt", "compare", "llm", "load", "prune", "run", "sweep"]
