@@ -33,12 +33,15 @@ def lenet() -> tasks.Task:
     )
 
 
-def compare(task, chosen, kind, budgets, methods, batch) -> None:
+def compare(task, chosen, changes, kind, budgets, methods, batch) -> None:
     """Print a row for each budget and method: cost over budget, accuracy's mean and standard deviation."""
-    first = kind(task=task, chosen=chosen, spec=chosen.design(None, {}), metric="us", batch=batch)
+    first = kind(task=task, chosen=chosen, spec=chosen.design(None, changes), metric="us", batch=batch)
     table = first.table()
     whole = table.cost(table.whole)
-    print(f"{task.name} on {chosen.name}: dense {whole:.3f} us, accuracy {task.quality(task.network):.4f}", flush=True)
+    print(
+        f"{task.name} on {chosen.name} {changes}: dense {whole:.3f} us, accuracy {task.quality(task.network):.4f}",
+        flush=True,
+    )
     for share in budgets:
         for method in methods:
             values, costs = [], []
@@ -55,9 +58,9 @@ def compare(task, chosen, kind, budgets, methods, batch) -> None:
 
 
 if __name__ == "__main__":
-    which = sys.argv[1:] or ["eie", "tensorcore"]
+    which, methods = sys.argv[1:] or ["eie", "tensorcore"], ("uniform", "knapsack", "netadapt")
     if "eie" in which:
-        compare(lenet(), machine.load("eie"), Densities, (0.5, 0.3, 0.26), ("uniform", "knapsack", "netadapt"), 8)
+        for n_pes, budgets in ((64, (0.4,)), (16, (0.25,))):  # 64 PEs: a broadcast a cycle alone takes 31%
+            compare(lenet(), machine.load("eie"), {"n_pes": n_pes}, Densities, budgets, methods, 8)
     if "tensorcore" in which:
-        task = tasks.load("digits-convnet")
-        compare(task, machine.load("tensorcore"), Widths, (0.9, 0.7, 0.6), ("uniform", "knapsack", "netadapt"), 4096)
+        compare(tasks.load("digits-convnet"), machine.load("tensorcore"), {}, Widths, (0.9, 0.7, 0.6), methods, 4096)

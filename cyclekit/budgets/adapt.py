@@ -53,7 +53,7 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
         costs={name: (dense_costs[name], costs[name]) for name in costs},
         values=(
             quality(knob.task.network),
-            quality(knob.network_of(knob.start(choice) if start is None else start)),
+            quality(knob.network_of(knob.start(choice))),
             quality(knob.network_of(made)),
         ),
         log=log,
@@ -100,7 +100,8 @@ def _netadapt(knob: Knob, table: Table, budget: float) -> tuple[dict, list, Any]
     log = [{"round": i, "layer": r.layer, "cost": r.cost, "value": r.value} for i, r in enumerate(rounds, 1)]
     if not rounds:
         return table.whole, log, None
-    return rounds[-1].network[1], log, rounds[-1].network[0]
+    # from the network before the last round, so that what the last one cut too much can stay
+    return rounds[-1].network[1], log, rounds[-2].network[0] if len(rounds) > 1 else None
 
 
 def _lowered(knob: Knob, now: tuple[Any, dict], layer: str, level: int) -> tuple[Any, dict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from cyclekit.budgets.knob import N_SHORT, Knob
 from workloads.allocation.table import Choice, Table
+from workloads.errors import BadInput
 from workloads.recipes.recipe import Fitted, Recipe
 from workloads.recipes.repair import Tune
 from workloads.recipes.steps import Prune
@@ -19,8 +21,9 @@ N_LEVELS = 40  # each is 0.87 of the one before
 LEAST = 0.005
 N_SCORED = 1000  # inputs whose gradients say what a weight is worth
 CLOSE = 0.99  # of the budget: as near as the network is brought to it
-N_TRIES = 6
-FINE = 1.004  # between two scales of which one meets the budget and one does not
+AIM = 0.996  # of the budget: what a try goes for
+N_TRIES = 10
+LEAST_SLOPE = 0.1  # of the logarithm of a cost by that of a scale: below, broadcasts are all that is left of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,34 +74,24 @@ class Densities(Knob):
         return self._fit({layer: self.densities(choice)[layer]}, made, targets=(layer,), epochs=1, n=N_SHORT)
 
     def finished(self, choice: Choice, budget: float, start: Fitted | None = None) -> Fitted:
-        """Return the network at a choice, tuned at length, with all densities scaled alike to meet the budget."""
-        densities, goal = self.densities(choice), budget
+        """Return the network at a choice, tuned at length, its densities scaled alike to cost CLOSE to all of a budget.
+
+        Tuning changes what reaches the layers, and with it the cost, so that each try is tuned. Raises BadInput where
+        none of N_TRIES is within the budget.
+        """
+        densities, scale, tried = self.densities(choice), 1.0, []
         for _ in range(N_TRIES):
-            scale = self._scale(densities, goal, start)
-            scaled = {name: min(1.0, scale * density) for name, density in densities.items()}
+            scaled = {name: min(1.0, max(LEAST, scale * density)) for name, density in densities.items()}
             made = self._fit(scaled, start, epochs=self.epochs)
-            cost = self.cost_of_made(made)
-            if CLOSE * budget <= cost <= budget or (min(scaled.values()) == 1 and cost <= budget):
+            tried.append((scale, self.cost_of_made(made), made))
+            if CLOSE * budget <= tried[-1][1] <= budget or (min(scaled.values()) == 1 and tried[-1][1] <= budget):
                 break
-            goal *= 0.996 * budget / cost  # what reaches the layers has changed by tuning
-        return made
-
-    def _scale(self, densities: Mapping[str, float], goal: float, start: Fitted | None) -> float:
-        """Return the largest scale of the densities at which the network, not tuned, costs no more than the goal."""
-
-        def fits(scale: float) -> bool:
-            scaled = {name: min(1.0, scale * density) for name, density in densities.items()}
-            return self.cost_of_made(self._fit(scaled, start)) <= goal
-
-        low, high = 1.0, 1 / min(densities.values())  # with the largest all are whole
-        if fits(high):
-            return high
-        while not fits(low):
-            low, high = low / 2, low
-        while high / low > FINE:
-            middle = (low * high) ** 0.5
-            low, high = (middle, high) if fits(middle) else (low, middle)
-        return low
+            scale = _next(sorted(tried, key=lambda of_try: of_try[0]), AIM * budget)
+        within = [of_try for of_try in tried if of_try[1] <= budget]
+        if not within:
+            least = min(cost for _, cost, _ in tried)
+            raise BadInput(f"budget must be at least {least:.6g}, the least that was reached, got {budget:.6g}")
+        return max(within, key=lambda of_try: of_try[1])[2]
 
     def cost_of_made(self, made: Fitted) -> float:
         return sum(self.layer_costs(made).values())
@@ -132,6 +125,21 @@ class Densities(Knob):
         task = self.task if n is None else self.task.first(n)
         network = task.network if start is None else start.apply()
         return replace(task, network=network).fit(Recipe(steps=tuple(steps), seed=self.seed))
+
+
+def _next(tried: list[tuple[float, float, Any]], goal: float) -> float:
+    """Return the scale to try next: between the two whose costs are about the goal, or beyond the last of them."""
+    points = [(math.log(scale), math.log(cost)) for scale, cost, _ in tried]
+    below = [point for point in points if point[1] <= math.log(goal)]
+    above = [point for point in points if point[1] > math.log(goal)]
+    if below and above:
+        (low, low_cost), (high, high_cost) = max(below), min(above)
+        share = (math.log(goal) - low_cost) / (high_cost - low_cost)
+        return math.exp(low + (high - low) * min(max(share, 0.1), 0.9))
+    ends = points[:2] if above else points[-2:]
+    slope = (ends[1][1] - ends[0][1]) / (ends[1][0] - ends[0][0]) if len(ends) > 1 else 0.7
+    scale, cost = ends[0] if above else ends[-1]
+    return math.exp(scale + (math.log(goal) - cost) / min(max(slope, LEAST_SLOPE), 1.0))
 
 
 def _in_places(layer: Workload, mask: np.ndarray) -> Workload:

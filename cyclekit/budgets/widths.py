@@ -98,7 +98,11 @@ class Widths(Knob):
 
     def finished(self, choice: Choice, budget: float, start: Sequential | None = None) -> Sequential:
         """Return the network at a choice, tuned at length."""
-        return self._tuned(self.start(choice) if start is None else start, self.epochs, None)
+        if start is None:
+            return self._tuned(self.start(choice), self.epochs, None)
+        first = self.task.first(N_SHORT)
+        scores = importance(start, first.inputs, first.labels)
+        return self._tuned(_narrowed(start, scores, self.widths(choice)), self.epochs, None)
 
     def _tuned(self, network: Sequential, epochs: int, n: int | None) -> Sequential:
         if not epochs:
