@@ -6,19 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cyclekit.budgets.densities import Densities
 from cyclekit.budgets.knob import Knob
+from cyclekit.budgets.widths import Widths
+from cyclekit.machine import Machine
 from workloads.allocation.amc import N_EPISODES, amc
 from workloads.allocation.knapsack import knapsack
 from workloads.allocation.netadapt import netadapt
 from workloads.allocation.simple import drawn, uniform
 from workloads.allocation.table import Table
+from workloads.tasks import Task
 
 N_DRAWS = N_EPISODES  # as many as AMC tries
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adapted:
-    """A network within a budget. made: as its knob makes them; costs: {layer: (before, after)}, levels alike.
+    """A network within a budget. network: as its knob makes them; costs: {layer: (before, after)}, levels alike.
 
     values: accuracy on inputs held out, before, after the cut and after the tuning; None where there are no labels.
     log: what each round, draw or episode did.
@@ -32,7 +36,15 @@ class Adapted:
     costs: dict[str, tuple[float, float]]
     values: tuple[float | None, float | None, float | None]
     log: list[dict]
-    made: Any
+    network: Any
+
+
+def knob_of(task: Task, chosen: Machine, spec: Any, **options: Any) -> Knob:
+    """Return what can be turned on a machine: densities where it needs values, widths where it does not.
+
+    options: those of Knob. Raises BadInput for a network that has no such knob.
+    """
+    return (Densities if chosen.needs_values else Widths)(task=task, chosen=chosen, spec=spec, **options)
 
 
 def adapt(knob: Knob, budget: float, method: str) -> Adapted:
@@ -40,9 +52,9 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
     table = knob.table()
     table.check(budget)
     choice, log, start = METHODS[method](knob, table, budget)
-    made = knob.finished(choice, budget, start)
+    cut = knob.finished(choice, budget, start)
     whole = knob.start(table.whole)
-    dense_costs, costs, levels = knob.layer_costs(whole), knob.layer_costs(made), knob.levels_of(made)
+    dense_costs, costs, levels = knob.layer_costs(whole), knob.layer_costs(cut), knob.levels_of(cut)
     quality: Callable[[Any], float | None] = knob.task.quality
     return Adapted(
         method=method,
@@ -54,10 +66,10 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
         values=(
             quality(knob.task.network),
             quality(knob.network_of(knob.start(choice))),
-            quality(knob.network_of(made)),
+            quality(knob.network_of(cut)),
         ),
         log=log,
-        made=made,
+        network=cut,
     )
 
 

@@ -66,12 +66,12 @@ class Densities(Knob):
         """Return the density of each matrix at a choice."""
         return {name: self.table().levels[name][level] for name, level in choice.items()}
 
-    def network_of(self, made: Fitted) -> Any:
-        return made.apply()
+    def network_of(self, cut: Fitted) -> Any:
+        return cut.apply()
 
-    def lowered(self, made: Fitted | None, layer: str, choice: Choice) -> Fitted:
+    def lowered(self, cut: Fitted | None, layer: str, choice: Choice) -> Fitted:
         """Return the network with one more matrix at its level, shortly tuned."""
-        return self._fit({layer: self.densities(choice)[layer]}, made, targets=(layer,), epochs=1, n=N_SHORT)
+        return self._fit({layer: self.densities(choice)[layer]}, cut, targets=(layer,), epochs=1, n=N_SHORT)
 
     def finished(self, choice: Choice, budget: float, start: Fitted | None = None) -> Fitted:
         """Return the network at a choice, tuned at length, its densities scaled alike to cost CLOSE to all of a budget.
@@ -82,8 +82,8 @@ class Densities(Knob):
         densities, scale, tried = self.densities(choice), 1.0, []
         for _ in range(N_TRIES):
             scaled = {name: min(1.0, max(LEAST, scale * density)) for name, density in densities.items()}
-            made = self._fit(scaled, start, epochs=self.epochs)
-            tried.append((scale, self.cost_of_made(made), made))
+            cut = self._fit(scaled, start, epochs=self.epochs)
+            tried.append((scale, self.cost_of_network(cut), cut))
             if CLOSE * budget <= tried[-1][1] <= budget or (min(scaled.values()) == 1 and tried[-1][1] <= budget):
                 break
             scale = _next(sorted(tried, key=lambda of_try: of_try[0]), AIM * budget)
@@ -93,18 +93,18 @@ class Densities(Knob):
             raise BadInput(f"budget must be at least {least:.6g}, the least that was reached, got {budget:.6g}")
         return max(within, key=lambda of_try: of_try[1])[2]
 
-    def cost_of_made(self, made: Fitted) -> float:
-        return sum(self.layer_costs(made).values())
+    def cost_of_network(self, cut: Fitted) -> float:
+        return sum(self.layer_costs(cut).values())
 
-    def layer_costs(self, made: Fitted) -> dict[str, float]:
-        layers = made.workloads(self._inputs, self.batch, self.task.provenance)
+    def layer_costs(self, cut: Fitted) -> dict[str, float]:
+        layers = cut.workloads(self._inputs, self.batch, self.task.provenance)
         return self.cost_of([_in_places(layer, (layer.weights != 0).astype(np.float32)) for layer in layers])
 
-    def workloads(self, made: Fitted) -> list[Workload]:
-        return made.workloads(self._inputs, self.batch, self.task.provenance)
+    def workloads(self, cut: Fitted) -> list[Workload]:
+        return cut.workloads(self._inputs, self.batch, self.task.provenance)
 
-    def levels_of(self, made: Fitted) -> dict[str, float]:
-        return {name: float(mask.mean()) for name, mask in made.masks.items()}
+    def levels_of(self, cut: Fitted) -> dict[str, float]:
+        return {name: float(mask.mean()) for name, mask in cut.masks.items()}
 
     @property
     def _inputs(self) -> Any:

@@ -85,12 +85,12 @@ class Widths(Knob):
     def start(self, choice: Choice) -> Sequential:
         return _narrowed(self.task.network, self._importance, self.widths(choice))
 
-    def network_of(self, made: Sequential) -> Any:
-        return made
+    def network_of(self, cut: Sequential) -> Any:
+        return cut
 
-    def lowered(self, made: Sequential | None, layer: str, choice: Choice) -> Sequential:
+    def lowered(self, cut: Sequential | None, layer: str, choice: Choice) -> Sequential:
         """Return the network with one more matrix at its width, shortly tuned."""
-        network = self.task.network if made is None else made
+        network = self.task.network if cut is None else cut
         first = self.task.first(N_SHORT)
         scores = importance(network, first.inputs, first.labels)
         network = _narrowed(network, scores, {layer: self.widths(choice)[layer]})
@@ -110,20 +110,20 @@ class Widths(Knob):
         recipe = train.Recipe(n_epochs=epochs, learning_rate=TUNING.learning_rate, batch=TUNING.batch, seed=self.seed)
         return train.fit(network, self.task.inputs[:n], self.task.labels[:n], recipe)
 
-    def cost_of_made(self, made: Sequential) -> float:
-        return sum(self.layer_costs(made).values())
+    def cost_of_network(self, cut: Sequential) -> float:
+        return sum(self.layer_costs(cut).values())
 
-    def layer_costs(self, made: Sequential) -> dict[str, float]:
+    def layer_costs(self, cut: Sequential) -> dict[str, float]:
         return {
             name: self._cost_of_shape({}, name, len(module.weights), module.matrix.shape[1])
-            for name, module in made.weighted.items()
+            for name, module in cut.weighted.items()
         }
 
-    def workloads(self, made: Sequential) -> list[Workload]:
-        return subject(made).workloads(self.task.inputs[: self.batch], self.batch, self.task.provenance)
+    def workloads(self, cut: Sequential) -> list[Workload]:
+        return subject(cut).workloads(self.task.inputs[: self.batch], self.batch, self.task.provenance)
 
-    def levels_of(self, made: Sequential) -> dict[str, float]:
-        return {name: len(module.weights) for name, module in made.weighted.items()}
+    def levels_of(self, cut: Sequential) -> dict[str, float]:
+        return {name: len(module.weights) for name, module in cut.weighted.items()}
 
 
 def _widths(n_outputs: int) -> tuple[int, ...]:

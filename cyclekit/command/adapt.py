@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cyclekit import machine
-from cyclekit.budgets.adapt import METHODS, Adapted, adapt
+from cyclekit.budgets.adapt import METHODS, Adapted, adapt, knob_of
 from cyclekit.budgets.budget import Budget
-from cyclekit.budgets.densities import Densities
 from cyclekit.budgets.knob import Knob
-from cyclekit.budgets.widths import Widths
 from cyclekit.command.arguments import add_network
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import task_of
@@ -66,11 +64,10 @@ def run(options: Namespace) -> int:
     spec = chosen.design(preset or None, changes_of(options.set))
     task = task_of(options)
     with progress(f"adapt {task.name}") as step:
-        kind = Densities if chosen.needs_values else Widths
-        knob: Knob = kind(
-            task=task,
-            chosen=chosen,
-            spec=spec,
+        knob = knob_of(
+            task,
+            chosen,
+            spec,
             metric=budgets[0].metric,
             batch=options.batch,
             seed=options.seed,
@@ -85,7 +82,7 @@ def run(options: Namespace) -> int:
         out.line(f"  values: {sum(checks)} of {len(checks)} networks agree with the references")
     if options.out is not None:
         provenance = f"{task.provenance}; adapt to {options.budget} on {options.machine} by {options.method}"
-        write_asked(Path(options.out), saved.to_bytes(knob.workloads(results[0].made), provenance), "--out")
+        write_asked(Path(options.out), saved.to_bytes(knob.workloads(results[0].network), provenance), "--out")
         out.line(f"wrote {options.out}")
     if options.figures is not None:
         from cyclekit.figures.budgets import draw_costs, draw_tradeoff  # late: matplotlib is slow to import
@@ -106,7 +103,7 @@ def run(options: Namespace) -> int:
 def _checked(knob: Knob, result: Adapted) -> bool:
     """Tell whether a network's own layers, values and all, run as the references do."""
     rows = []
-    for layer in knob.workloads(result.made):
+    for layer in knob.workloads(result.network):
         _, runs = report.played(knob.chosen, layer, knob.chosen.suited(layer, knob.spec), check=True)
         rows += [run.check["passed"] for run in runs]
     return all(rows)
