@@ -1,9 +1,6 @@
-"""zeroskip in Python: load, run, sweep, compare, prune, adapt and llm, each of which returns a Result.
+"""The face of zeroskip in Python: load, run, sweep, compare, prune, adapt and llm, each of which gives a Result.
 
-    import zeroskip
-
-    zeroskip.run("eie", "alex-7", n_pes=256)
-    zeroskip.compare("alex-7").frame()
+Such as zeroskip.run("eie", "alex-7", n_pes=256), or zeroskip.compare("alex-7").frame(): docs/python.md.
 """
 
 from workloads.errors import BadInput

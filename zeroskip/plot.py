@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,12 +11,9 @@ from matplotlib.figure import Figure
 from cyclekit.figures.style import PRINT
 from workloads.errors import BadInput
 
-if TYPE_CHECKING:
-    from zeroskip.result import Result
 
-
-def bars(result: Result) -> Figure:
-    """Return the figure; rows without a height, which were refused, have no bar. Raises BadInput where none has one."""
+def bars(result: Any) -> Figure:
+    """Return the figure of a Result; one that was refused has no bar. Raises BadInput where none has one."""
     rows = [row for row in result.rows if isinstance(row.get(result.height), int | float)]
     if not rows:
         raise BadInput(f"nothing to draw: no row has a {result.height}")

@@ -56,7 +56,7 @@ class Result:
         return pd.DataFrame([dict(row) for row in self.rows])
 
     def plot(self) -> Any:
-        """Return a matplotlib Figure: `height` of each row, or its `parts` on each other. Raises BadInput for neither."""
+        """Return a matplotlib Figure: `height` of each row, or its `parts` stacked. Raises BadInput for neither."""
         from zeroskip.plot import bars  # late: matplotlib is slow to import
 
         return bars(self)

@@ -9,10 +9,9 @@ from typing import Any
 
 import workloads
 from cyclekit import machine as machines
-from cyclekit.budgets.adapt import METHODS
+from cyclekit.budgets.adapt import METHODS, knob_of
 from cyclekit.budgets.adapt import adapt as adapt_within
 from cyclekit.budgets.budget import Budget
-from cyclekit.budgets.knob import knob_of
 from cyclekit.comparison import compare as comparing
 from cyclekit.comparison import conditions, report
 from cyclekit.comparison.runs import Plan, Work
@@ -91,16 +90,17 @@ def sweep(
 ) -> Result:
     """Run a workload, or several, on every design that the varied fields make. A row a design and workload.
 
-    vary: {field: values}, a sequence or a text such as "1,2,4,...,256". into: a store to keep, in which what is there is
-    not computed again; None keeps nothing. options: those of cyclekit.sweep.sweep.prepare. Raises BadInput.
+    vary: {field: values}, a sequence or a text such as "1,2,4,...,256". into: a store to keep, in which what is there
+    is not computed again; None keeps nothing. options: those of cyclekit.sweep.sweep.prepare. Raises BadInput.
     """
     several = [works] if isinstance(works, str | Path) or not isinstance(works, Iterable) else works
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sweep.db" if into is None else into
         sweep_into(machine, several, vary=vary, into=path, **options)
         with Store(path, write=False) as store:
-            found = results.read(store, prices)
-    shown = results.varied(found)
+            points = results.read(store, prices)
+    shown = results.varied(points)
+    points.sort(key=lambda each: (each.workload, [results.value(each, name) for name in vary]))
     rows = [
         {
             "design": ", ".join(f"{name}={results.value(each, name)}" for name in shown) or "all",
@@ -117,11 +117,15 @@ def sweep(
             **{f"state.{kind}.{state}": share for kind, of in each.states.items() for state, share in of.items()},
             "reason": each.reason,
         }
-        for each in found
+        for each in points
     ]
     parts = tuple(dict.fromkeys(name for row in rows for name in row if name.startswith("state.")))
     return Result(
-        title=f"{machine}: {len(rows)} points over {', '.join(vary)}", rows=rows, detail=found, label="design", parts=parts
+        title=f"{machine}: {len(rows)} points over {', '.join(vary)}",
+        rows=rows,
+        detail=points,
+        label="design",
+        parts=parts,
     )
 
 
@@ -138,18 +142,18 @@ def compare(
     detail: the Comparisons, with their ladders over batch, density and size. Raises BadInput.
     """
     several = [works] if isinstance(works, str | Path) or not isinstance(works, Iterable) else works
-    entrants, found, rows = comparing.entrants(machines), [], []
+    entrants, comparisons, rows = comparing.entrants(machines), [], []
     for work in several:
         loaded = load(work) if isinstance(work, str | Path) else work
         layers = comparing.layers_of(loaded, inputs)
-        found.append(conditions.compare(loaded.name, layers, entrants, batch=batch, check=check))
-        for label, cost in found[-1].total.items():
+        comparisons.append(conditions.compare(loaded.name, layers, entrants, batch=batch, check=check))
+        for label, cost in comparisons[-1].total.items():
             told = cost.as_dict()
             words = {"workload": loaded.name, "design": label}
             rows.append(words | {name: value for name, value in told.items() if name != "notes"})
             if cost.reason:
                 rows[-1] |= {"time_us": None, "cycles": None}
-    return Result(title="machines side by side", rows=rows, detail=found, label="design")
+    return Result(title="machines side by side", rows=rows, detail=comparisons, label="design")
 
 
 def prune(
@@ -204,21 +208,21 @@ def adapt(
     options = {"metric": wanted.metric, "batch": batch, "seed": seed, "epochs": epochs}
     knob = knob_of(task, chosen, chosen.design(preset, fields), **options)
     dense = knob.table().cost(knob.table().whole)
-    found = adapt_within(knob, wanted.absolute(dense), method)
+    adapted = adapt_within(knob, wanted.absolute(dense), method)
     rows = [
         {
             "layer": layer,
             f"{knob.unit}_before": before,
             knob.unit: after,
-            f"{knob.metric}_before": found.costs[layer][0],
-            knob.metric: found.costs[layer][1],
+            f"{knob.metric}_before": adapted.costs[layer][0],
+            knob.metric: adapted.costs[layer][1],
         }
-        for layer, (before, after) in found.levels.items()
+        for layer, (before, after) in adapted.levels.items()
     ]
-    shown = ", ".join("-" if value is None else f"{value:.4f}" for value in found.values)
+    shown = ", ".join("-" if value is None else f"{value:.4f}" for value in adapted.values)
     notes = (f"{task.measure or 'quality'} dense, cut, tuned: {shown}",)
-    title = f"{task.name} on {machine} by {method}: {found.cost:,.4g} of {found.budget:,.4g} {knob.metric}"
-    return Result(title=title, rows=rows, detail=found, label="layer", height=knob.metric, notes=notes)
+    title = f"{task.name} on {machine} by {method}: {adapted.cost:,.4g} of {adapted.budget:,.4g} {knob.metric}"
+    return Result(title=title, rows=rows, detail=adapted, label="layer", height=knob.metric, notes=notes)
 
 
 def llm(
@@ -258,14 +262,15 @@ def llm(
         sparsity=sparsity,
     )
     shape = config.load(model).cut(**(cut or {}))
-    found = serve(shape, chosen.name, chosen.serves, chosen.design(preset, fields), request)
-    tpot = "" if found.tpot_ms is None else f", {found.tpot_ms:,.3f} ms a token"
+    serving = serve(shape, chosen.name, chosen.serves, chosen.design(preset, fields), request)
+    tpot = "" if serving.tpot_ms is None else f", {serving.tpot_ms:,.3f} ms a token"
+    card = preset or next(iter(chosen.presets))
     title = (
-        f"{shape.name} on {machine} {preset or next(iter(chosen.presets))}: first token {found.ttft_ms:,.2f} ms{tpot}, "
-        f"{found.output_tokens_per_s:,.1f} output tokens/s"
+        f"{shape.name} on {machine} {card}: first token {serving.ttft_ms:,.2f} ms{tpot}, "
+        f"{serving.output_tokens_per_s:,.1f} output tokens/s"
     )
-    rows = [vars(row) for row in found.operators]
-    return Result(title=title, rows=rows, detail=found, label="name", notes=found.notes)
+    rows = [vars(row) for row in serving.operators]
+    return Result(title=title, rows=rows, detail=serving, label="name", notes=serving.notes)
 
 
 def _loaded(name: str) -> machines.Machine:

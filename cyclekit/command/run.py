@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from statistics import fmean
-from typing import Any
-
-import numpy as np
 
 from cyclekit import machine
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, feed_of
@@ -17,12 +13,10 @@ from cyclekit.command.subject import load
 from cyclekit.comparison.runs import Plan
 from cyclekit.comparison.verdict import RELATIVE_ERROR
 from cyclekit.energy import Energy
-from cyclekit.positions import rows_of
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, progress
-from workloads.errors import BadInput
-from workloads.records import Model, Shape, Workload
+from workloads.records import Model
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,9 +37,7 @@ def run(options: Namespace) -> int:
     spec = chosen.design(options.preset, changes)
     chosen.engine(options.engine)  # before the workload is loaded
     work, n_inputs = load(options.workload, options), feed_of(options).n
-    plan = Plan(
-        chosen, spec, work, engine=options.engine, n_inputs=n_inputs, batch=options.batch, check=options.check
-    )
+    plan = Plan(chosen, spec, work, engine=options.engine, n_inputs=n_inputs, batch=options.batch, check=options.check)
     announce(*plan.expected)
     with progress(f"{chosen.name} {plan.engine}") as step:
         played = plan.play(options.prices, step, chosen.idle_note(changes, [spec]))
