@@ -32,7 +32,8 @@ def bars(result: Any) -> Figure:
             for name, own, colour in zip(parts, stacked, _colours(len(parts)), strict=True):
                 panel.bar(labels, own, bottom=below, color=colour, width=0.6, label=name.rpartition(".")[2])
                 below += own
-            panel.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            kind = parts[0].split(".")[1]
+            panel.legend(title=kind, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         else:
             panel.bar(labels, heights, color=PRINT.series[0], width=0.6)
         panel.set_ylabel(result.height.replace("_", " "))

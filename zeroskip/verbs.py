@@ -74,7 +74,7 @@ def run(
         title=f"{loaded.name} on {machine} {preset or next(iter(chosen.presets))}{said}",
         rows=rows,
         detail=played.runs,
-        parts=tuple(dict.fromkeys(name for row in rows for name in row if name.startswith("state."))),
+        parts=_states(rows),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -119,13 +119,12 @@ def sweep(
         }
         for each in points
     ]
-    parts = tuple(dict.fromkeys(name for row in rows for name in row if name.startswith("state.")))
     return Result(
         title=f"{machine}: {len(rows)} points over {', '.join(vary)}",
         rows=rows,
         detail=points,
         label="design",
-        parts=parts,
+        parts=_states(rows),
     )
 
 
@@ -271,6 +270,13 @@ def llm(
     )
     rows = [vars(row) for row in serving.operators]
     return Result(title=title, rows=rows, detail=serving, label="name", notes=serving.notes)
+
+
+def _states(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the columns of what the units of the first kind did, which are those that work."""
+    names = [name for row in rows for name in row if name.startswith("state.")]
+    kind = names[0].rpartition(".")[0] if names else ""
+    return tuple(dict.fromkeys(name for name in names if name.rpartition(".")[0] == kind))
 
 
 def _loaded(name: str) -> machines.Machine:
