@@ -42,6 +42,13 @@ def said_of(task: Task) -> list[str]:
     return [task.provenance, *task.network.notes] if isinstance(task.network, Model) else []
 
 
+def given_of(task: Task, fitted: Fitted, batch: int, dense: list) -> list:
+    """Return the layers as they were given, with whose times others are compared: `dense` where nothing was cut."""
+    if not fitted.is_cut:
+        return dense
+    return fitted.given_workloads(task.test_inputs, batch, task.provenance)
+
+
 def layers_of(task: Task, fitted: Fitted, batch: int) -> tuple[list, list]:
     """Return the layers as they were made and as they were, with what reaches them of the first test inputs."""
     inputs = task.test_inputs if task.inputs is not None else None
