@@ -27,7 +27,7 @@ OF_FAMILY = {
     "tf32_pj_per_ghz": (3, 2), "fp8_pj_per_ghz": (0, 0.66), "int8_pj_per_ghz": (0.75, 0.66),
     "int4_pj_per_ghz": (0.375, 0), "fp4_pj_per_ghz": (0, 0),
 }  # fmt: skip
-# Data sheets: MHz, SMs, GB/s, share of it that kernels reach (docs), W, GiB (of the H200 as nvidia-smi has it: 143,771 MiB)
+# Data sheets: MHz, SMs, GB/s, share of it that kernels reach (docs), W, GiB (H200: the 143,771 MiB of nvidia-smi)
 OF_CARD = {
     "a100-sxm-40gb": (1410, 108, 1555, 0.91, 400, 40),
     "a100-sxm-80gb": (1410, 108, 2039, 0.78, 400, 80),
