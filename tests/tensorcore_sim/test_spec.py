@@ -27,7 +27,7 @@ OF_FAMILY = {
     "tf32_pj_per_ghz": (3, 2), "fp8_pj_per_ghz": (0, 0.66), "int8_pj_per_ghz": (0.75, 0.66),
     "int4_pj_per_ghz": (0.375, 0), "fp4_pj_per_ghz": (0, 0),
 }  # fmt: skip
-# Data sheets: MHz, SMs, GB/s, share of it that kernels reach (docs), W, GiB (H200: the 143,771 MiB of nvidia-smi)
+# Data sheets: MHz, SMs, GB/s, share of it that kernels reach (docs), W, GiB (the H200: 143,771 MiB, as it is printed)
 OF_CARD = {
     "a100-sxm-40gb": (1410, 108, 1555, 0.91, 400, 40),
     "a100-sxm-80gb": (1410, 108, 2039, 0.78, 400, 80),
@@ -48,13 +48,8 @@ OF_KERNEL = {
 @pytest.mark.parametrize("preset", OF_CARD)
 def test_a_measured_card_is_that_of_its_documents(preset):
     place = int(preset not in A100)
-    named = dict(
-        zip(
-            ("clock_mhz", "n_sms", "hbm_gb_per_s", "hbm_share", "power_limit_w", "memory_gib"),
-            OF_CARD[preset],
-            strict=True,
-        )
-    )
+    names = ("clock_mhz", "n_sms", "hbm_gb_per_s", "hbm_share", "power_limit_w", "memory_gib")
+    named = dict(zip(names, OF_CARD[preset], strict=True))
     expected = {name: values[place] for name, values in OF_FAMILY.items()} | named | OF_KERNEL
     card = "a100" if preset in A100 else "h200" if preset.startswith("h200") else "h100"
     assert PRESETS[preset].as_dict() == expected | {"card": card}
@@ -68,9 +63,9 @@ LIMITS = {
     "port_bytes_per_cycle": (1, None), "load_latency_cycles": (1.1, 1e4), "load_latency_per_pass_cycles": (0, 1e4),
     "wgmma_rs_floor_cycles": (0, 1e4), "n_sms": (1, 4096), "n_sms_sharing_reads": (1, 64),
     "l2_bytes_per_cycle": (1, None), "l2_latency_cycles": (0.1, None), "hbm_gb_per_s": (1e-3, None),
-    "hbm_share": (1e-3, 1), "hbm_latency_cycles": (0.1, None), "power_limit_w": (1, None),
-    "memory_gib": (1e-3, None), "scale_group": (1, None),
-    "output_bytes": (1, 8), "tile_m": (0, 1024), "tile_n": (0, 1024), "tile_k": (0, 4096), "n_stages": (0, 64),
+    "hbm_share": (1e-3, 1), "hbm_latency_cycles": (0.1, None), "memory_gib": (1e-3, None),
+    "power_limit_w": (1, None), "scale_group": (1, None), "output_bytes": (1, 8),
+    "tile_m": (0, 1024), "tile_n": (0, 1024), "tile_k": (0, 4096), "n_stages": (0, 64),
     "split_k": (0, 1024), "raster_tiles": (0, 2**62),
 }  # fmt: skip
 
