@@ -88,7 +88,7 @@ class Recipe:
                 entering, state = state, step.apply(state)
             except BadInput as error:
                 raise BadInput(f"step {i} ({step.do}): {error}") from error
-            notes += [f"step {i} ({step.do}): {note}" for note in step.notes(entering)]
+            notes += [f"step {i} ({step.do}): {note}" for note in step.notes(entering, state)]
             densities = {name: matrix.astype(bool).mean() for name, matrix in state.current.matrices.items()}
             rows += [{"step": i, "do": step.do, "layer": name, "density": float(d)} for name, d in densities.items()]
         return Fitted(given=network, state=state, steps=tuple(rows), notes=tuple(notes))

@@ -100,8 +100,8 @@ class Prune(Step):
             )
         return pruned
 
-    def notes(self, state: State) -> list[str]:
-        matrices, m = state.current.matrices, pattern(self.pattern).m
+    def notes(self, before: State, behind: State) -> list[str]:
+        matrices, m = before.current.matrices, pattern(self.pattern).m
         short = [name for name in self.names(matrices) if m and matrices[name].shape[1] % m]
         said = f"a row's last group of {self.pattern} is short, and filled up with zeros where a machine takes them"
         return [f"{said}: {few(short)}"] if short else []
