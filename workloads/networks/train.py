@@ -93,10 +93,10 @@ def loss_and_gradients(
 
     inputs: float[batch, ...]; labels: int[batch]; rng: draws what is dropped out.
     """
-    n, loss, signal, steps, last = len(labels), 0.0, inputs, [], list(network.modules)[-1]
+    n, loss, signal, steps, inside = len(labels), 0.0, inputs, [], hidden_of(network)
     for name, module in network.modules.items():
         signal, backward = module.vjp(signal)
-        hidden, dropout = signal if isinstance(module, ReLU | GELU) and name != last else None, None
+        hidden, dropout = signal if name in inside else None, None
         if hidden is not None and recipe.activation_l1:
             loss += recipe.activation_l1 / n * float(np.abs(hidden).sum())
         if hidden is not None and recipe.dropout:
@@ -116,8 +116,14 @@ def loss_and_gradients(
         if hidden is not None and recipe.activation_l1:
             delta = delta + np.sign(hidden) * (recipe.activation_l1 / n)
         delta, gradients[name] = backward(delta, i > lowest)
-        loss += _penalise(module.parameters, gradients[name], recipe)
+        loss += penalise(module.parameters, gradients[name], recipe)
     return loss, gradients
+
+
+def hidden_of(network: Sequential) -> set[str]:
+    """Return the modules whose outputs are hidden activations: every ReLU and GELU but a last one."""
+    *others, _ = network.modules.items()
+    return {name for name, module in others if isinstance(module, ReLU | GELU)}
 
 
 def cross_entropy(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
@@ -136,7 +142,7 @@ def cross_entropy(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, np.nd
     return -float(logits[np.arange(n), labels].mean()), gradient
 
 
-def _penalise(parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], recipe: Recipe) -> float:
+def penalise(parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], recipe: Recipe) -> float:
     """Return the penalty on a module's weights and gamma, and add its gradient in place."""
     penalty = 0.0
     for name, l1, l2 in (("weights", recipe.l1, recipe.l2), ("gamma", recipe.gamma_l1, 0.0)):

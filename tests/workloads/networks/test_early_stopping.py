@@ -83,6 +83,20 @@ def test_the_training_ends_after_as_many_epochs_without_a_better_one(points):
     assert same(found, train.fit(network, inputs[seen], labels[seen], replace(recipe, n_epochs=kept.epoch)))
 
 
+@pytest.mark.parametrize("penalty", ["l1", "l2", "activation_l1"])
+def test_what_is_minimised_is_what_tells(points, penalty):
+    # Each epoch makes the cross-entropy of a trained network worse, and by far lowers what it is penalised for.
+    network, (inputs, labels) = mlp((6, 12, 3), seed=1), points
+    trained = train.fit(network, inputs, labels, replace(RECIPE, n_epochs=20))
+    recipe = replace(RECIPE, **{penalty: 1.0})
+    found, kept = early_stopping.fit(trained, inputs, labels, recipe, held_out=0.2)
+    held, _ = parted()
+    objective = [train.loss_and_gradients(one, inputs[held], labels[held], recipe)[0] for one in (trained, found)]
+    assert kept.epoch == 5
+    assert objective[1] < objective[0]
+    assert loss(found, inputs[held], labels[held]) > loss(trained, inputs[held], labels[held])
+
+
 def test_where_none_can_be_held_out_it_is_the_training_itself(points):
     network, (inputs, labels) = mlp((6, 12, 3), seed=1), points
     for held_out in (0, 0.9 / N):
