@@ -23,7 +23,7 @@ SIZES = ("layers", "ffn", "heads", "kv_heads", "hidden")
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("config", metavar="CONFIG", help="a Hugging Face config.json, or a name: llama-3.1-8b")
-    parser.add_argument("--machine", metavar="M", default="tensorcore", help="default: tensorcore")
+    parser.add_argument("--machine", metavar="M", help="default: the first that runs language models")
     parser.add_argument("--preset", metavar="P", help="the card (default: the machine's first)")
     parser.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of it")
     parser.add_argument("--cards", metavar="N", type=at_least(1), default=1, help="cards that share heads and widths")
@@ -52,10 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Say what a model takes, or with --compare what changes of it buy."""
     out = Output(options.json)
-    chosen = machine.load(options.machine)
-    if chosen.serves is None:
-        able = ", ".join(each.name for each in machine.all_installed() if each.serves is not None)
-        raise BadInput(f"{chosen.name} runs no whole language models: --machine {able}")
+    chosen = _machine(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))
     model = config.load(options.config).cut(**{name: getattr(options, name) for name in SIZES})
     request = Request(
@@ -83,6 +80,18 @@ def run(options: Namespace) -> int:
             out.line(f"wrote {path}")
     out.result(as_dict(served))
     return 0
+
+
+def _machine(name: str | None) -> machine.Machine:
+    """Return the machine of that name (None: the first) that runs whole language models. Raises BadInput."""
+    able = [each for each in machine.all_installed() if each.serves is not None]
+    if name is None and able:
+        return able[0]
+    chosen = machine.load(name) if name is not None else None
+    if chosen is None or chosen.serves is None:
+        known = ", ".join(each.name for each in able) or "none is installed"
+        raise BadInput(f"--machine must be one that runs whole language models, {known}, got {name!r}")
+    return chosen
 
 
 def as_dict(served: Serving) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Do the networks to compress keep what they are judged by apart from what they learn from?"""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from workloads import BadInput, Workload, tasks
+from workloads.graphs.feed import Feed
 from workloads.networks import data, lenet
-from workloads.networks.transformer import MATRICES, Encoder
+from workloads.networks.decoder import untrained
+from workloads.networks.transformer import Encoder
 from workloads.recipes.recipe import Recipe
 
 WIDTH, HIDDEN = 8, 12
@@ -20,7 +24,7 @@ def task():
     arrays["embeddings.token_type_embeddings.weight"] = rng.normal(size=(2, WIDTH))
     for name in ("embeddings", "encoder.layer.0.attention.output", "encoder.layer.0.output"):
         arrays |= {f"{name}.LayerNorm.weight": np.ones(WIDTH), f"{name}.LayerNorm.bias": np.zeros(WIDTH)}
-    for name in MATRICES:
+    for name in Encoder.parts():
         n_out, n_in = sides.get(name, (WIDTH, WIDTH))
         arrays[f"encoder.layer.0.{name}.weight"] = rng.normal(size=(n_out, n_in))
         arrays[f"encoder.layer.0.{name}.bias"] = rng.normal(size=n_out)
@@ -52,6 +56,21 @@ def test_all_images_are_taken_where_they_were_fetched_and_never_fetched_unasked(
     assert all(np.array_equal(matrix, shipped[name]) for name, matrix in task.network.matrices.items())
 
 
+@pytest.mark.parametrize(
+    ("feed", "n"),
+    [
+        (Feed(), 256),  # one alone would drop what happens to be 0 in it
+        (Feed(n=3), 3),
+        (Feed(arrays={"a": np.ones((300, 4))}), 300),
+        (Feed(arrays={"a": np.ones((300, 4))}, n=280), 280),
+    ],
+)
+def test_as_many_inputs_reach_the_layers_of_a_file_as_are_given_or_asked_for(tmp_path, feed, n):
+    np.savez(tmp_path / "net.npz", **{"a.weight": np.ones((2, 4)), "b.weight": np.ones((3, 5))})
+    layers = {layer.name: layer for layer in tasks.load(str(tmp_path / "net.npz:a*"), feed).network.layers}
+    assert {name: layer.batch for name, layer in layers.items()} == {"a": n}
+
+
 def test_only_the_first_inputs_calibrate(task):
     assert len(task.first(3).inputs) == 3
     assert len(task.first(None).inputs) == 8
@@ -65,7 +84,7 @@ def test_an_encoder_is_judged_by_the_cosine_to_itself(task):
     found = {c: Recipe.parse(text + f'"{c}"').fit(task.network, task.inputs) for c in ("wanda", "random", "sparsegpt")}
     assert all(0 < task.quality(fitted.apply()) < 1 for fitted in found.values())
     assert [layer.activations.shape for layer in found["wanda"].workloads(task.test_inputs, 4)] == [
-        (4, HIDDEN if name == "output.dense" else WIDTH) for name in MATRICES
+        (4, HIDDEN if name == "output.dense" else WIDTH) for name in Encoder.parts()
     ]
 
 
@@ -81,6 +100,22 @@ def test_what_an_encoder_is_shared_to_is_its_arrays(task):
     fitted = Recipe.parse('[[step]]\ndo = "share"').fit(task.network, task.inputs)
     layers = fitted.workloads(task.test_inputs)
     assert all(len(np.unique(layer.weights)) <= 15 and layer.codes is not None for layer in layers)
+
+
+def test_the_sentences_that_a_decoder_is_judged_by_are_none_that_it_learns_from(monkeypatch):
+    # Without merges the tokens are bytes.
+    monkeypatch.setattr(tasks.language, "corpus", partial(tasks.language.corpus, n_merges=0))
+    monkeypatch.setattr(tasks.language, "decoder", lambda tokens, seed: untrained(256, 8, 1, 2, 1, 4, 8, seed))
+    task = tasks.load("docstrings-decoder")
+    own, others = (
+        set(bytes(np.append(part[:, :-1].ravel(), part[-1, -1]).astype(np.uint8)).split(b"\n"))
+        for part in (task.inputs, task.test_inputs)
+    )
+    assert len(others) == 250
+    assert not own & others - {b""}
+    assert (task.measure, task.labels) == ("perplexity", None)
+    assert task.quality(task.network) == pytest.approx(np.exp(task.network.losses(task.test_inputs).mean()), rel=1e-5)
+    assert task.first(3).inputs.shape == (3, 33)
 
 
 def test_an_encoder_is_not_trained_here(task):

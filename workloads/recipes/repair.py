@@ -9,6 +9,7 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.networks import descent, early_stopping
+from workloads.networks.decoder import Decoder
 from workloads.networks.sequential import Sequential
 from workloads.pruning.criteria import parts as parts_of
 from workloads.pruning.obs import by_groups, sparsegpt
@@ -16,7 +17,7 @@ from workloads.pruning.reconstruct import least_squares
 from workloads.quantisation.share import share
 from workloads.recipes.evidence import N_COLUMNS
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
-from workloads.recipes.subjects import Apart, Modules
+from workloads.recipes.subjects import Apart, Modules, Transformer
 from workloads.records import Layer
 
 
@@ -93,16 +94,19 @@ class Tune(Step, descent.Training):
 
     def apply(self, state: State) -> State:
         state.check_free(state.current.matrices)
+        shared = [
+            share(layer, state.bits[layer.name])
+            for layer in (state.current.workloads(state.inputs, 1) if state.bits else ())
+            if layer.name in state.bits
+        ]
+        training, stopping = self._training(state.seed), {"held_out": self.held_out, "patience": self.patience}
+        if isinstance(network := state.current.network, Decoder):
+            network, best = early_stopping.fit(network, state.inputs, None, training, shared, **stopping)
+            return replace(state, current=Transformer(network), tuned=best)
         network, inputs, labels = self._trained(state)
         if labels is None:
             raise BadInput("tune takes labels to learn from, the calibration has none")
-        shared = [
-            share(layer, state.bits[layer.name])
-            for layer in state.current.workloads(state.inputs, 1)
-            if layer.name in state.bits
-        ]
-        stopping = {"held_out": self.held_out, "patience": self.patience}
-        network, best = early_stopping.fit(network, inputs, labels, self._training(state.seed), shared, **stopping)
+        network, best = early_stopping.fit(network, inputs, labels, training, shared, **stopping)
         tuned, state = Modules(network), replace(state, tuned=best)
         if isinstance(state.current, Modules):
             return replace(state, current=tuned)

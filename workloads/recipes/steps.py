@@ -1,4 +1,4 @@
-"""The steps of a recipe, each of which takes a State to the next: prune, share, quantise, permute, and repairs."""
+"""The steps of a recipe, each of which takes a State to the next: prune, share, quantise, permute, repairs, cuts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from workloads.pruning.ratios import per_layer
 from workloads.quantisation.quantise import awq, round_to_nearest
 from workloads.quantisation.share import share
 from workloads.readers.state_dict import few
+from workloads.recipes.cuts import Depth, Width
 from workloads.recipes.repair import Reconstruct, Tune
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
 from workloads.recipes.subjects import Subject
@@ -233,7 +234,9 @@ class Permute(Step):
         return state
 
 
-STEPS: Mapping[str, type[Step]] = {step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune)}
+STEPS: Mapping[str, type[Step]] = {
+    step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune, Depth, Width)
+}
 
 
 def _permuted(network: Subject, name: str, first: str, columns: np.ndarray, rows: np.ndarray) -> Subject:

@@ -82,7 +82,10 @@ def test_one_point_that_is_refused_does_not_end_the_others(small, capsys):
         (["--input", "8", "--output", "0"], "output must be at least 1, got 0"),
         (["--input", "8", "--cards", "3"], "--cards must divide the 4 heads"),
         (["--input", "8", "--batch", "none"], "--batch must be a whole number of at least 1, or max"),
-        (["--input", "8", "--machine", "eie"], "eie runs no whole language models: --machine tensorcore"),
+        (
+            ["--input", "8", "--machine", "eie"],
+            "--machine must be one that runs whole language models, tensorcore, got 'eie'",
+        ),
         (["--input", "8", "--framework", "tgi"], "unknown framework 'tgi'"),
         (["--input", "8", "--layers", "5"], "n_layers must be at most 4"),
         (["--input", "8", "--batch", "4000000"], r"lacks .* GB on each card"),

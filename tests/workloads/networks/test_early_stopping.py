@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from workloads.networks import early_stopping, train
+from tests.small_transformers import drawn_decoder, drawn_samples
+from workloads.networks import early_stopping, language, train
 from workloads.networks.lowering import lower
 from workloads.networks.modules import BatchNorm
 from workloads.networks.nets import convnet, mlp
@@ -127,3 +128,21 @@ def test_shared_values_stay_shared(points):
         codes = np.column_stack([layer.codes, bias_codes(layer)])
         values = np.column_stack([module.weights, module.bias])
         assert all(len(np.unique(values[codes == code])) == 1 for code in np.unique(codes))
+
+
+def test_of_a_decoder_s_epochs_the_best_is_kept_too():
+    network, samples = drawn_decoder(), drawn_samples()
+    recipe = replace(RECIPE, learning_rate=3e-2, batch=2)
+    found, kept = early_stopping.fit(network, samples, None, recipe, held_out=0.5)
+    order = np.random.default_rng(recipe.seed).permutation(len(samples))
+    held, seen = samples[order[: len(samples) // 2]], samples[order[len(samples) // 2 :]]
+    after = [language.fit(network, seen, replace(recipe, n_epochs=n)) for n in range(1, 6)]
+    losses = [one.loss(held) for one in (network, *after)]
+    assert (kept.epoch, kept.n_epochs, kept.n_held_out) == (np.argmin(losses), 5, len(samples) // 2)
+    expected = (network, *after)[kept.epoch]
+    assert all(np.array_equal(array, expected.arrays[name]) for name, array in found.arrays.items())
+    untouched, kept = early_stopping.fit(network, samples, None, replace(recipe, l2=1.0), held_out=0.5)
+    assert kept.epoch == 5  # it is the penalty, then, that is least
+    assert sum((matrix**2).sum() for matrix in untouched.matrices.values()) < sum(
+        (matrix**2).sum() for matrix in network.matrices.values()
+    )
