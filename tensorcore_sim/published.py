@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cyclekit.machine import Progress, quiet
 from cyclekit.validation import Comparison, Validation
-from tensorcore_sim import published_gemms
+from tensorcore_sim.evidence import gemms
 from tensorcore_sim.simulate import NAME
 from tensorcore_sim.sm.microbenchmark import latency, throughput
 from tensorcore_sim.spec import PRESETS
@@ -41,9 +41,9 @@ def validate(progress: Progress = quiet) -> Validation:
     """Run the microbenchmarks of both papers and the measured GEMMs on the schedule, and compare."""
     progress("instructions", 0, 2)
     instructions = (*_mma(), *_loads(), *_wgmma())
-    gemms = published_gemms.compare(lambda share: progress("GEMMs", 1 + share, 2))
-    footnotes = (*FOOTNOTES, *published_gemms.FOOTNOTES)
-    return Validation(machine=NAME, comparisons=(*instructions, *gemms), footnotes=footnotes)
+    whole = gemms.compare(lambda share: progress("GEMMs", 1 + share, 2))
+    footnotes = (*FOOTNOTES, *gemms.FOOTNOTES)
+    return Validation(machine=NAME, comparisons=(*instructions, *whole), footnotes=footnotes)
 
 
 def _mma() -> Iterator[Comparison]:

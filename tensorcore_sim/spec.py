@@ -28,7 +28,7 @@ CARDS = (*TURING, *AMPERE, *ADA, *HOPPER, *BLACKWELL, *RTX_BLACKWELL)
 UNITS = dict.fromkeys(HOPPER, "wgmma") | dict.fromkeys(BLACKWELL, "tcgen05")  # of the others: mma
 
 IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4")
-SCALED = ("nvfp4", "mxfp4", "mxfp8")  # block-scaled: format/blocks.py; instructions are timed, no GEMM is
+SCALED = ("nvfp4", "mxfp4", "mxfp8")  # block-scaled: format/blocks.py; timed, but their values are not computed
 FAMILIES = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8", "nvfp4": "fp4", "mxfp4": "fp4", "mxfp8": "fp8"}  # of one rate
 SPARSITIES = ("dense", "2:4", "1:2", "1:4", "2:8", "4:8", "1:8", "2:16", "4:16", "8:16")
 KERNELS = ("best", "cutlass", "cublas", "cusparselt", "cusparselt-searched")
@@ -130,6 +130,7 @@ class Spec(BaseSpec):
     hbm_latency_cycles: float = number(
         566.0, "from HBM's service to the data in shared memory", source=LUO, minimum=0.1
     )
+    memory_gib: float = number(40.0, "what HBM holds, in GiB (2^30 bytes)", source=WHITEPAPER, minimum=1e-3)
     shared_bytes_of_block: int = number(163 * 1024, "shared memory that one block can have", source=WHITEPAPER)
     launch_us: float = number(3.4, "from the call to the first instruction, and the end's notice", source=SMALL)
     host_us: float = number(
@@ -167,8 +168,9 @@ class Spec(BaseSpec):
     fp8_pj_per_ghz: float = number(0.0, "of an e4m3 or e5m2 multiply-add for each GHz of the clock", source=POWER)
     int8_pj_per_ghz: float = number(0.75, "of an int8 multiply-add for each GHz of the clock", source=POWER)
     int4_pj_per_ghz: float = number(0.375, "of an int4 multiply-add for each GHz of the clock", source=BY_RATE)
+    fp4_pj_per_ghz: float = number(0.0, "of an nvfp4 or mxfp4 multiply-add for each GHz of the clock", source=BY_RATE)
 
-    in_dtype: str = choice("f16", "format of the operands", source=CHOICE, options=IN_DTYPES)
+    in_dtype: str = choice("f16", "format of the operands", source=CHOICE, options=(*IN_DTYPES, *SCALED))
     sparsity: str = choice(
         "dense",
         "how A (the weights) is stored: dense, the card's own 2:4, or N of M, which no card has",
@@ -218,6 +220,8 @@ class Spec(BaseSpec):
             raise BadInput(f"power_limit_w must be above static_w, which is {self.static_w}, got {self.power_limit_w}")
         if (self.in_dtype, self.sparsity) == ("tf32", "1:2"):
             raise BadInput("sparsity must be 2:4 for the card's own pattern of tf32, which is 1:2, got '1:2'")
+        if self.in_dtype in SCALED and self.sparsity not in ("dense", "2:4"):
+            raise BadInput(f"sparsity must be dense or 2:4 for {self.in_dtype}, got {self.sparsity!r}")
         if self.card in TURING and self.sparsity == "2:4":
             raise BadInput(f"sparsity must be dense on {self.card}, which has no mma.sp, got '2:4'")
 
@@ -262,6 +266,7 @@ _HOPPER = Spec(
     l2_bytes_per_cycle=4472,
     l2_latency_cycles=336.1,
     hbm_gb_per_s=3350.0,
+    memory_gib=80.0,
     hbm_latency_cycles=656.0,
     shared_bytes_of_block=227 * 1024,
     k_step_overhead_cycles=130.0,
@@ -275,12 +280,12 @@ _HOPPER = Spec(
 )
 PRESETS = {
     "a100-sxm-40gb": Spec(),
-    "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0, hbm_share=0.78),
-    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0, hbm_share=0.78, power_limit_w=300.0),
+    "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0, hbm_share=0.78, memory_gib=80.0),
+    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0, hbm_share=0.78, power_limit_w=300.0, memory_gib=80.0),
     "h100-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
     "h800-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
     "h100-sxm": _HOPPER.replace(clock_mhz=1830.0),
-    "h200-sxm": _HOPPER.replace(card="h200", clock_mhz=1830.0, hbm_gb_per_s=4800.0),
+    "h200-sxm": _HOPPER.replace(card="h200", clock_mhz=1830.0, hbm_gb_per_s=4800.0, memory_gib=140.4),
 }
 PRESET_NOTES = {
     "a100-sxm-40gb": "A100 SXM4 with HBM2, 1,410 MHz; latencies and L2's rate as measured on the PCIe card",
@@ -313,6 +318,7 @@ def idle(spec: Spec) -> dict[str, str]:
     ends = ("_fma_per_cycle", "_pj_per_ghz")
     others = [name for name in spec.as_dict() if name.endswith(ends) and not name.startswith(f"{own}_")]
     fields = dict.fromkeys(others, f"in_dtype={spec.in_dtype} has its own")
+    fields["memory_gib"] = "of whole models, which 'zeroskip llm' asks whether they fit"
     fields |= dict.fromkeys(_OF_LOOPS, "of the microbenchmarks' loops, which a GEMM has not")
     if spec.unit != "mma":
         fields |= dict.fromkeys(_OF_MMA, f"of mma and its loads, and the card runs {spec.unit}")

@@ -25,12 +25,15 @@ EPILOG = """examples:
   zeroskip trace eie lenet-300-100 --set n_pes=8 --window 1:80 --chrome trace.json
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
   zeroskip prune lenet-300-100-dense --recipe recipe.toml --out pruned.npz
+  zeroskip adapt lenet-300-100-dense --machine eie --budget 0.5 --method knapsack --out half.npz
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
   zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --vary queue_depth=2:256:x2 --into results.db
   zeroskip rows results.db --export results.csv --prices calibrated
   zeroskip report results.db --out report.html
   zeroskip search eie alex-7 --vary n_pes=1:256 --vary queue_depth=2:256 --where 'area_mm2<=40' --into results.db
   zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
+  zeroskip llm llama-3.1-8b --preset h100-sxm --batch 16 --input 1024 --output 256
+  zeroskip llm llama-2-70b --preset h200-sxm --weights e4m3 --batch max --input 294 --output 291
   zeroskip validate eie --out figures
 """
 
@@ -42,12 +45,14 @@ VERBS = {
     "prune": "compress a network; its cost on every machine",
     "tradeoff": "accuracy, bytes and cycles of every granularity",
     "sensitivity": "accuracy with each layer pruned alone",
+    "adapt": "bring a network within a budget of simulated time, cycles or energy",
     "data": "fetch a real input, verified: 'zeroskip list data'",
     "sweep": "compute a design space into a store, once and for all",
     "rows": "say what a store holds, write it out",
     "report": "a store's rows as one page: tables, figures and views",
     "search": "find the designs of a space that no other beats, from a share of its points",
     "compare": "the same layers on every machine side by side, and where which one wins",
+    "llm": "a language model on a machine: time, memory, energy, and what pruning it buys",
     "validate": "hold a machine against published figures",
     "demo": "a first look at every installed machine, with figures",
 }
@@ -60,6 +65,17 @@ class Parser(argparse.ArgumentParser):
         from workloads.errors import BadInput
 
         raise BadInput(f"{message}; see '{self.prog} --help'")
+
+
+class Version(argparse.Action):
+    """Says the version of the distribution, which takes a while to look up and so is not looked up before."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Print it and end."""
+        from importlib.metadata import version
+
+        print(f"zeroskip {version('zeroskip')}")
+        parser.exit()
 
 
 class VerbParser(Parser):
@@ -86,6 +102,7 @@ def parser() -> Parser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", metavar="PATH|-", help="write the result as JSON to a file, or to standard output")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    top.add_argument("--version", action=Version, nargs=0, help="say which version this is")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=VerbParser)
     for verb, summary in VERBS.items():
         verbs.add_parser(verb, parents=[common], help=summary)
@@ -102,6 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(AttributeError):  # a stream that a notebook or a test put in its place
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
+        if not argv:
+            parser().print_help()
+            return 0
         options = parser().parse_args(argv)
         check_outputs(vars(options))
         from workloads.blas import one_thread  # late: it brings NumPy along

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
 
 import workloads
 from cyclekit.command.arguments import feed_of
@@ -25,11 +24,6 @@ def load(name: str, options: Namespace) -> Workload | Network | Model | Shape:
     """Return the named workload, fed as the options say; reading a large file is announced."""
     announce_reading(name)
     return workloads.load(name, feed_of(options))
-
-
-def parts_of(work: Workload | Network | Model | Shape) -> Sequence[Workload | Network | Shape]:
-    """Return what runs apart: a model's layers, or the whole."""
-    return work.layers if isinstance(work, Model) else [work]
 
 
 def task_of(options: Namespace) -> Task:

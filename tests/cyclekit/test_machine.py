@@ -12,9 +12,9 @@ import pytest
 
 import cyclekit
 from cyclekit.command import cli
-from cyclekit.machine import installed, layers_and_inputs, named, run_through
+from cyclekit.machine import Demo, installed, layers_and_inputs, named, run_through
 from tests.cyclekit import toy_sim
-from workloads import BadInput, Layer, Network, Workload
+from workloads import BadInput, Layer, Network, Shape, Workload
 
 
 @pytest.fixture
@@ -150,3 +150,45 @@ def test_how_far_a_run_is_within_a_layer_is_told():
         ("input 2 of 2", 1.5, 2),
         ("input 2 of 2", 2, 2),
     ]
+
+
+def test_a_field_is_said_to_change_nothing_where_it_does_so_on_every_design():
+    def idle(spec):
+        return {"expected_s": f"of {spec.clock_mhz:g} MHz"} | (
+            {"wrong": "too fast to be"} if spec.clock_mhz > 150 else {}
+        )
+
+    machine = replace(toy_sim.MACHINE, idle=idle)
+    slow, fast = machine.presets.values()
+    note = "expected_s changes nothing here: of 200 MHz"
+    assert machine.idle_note(["expected_s", "clock_mhz", "expected_s"], [fast]) == note
+    assert machine.idle_note(["wrong", "expected_s"], [fast]) == f"wrong changes nothing here: too fast to be; {note}"
+    assert machine.idle_note(["wrong"], [fast, slow]) == machine.idle_note(["wrong"], [slow, fast]) == ""
+    assert machine.idle_note(["expected_s"], [fast, slow]) == note
+    assert machine.idle_note(["clock_mhz"], [fast]) == machine.idle_note(["expected_s"], []) == ""
+
+
+def test_a_demo_tells_what_it_shows_and_what_it_checked():
+    shown = {"tables": {"a title": [{"row": "1"}]}, "remarks": ["a remark"]}
+    demo = Demo(
+        tables={"a title": ({"row": "1"},)},
+        remarks=("a remark",),
+        figures=[Path("a.png")],
+        validation=None,
+        passed=True,
+    )
+    assert demo.as_dict() == shown | {"figures": ["a.png"], "validation": None, "passed": True}
+    checked = replace(demo, validation=toy_sim.validate(lambda *_: None), passed=False).as_dict()
+    assert (checked["validation"]["machine"], checked["passed"]) == ("toy", False)
+
+
+def test_what_a_machine_is_unless_it_says_otherwise():
+    machine = toy_sim.MACHINE  # which says none of this
+    with pytest.raises(BadInput, match="workload 's' is a shape without values, which toy needs: name a layer"):
+        machine.layers_and_inputs(Shape(name="s", n_out=2, n_in=2, batch=1))
+    work = Workload(name="w", weights=np.ones((2, 2)), activations=np.ones((3, 2)))
+    assert len(machine.layers_and_inputs(work)[1]) == 3  # one at a time
+    with pytest.raises(BadInput, match="--batch must be 1 for toy, which takes one input at a time, got 2"):
+        machine.layers_and_inputs(work, batch=2)
+    assert (machine.balance, machine.ticks_per_cycle, machine.model_version) == ("load balance", 1, 1)
+    assert (machine.idle(toy_sim.Spec()), machine.pattern(toy_sim.Spec())) == ({}, None)

@@ -10,6 +10,7 @@ from workloads import BadInput, Layer, Model, Network, Workload
 from workloads.networks.modules import BatchNorm, Conv2d, Linear
 from workloads.networks.nets import convnet, mlp
 from workloads.networks.sequential import Flatten, ReLU, Sequential
+from workloads.pruning.permute import permute_inputs
 from workloads.pruning.prune import compacted
 from workloads.pruning.scores import obd
 from workloads.recipes.recipe import Recipe
@@ -189,6 +190,16 @@ def test_a_permutation_leaves_the_function_as_it_was(net, calibration):
     assert max(errors(found, calibration).values()) < 1e-6
 
 
+def test_a_permutation_is_kicked_as_often_as_its_function_by_itself_unless_said(net, calibration):
+    assert Recipe.parse('[[step]]\ndo = "permute"').steps[0].kicks == 100
+    weights = net.matrices["ip2"]
+    for kicks in (0, 3):
+        found = (
+            one(f'do = "permute"\nignore = ["ip1", "ip3"]\nkicks = {kicks}', net, *calibration).apply().matrices["ip2"]
+        )
+        assert np.array_equal(found, weights[:, permute_inputs(weights, n_kicks=kicks)])
+
+
 def test_no_permutation_goes_through_a_normalisation_that_stays(calibration):
     first, last = (Linear(weights=np.eye(8, dtype=np.float32)) for _ in range(2))
     net = Sequential({"a": first, "relu": ReLU(), "norm": BatchNorm.identity(8), "b": last})
@@ -199,7 +210,9 @@ def test_no_permutation_goes_through_a_normalisation_that_stays(calibration):
 def test_tuning_lowers_the_loss_and_keeps_zeros(net, calibration):
     text = 'do = "prune"\ndensity = 0.5'
     before = one(text, net, *calibration).apply()
-    after = one(f'{text}\n[[step]]\ndo = "tune"\nepochs = 100\nlearning_rate = 0.01', net, *calibration).apply()
+    # labels by chance: what is learnt of them says nothing of others, held out
+    tune = 'do = "tune"\nepochs = 100\nlearning_rate = 0.01\nheld_out = 0'
+    after = one(f"{text}\n[[step]]\n{tune}", net, *calibration).apply()
     assert kept(after) == kept(before)
     assert after.accuracy(*calibration) > before.accuracy(*calibration)
 
@@ -217,7 +230,7 @@ def test_normalisations_are_folded_before_values_are_shared(calibration):
 
 
 def test_equal_arguments_give_equal_bits(net, calibration):
-    recipe = Recipe(steps=[Prune(density=0.5, criterion="random"), Tune(epochs=2), Share()], seed=3)
+    recipe = Recipe(steps=[Prune(density=0.5, criterion="random"), Tune(epochs=2, held_out=0), Share()], seed=3)
     first, second = (recipe.fit(net, *calibration).apply() for _ in range(2))
     for name, matrix in first.matrices.items():
         assert matrix.tobytes() == second.matrices[name].tobytes()
