@@ -9,7 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "house.svg"
-BANDS = (("eie_sim", "tensorcore_sim"), ("cyclekit",), ("workloads",))  # who stands above may import who stands below
+BANDS = (
+    ("eie_sim", "pointacc_sim", "tensorcore_sim"),
+    ("cyclekit",),
+    ("workloads",),
+)  # who stands above may import who stands below
 WIDTH, MARGIN, GAP, ROOM, LINE = 1180, 16, 10, 26, 13  # pixels; ROOM: the height of a room, LINE: of a line of text
 LETTER = 6.2  # pixels that a letter takes, about
 STYLE = """text{font:11px sans-serif;fill:#1b2a3a}.name{font-weight:bold}.house{font:bold 14px sans-serif}

@@ -102,6 +102,8 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
         return _networks()[name][0]()
     if cloud_networks.split(name):
         feed.check_number_only(f"{name!r}, a cloud with a network,")
+        if (feed.n or 1) > 1 or feed.positions is not None:
+            raise BadInput(f"{name!r} is one cloud: it takes no number of inputs or positions")
         return cloud_networks.load(name, seed=feed.seed)
     if address.names_a_file(name):
         cloud_networks.check_no_cloud(name)

@@ -184,6 +184,11 @@ class Workload(Layer):
         return blocks_of(self.weights, self.groups)
 
     @property
+    def macs(self) -> int:
+        """Multiply-adds of one input, those with zeros among them."""
+        return self.positions * self.weights.size // self.groups
+
+    @property
     def rows_of_input(self) -> int:
         """How many rows of the activations belong to one input."""
         return self.positions if self.sampled is None else self.sampled

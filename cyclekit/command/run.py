@@ -22,6 +22,7 @@ from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, progress
 from workloads.errors import BadInput
+from workloads.points.convolution import SparseConvolution
 from workloads.records import Model, Shape, Workload
 
 
@@ -97,9 +98,10 @@ def _judged(runs: Iterable[Run], layers: Sequence[Workload | Shape], inputs: Seq
     runs, first = iter(runs), 0
     for signal in inputs:
         n = 1 if np.ndim(rows := rows_of(signal)) == 1 else len(rows)
-        for outputs in expected:
+        for layer, outputs in zip(layers, expected, strict=True):
             ran = next(runs)
-            yield ran if ran.outputs is None else judged(ran, outputs[first : first + n])
+            of_input = outputs if isinstance(layer, SparseConvolution) else outputs[first : first + n]
+            yield ran if ran.outputs is None else judged(ran, of_input)
         first += n
 
 

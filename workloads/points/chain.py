@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,11 +20,15 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """Features f32[n, channels] on voxels; level: which of the chain's sets of voxels, reached: what they rest on."""
+    """Features f32[n, channels] on voxels; level: which of the chain's sets of voxels, reached: what they rest on.
+
+    source: the operator that they leave, "" for the input.
+    """
 
     features: np.ndarray
     level: int
     reached: str
+    source: str = ""
 
     @property
     def channels(self) -> int:
@@ -42,6 +48,8 @@ class Chain:
         self._levels = [cloud.coordinates]
         self._maps: dict[tuple[int, int, int, str], tuple[KernelMap, int, str]] = {}
         self._below: dict[tuple[int, int], tuple[KernelMap, int, str]] = {}  # (coarse level, kernel): on the way back
+        self._taken: Counter[str] = Counter()  # how many operators take what leaves one
+        self._source: dict[str, str] = {}  # of a layer's features
         features, reached = cloud.features, REAL
         if features is None:
             shape = len(cloud.coordinates), channels
@@ -89,18 +97,18 @@ class Chain:
         self._check_level(name, one, other)
         if one.channels != other.channels:
             raise BadInput(f"{name} must add as many channels, got {one.channels} and {other.channels}")
-        return self._moved(name, "Add", np.maximum(one.features + other.features, 0), one.level)
+        return self._moved(name, "Add", np.maximum(one.features + other.features, 0), one, other)
 
     def concatenated(self, name: str, one: Tensor, other: Tensor) -> Tensor:
         """Add the features of two side by side, a skip connection."""
         self._check_level(name, one, other)
-        return self._moved(name, "Concat", np.concatenate([one.features, other.features], axis=1), one.level)
+        return self._moved(name, "Concat", np.concatenate([one.features, other.features], axis=1), one, other)
 
     def model(self, name: str) -> Model:
         """Return all that was added as a model."""
         return Model(
             name=f"{self._cloud.name}:{name}",
-            operators=tuple(self._operators),
+            operators=tuple(self._in_runs()),
             is_graph=True,
             provenance=self._provenance,
             notes=(f"weights are drawn with seed {self._seed}, batch norm with the cloud's own statistics folded in",),
@@ -134,12 +142,31 @@ class Chain:
             provenance=self._provenance,
         )
         self._operators.append(layer)
-        return Tensor(layer.forward(), level, REAL)
+        self._taken[tensor.source] += 1
+        self._source[name] = tensor.source
+        return Tensor(layer.forward(), level, REAL, name)
 
-    def _moved(self, name: str, kind: str, features: np.ndarray, level: int) -> Tensor:
-        n_elements = features.size
-        self._operators.append(Other(name=name, kind=kind, n_elements=n_elements, n_bytes=FLOAT_BYTES * n_elements))
-        return Tensor(features, level, REAL)
+    def _moved(self, name: str, kind: str, features: np.ndarray, one: Tensor, other: Tensor) -> Tensor:
+        self._taken.update([one.source, other.source])
+        n_bytes = FLOAT_BYTES * features.size
+        self._operators.append(Other(name=name, kind=kind, n_elements=features.size, n_bytes=n_bytes))
+        return Tensor(features, one.level, REAL, name)
+
+    def _in_runs(self) -> Iterator[SparseConvolution | Other]:
+        """Yield the operators; pointwise layers whose outputs the next one alone takes say of which run they are."""
+        run: list[SparseConvolution] = []
+        for operator in [*self._operators, None]:
+            is_pointwise = isinstance(operator, SparseConvolution) and operator.kind == "pointwise"
+            if run:
+                last = run[-1].name
+                if not is_pointwise or self._source[operator.name] != last or self._taken[last] > 1:
+                    channels = (run[0].in_channels, *(layer.out_channels for layer in run))
+                    yield from (replace(layer, pointwise_run=channels, run_place=at) for at, layer in enumerate(run))
+                    run = []
+            if is_pointwise:
+                run.append(operator)
+            elif operator is not None:
+                yield operator
 
     def _check_level(self, name: str, one: Tensor, other: Tensor) -> None:
         if one.level != other.level:

@@ -17,8 +17,9 @@ class SparseConvolution:
     """One sparse convolution, y[q] = act(sum over the map's (p, q, d) of x[p] W[d] + b).
 
     weights: f32[offsets, in, out]; map: which voxels meet under which offset; features: f32[n_in voxels, in]; bias:
-    f32[out] or None. map_from: the layer before it whose map this is (None: it needs one of its own). reached: what the
-    features are, one of workloads.records.REACHED. Raises BadInput.
+    f32[out] or None. map_from: the layer before it whose map this is (None: it needs one of its own). reached: what
+    the features are, one of workloads.records.REACHED. pointwise_run: where pointwise layers follow each other
+    directly, the channels that enter the first and leave each; run_place: which of them this is. Raises BadInput.
 
     What a product with stored weights says of itself it says as the matrix that im2col would make of it: n_in is
     channels times offsets, a position is an output voxel; macs are those of the map's entries alone.
@@ -31,6 +32,8 @@ class SparseConvolution:
     bias: np.ndarray | None = None
     relu: bool = False
     map_from: str | None = None
+    pointwise_run: tuple[int, ...] = ()
+    run_place: int = 0
     reached: str = REAL
     provenance: str = ""
 
@@ -95,11 +98,20 @@ class SparseConvolution:
     def rows_of_input(self) -> int:
         return self.positions
 
+    @property
+    def mask(self) -> np.ndarray:
+        """bool[offsets, in, out]: which weights are not zero."""
+        return self.weights != 0
+
     groups = batch = 1
     weight_bits = None
 
     def first(self, n: int | None) -> SparseConvolution:
         """Return the layer as it is: a cloud is one input."""
+        return self
+
+    def sample(self, n: int | None) -> SparseConvolution:
+        """Return the layer as it is: its voxels hang together."""
         return self
 
     def forward(self, features: np.ndarray | None = None, dtype=np.float32) -> np.ndarray:

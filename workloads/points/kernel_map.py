@@ -38,6 +38,7 @@ class KernelMap:
     ins: np.ndarray = field(repr=False)
     outs: np.ndarray = field(repr=False)
     stride: int = 1
+    convention: str = FLOOR  # of the outputs
     is_transposed: bool = False
 
     @cached_property
@@ -82,6 +83,7 @@ class KernelMap:
             ins=self.outs,
             outs=self.ins,
             stride=self.stride,
+            convention=self.convention,
             is_transposed=not self.is_transposed,
         )
 
@@ -126,7 +128,16 @@ def kernel_map(
     else:
         outputs = inputs if stride == 1 else at_stride(inputs, stride, convention)
     sizes, ins, outs = _entries(inputs, outputs, offsets, stride)
-    return KernelMap(inputs=inputs, outputs=outputs, offsets=offsets, sizes=sizes, ins=ins, outs=outs, stride=stride)
+    return KernelMap(
+        inputs=inputs,
+        outputs=outputs,
+        offsets=offsets,
+        sizes=sizes,
+        ins=ins,
+        outs=outs,
+        stride=stride,
+        convention=convention,
+    )
 
 
 def _dilated(inputs: np.ndarray, offsets: np.ndarray, kernel_size: int, stride: int, shape) -> np.ndarray:

@@ -16,6 +16,7 @@ from workloads.records import Model
 MINKUNET = (32, 32, 64, 128, 256, 256, 128, 96, 96)  # channels of MinkUNet 1.0 (mit-han-lab/spvnas, minkunet.py)
 N_CLASSES = 19  # of SemanticKITTI
 CENTERPOINT = (16, 32, 64, 128)  # channels of a stage (tianweiy/CenterPoint, scn.py, SpMiddleResNetFHD)
+POINTNET = (64, 64, 64, 128, 1024)  # (Qi et al., CVPR 2017, Fig 2)
 LAYER_CHANNELS = 64
 
 
@@ -61,6 +62,13 @@ def centerpoint(chain: Chain) -> None:
             x = residual(chain, f"stage{stage}.{block}", x, channels)
 
 
+def pointnet(chain: Chain) -> None:
+    """Add the shared layers of PointNet's classifier: pointwise, without its transforms, maximum and last layers."""
+    x = chain.input
+    for place, channels in enumerate(POINTNET):
+        x = chain.convolution(f"mlp.{place}", x, channels, kernel_size=1)
+
+
 def residual(chain: Chain, name: str, x: Tensor, channels: int) -> Tensor:
     """Add two convolutions of 3 x 3 x 3 and the way around them, a pointwise one where the channels change."""
     y = chain.convolution(f"{name}.conv1", x, channels)
@@ -75,6 +83,7 @@ NAMED: dict[str, tuple[Callable[[Chain], None], int, str]] = {
     "minkunet-0.5": (minkunet(0.5), 4, "MinkUNet of half width: 42 convolutions and 8 pointwise, 19 classes"),
     "minkunet-1.0": (minkunet(1.0), 4, "MinkUNet: the same at full width"),
     "centerpoint": (centerpoint, 5, "a backbone like CenterPoint's: 20 convolutions at four strides"),
+    "pointnet": (pointnet, 3, "the five pointwise layers of PointNet's classifier"),
 }
 _ADDRESS = re.compile(rf"(.+):({'|'.join(map(re.escape, NAMED))})(?:@(.*))?", re.DOTALL)
 
