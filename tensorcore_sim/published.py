@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cyclekit.machine import Progress, quiet
 from cyclekit.validation import Comparison, Validation
 from tensorcore_sim import published_gemms
+from tensorcore_sim.clouds import published as published_clouds
 from tensorcore_sim.simulate import NAME
 from tensorcore_sim.sm.microbenchmark import latency, throughput
 from tensorcore_sim.spec import PRESETS
@@ -39,11 +40,12 @@ FOOTNOTES = (
 
 def validate(progress: Progress = quiet) -> Validation:
     """Run the microbenchmarks of both papers and the measured GEMMs on the schedule, and compare."""
-    progress("instructions", 0, 2)
+    progress("instructions", 0, 3)
     instructions = (*_mma(), *_loads(), *_wgmma())
-    gemms = published_gemms.compare(lambda share: progress("GEMMs", 1 + share, 2))
-    footnotes = (*FOOTNOTES, *published_gemms.FOOTNOTES)
-    return Validation(machine=NAME, comparisons=(*instructions, *gemms), footnotes=footnotes)
+    gemms = published_gemms.compare(lambda share: progress("GEMMs", 1 + share, 3))
+    clouds = published_clouds.compare(lambda share: progress("sparse convolutions", 2 + share, 3))
+    footnotes = (*FOOTNOTES, *published_gemms.FOOTNOTES, *published_clouds.FOOTNOTES)
+    return Validation(machine=NAME, comparisons=(*instructions, *gemms, *clouds), footnotes=footnotes)
 
 
 def _mma() -> Iterator[Comparison]:

@@ -15,10 +15,10 @@ from workloads.points.coordinates import checked_coordinates, voxelise
 from workloads.readers import npz
 from workloads.records import checked_array
 
-DATA = Path(__file__).parents[1] / "data" / "clouds"
+DATA = Path(__file__).parents[1] / "data"
 # One outdoor sweep of 69,792 points, 42 x 59 x 12 m: data/source.ply of small-gicp 1.0.1 (MIT; licence in data/).
 SHIPPED = {
-    f"lidar-{size}": (DATA / f"source_{size}.npz", f"one LiDAR sweep in {n:,} voxels of {size} m")
+    f"lidar-{size}": (DATA / f"lidar_{size}.npz", f"one LiDAR sweep in {n:,} voxels of {size} m")
     for size, n in (("0.05", 28479), ("0.1", 15969), ("0.2", 8032))
 }
 KNOWN = ("coordinates", "points", "features", "voxel_size_m")
