@@ -13,6 +13,7 @@ import numpy as np
 from cyclekit.energy import Energy
 from cyclekit.positions import inputs_of, played
 from cyclekit.run import Run
+from cyclekit.serving.cost import Serves
 from cyclekit.spec import Spec
 from cyclekit.trace import Track
 from cyclekit.validation import Validation
@@ -49,7 +50,7 @@ class Machine:
     suited(workload, spec) -> Spec: the spec with what the workload's own weights ask for, such as their N:M.
     spans(run, image, spec, *, begin, end, n_units) -> Tracks, one after the other: what each unit, or the first n_units
     of each kind, did in the ticks [begin, end) of a run; ticks_per_cycle of them are a cycle. None: no traces.
-    costs: about how many seconds and bytes "validate", "demo" and "demo --short" take.
+    costs: about how many seconds and bytes "validate", "demo" and "demo --short" take, and "validate llm".
     model_version: part of the identity of what a sweep stores; raise it when a rule or the arithmetic changes.
     encoding_fields: those fields of the Spec that encode looks at; None: all of them.
     sweep_engine: the engine of a sweep where none is asked for; None: the first.
@@ -62,6 +63,8 @@ class Machine:
     takes: the records of layers that it runs: Workloads, a cloud's SparseConvolutions (workloads.points).
     idle(spec) -> {field: why} of the fields that change nothing of any run on a design: neither time, nor energy.
     estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
+    serves: what it knows of whole language models. None: nothing. validate_models(progress) -> Validation: those
+    against measured ones.
     """
 
     name: str
@@ -100,6 +103,8 @@ class Machine:
     chip: Callable[[Any], Chip] | None = None
     off_chip_bytes: Callable[[Run], float] | None = None
     idle: Callable[[Any], Mapping[str, str]] = lambda spec: {}
+    serves: Serves | None = None
+    validate_models: Callable[..., Validation] | None = None
 
     def layers_and_inputs(
         self, work: Workload | Network | Shape, n_inputs: int | None = None, batch: int | None = None

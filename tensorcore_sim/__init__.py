@@ -8,6 +8,7 @@ from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.clouds.doors import encode, energy, estimate, simulate, spans, stored, suited
 from tensorcore_sim.encode import STORED_FIELDS, pattern
 from tensorcore_sim.format.image import Compressed, compress, decompress
+from tensorcore_sim.operators.serves import SERVES
 from tensorcore_sim.prices import NOTES, dense_over_sparse
 from tensorcore_sim.published import validate
 from tensorcore_sim.simulate import ENGINES, MODEL_VERSION, NAME, time_gemm
@@ -61,6 +62,12 @@ def _explain(workload, spec, row, column):
     return explain(workload, spec, row, column)
 
 
+def _validate_models(progress):
+    from tensorcore_sim.evidence.models import validate  # late: nothing else asks for it
+
+    return validate(progress)
+
+
 def _size(result):
     """Return the cube root of the products of a result's GEMM: m of a cube. None for several layers."""
     gemm = result.measures.get("gemm")
@@ -112,7 +119,7 @@ MACHINE = Machine(
     stored=stored,
     suited=suited,
     # Measured on two shared cores, rounded up.
-    costs={"validate": (60, 0.8e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9)},
+    costs={"validate": (60, 0.8e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9), "validate llm": (60, 0.4e9)},
     batched=True,
     needs_values=False,
     takes=(Workload, SparseConvolution),
@@ -135,5 +142,7 @@ MACHINE = Machine(
     pattern=lambda spec: pattern(spec) and pattern(spec).split()[0],  # "4:8 in pairs" is an N:M and more
     chip=_chip,
     idle=idle,
+    serves=SERVES,
+    validate_models=_validate_models,
     off_chip_bytes=lambda run: float(sum(run.actions[action] for action in _MOVED)),
 )

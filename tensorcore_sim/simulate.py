@@ -18,11 +18,11 @@ from tensorcore_sim.actions import CardAction, SmState
 from tensorcore_sim.arithmetic import reference
 from tensorcore_sim.arithmetic.gemm import gemm
 from tensorcore_sim.arithmetic.instructions import look_up
-from tensorcore_sim.bands import note
 from tensorcore_sim.card import account as card_account
 from tensorcore_sim.card import bounds, choose, power
 from tensorcore_sim.card import events as card_events
 from tensorcore_sim.card import schedule as card_schedule
+from tensorcore_sim.card.bands import note
 from tensorcore_sim.card.mainloop import step
 from tensorcore_sim.card.plan import plan
 from tensorcore_sim.card.tiling import Problem, Tiling, kept_share, n_of_m

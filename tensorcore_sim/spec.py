@@ -130,6 +130,7 @@ class Spec(CloudFields):
     hbm_latency_cycles: float = number(
         566.0, "from HBM's service to the data in shared memory", source=LUO, minimum=0.1
     )
+    memory_gib: float = number(40.0, "what HBM holds, in GiB (2^30 bytes)", source=WHITEPAPER, minimum=1e-3)
     shared_bytes_of_block: int = number(163 * 1024, "shared memory that one block can have", source=WHITEPAPER)
     launch_us: float = number(3.4, "from the call to the first instruction, and the end's notice", source=SMALL)
     host_us: float = number(
@@ -262,6 +263,7 @@ _HOPPER = Spec(
     l2_bytes_per_cycle=4472,
     l2_latency_cycles=336.1,
     hbm_gb_per_s=3350.0,
+    memory_gib=80.0,
     hbm_latency_cycles=656.0,
     shared_bytes_of_block=227 * 1024,
     k_step_overhead_cycles=130.0,
@@ -275,12 +277,12 @@ _HOPPER = Spec(
 )
 PRESETS = {
     "a100-sxm-40gb": Spec(),
-    "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0, hbm_share=0.78),
-    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0, hbm_share=0.78, power_limit_w=300.0),
+    "a100-sxm-80gb": Spec(hbm_gb_per_s=2039.0, hbm_share=0.78, memory_gib=80.0),
+    "a100-pcie-80gb": Spec(hbm_gb_per_s=1935.0, hbm_share=0.78, power_limit_w=300.0, memory_gib=80.0),
     "h100-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
     "h800-pcie": _HOPPER.replace(clock_mhz=1755.0, n_sms=114, hbm_gb_per_s=2039.0, power_limit_w=350.0),
     "h100-sxm": _HOPPER.replace(clock_mhz=1830.0),
-    "h200-sxm": _HOPPER.replace(card="h200", clock_mhz=1830.0, hbm_gb_per_s=4800.0),
+    "h200-sxm": _HOPPER.replace(card="h200", clock_mhz=1830.0, hbm_gb_per_s=4800.0, memory_gib=140.4),
 }
 PRESET_NOTES = {
     "a100-sxm-40gb": "A100 SXM4 with HBM2, 1,410 MHz; latencies and L2's rate as measured on the PCIe card",
@@ -313,6 +315,7 @@ def idle(spec: Spec) -> dict[str, str]:
     ends = ("_fma_per_cycle", "_pj_per_ghz")
     others = [name for name in spec.as_dict() if name.endswith(ends) and not name.startswith(f"{own}_")]
     fields = dict.fromkeys(others, f"in_dtype={spec.in_dtype} has its own")
+    fields["memory_gib"] = "of whole models, which 'zeroskip llm' asks whether they fit"
     fields |= dict.fromkeys(_OF_LOOPS, "of the microbenchmarks' loops, which a GEMM has not")
     if spec.unit != "mma":
         fields |= dict.fromkeys(_OF_MMA, f"of mma and its loads, and the card runs {spec.unit}")

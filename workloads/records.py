@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -184,11 +185,6 @@ class Workload(Layer):
         return blocks_of(self.weights, self.groups)
 
     @property
-    def macs(self) -> int:
-        """Multiply-adds of one input, those with zeros among them."""
-        return self.positions * self.weights.size // self.groups
-
-    @property
     def rows_of_input(self) -> int:
         """How many rows of the activations belong to one input."""
         return self.positions if self.sampled is None else self.sampled
@@ -302,21 +298,23 @@ class Other:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Model:
-    """Operators in the order in which they run: Workloads, each with what reaches it, and Others.
+    """Operators in the order in which they run: Workloads, each with what reaches it, and Others; or sized ones.
+
+    Sized ones, of which only the sizes are known, are those of transformers/operators.py.
 
     is_graph: whether they make one network, as whose sum theirs stands, or are layers apart. notes: what the reader of
     any result must know, such as what was passed over.
     """
 
     name: str
-    operators: tuple[Workload | Other, ...]
+    operators: tuple[Any, ...]
     is_graph: bool = False
     provenance: str = ""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         names = [layer.name for layer in self.layers]
-        if not names or len(set(names)) < len(names):
+        if len(set(names)) < len(names) or all(isinstance(operator, Other) for operator in self.operators):
             raise BadInput(f"layers must be at least one, each with a name of its own, got {names}")
 
     @property

@@ -31,6 +31,8 @@ EPILOG = """examples:
   zeroskip report results.db --out report.html
   zeroskip search eie alex-7 --vary n_pes=1:256 --vary queue_depth=2:256 --where 'area_mm2<=40' --into results.db
   zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
+  zeroskip llm llama-3.1-8b --preset h100-sxm --batch 16 --input 1024 --output 256
+  zeroskip llm llama-2-70b --preset h200-sxm --weights e4m3 --batch max --input 294 --output 291
   zeroskip validate eie --out figures
 """
 
@@ -48,6 +50,7 @@ VERBS = {
     "report": "a store's rows as one page: tables, figures and views",
     "search": "find the designs of a space that no other beats, from a share of its points",
     "compare": "the same layers on every machine side by side, and where which one wins",
+    "llm": "a language model on a machine: time, memory, energy, and what pruning it buys",
     "validate": "hold a machine against published figures",
     "demo": "a first look at every installed machine, with figures",
 }

@@ -15,8 +15,14 @@ from cyclekit.terminal import Output
 from workloads import address, catalogue, tasks
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import data
+from workloads.transformers import config
 
-DESCRIBED = {"workloads": catalogue.describe, "networks": tasks.describe, "data": data.describe}
+DESCRIBED = {
+    "workloads": catalogue.describe,
+    "networks": tasks.describe,
+    "data": data.describe,
+    "transformers": config.describe,
+}
 KNOWN = ("machines", "presets", *DESCRIBED)
 
 

@@ -37,7 +37,7 @@ def layer_row(layer: Workload | SparseConvolution) -> dict[str, Any]:
         "reached": layer.reached,
         "weight_bits": layer.weight_bits,
         "relu": layer.relu,
-        "macs": layer.macs,
+        "macs": layer.macs if isinstance(layer, SparseConvolution) else layer.positions * layer.blocks.size,
     }
 
 

@@ -9,16 +9,20 @@ from cyclekit import machine
 from cyclekit.command.show import show_validation
 from cyclekit.terminal import Output, announce, make_folder, progress
 
+MODELS = "llm"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
-    parser.add_argument("machine", metavar="MACHINE")
+    parser.add_argument("machine", metavar="MACHINE", help="or llm: whole language models on machines that run them")
     parser.add_argument("--out", metavar="DIR", help="draw the figures into this folder")
 
 
 def run(options: Namespace) -> int:
     """Hold a machine against published figures."""
     out = Output(options.json)
+    if options.machine == MODELS:
+        return _validate_models(out, options)
     chosen = machine.load(options.machine)
     if options.out is not None:
         make_folder(Path(options.out))
@@ -30,4 +34,26 @@ def run(options: Namespace) -> int:
         for path in chosen.draw_validation(validation, Path(options.out)):
             out.line(f"wrote {path}")
     out.result(validation.as_dict())
+    return 0
+
+
+def _validate_models(out: Output, options: Namespace) -> int:
+    """Hold whole language models against measured ones, on every machine that runs them."""
+    if options.out is not None:
+        make_folder(Path(options.out))
+    results = []
+    for chosen in machine.all_installed():
+        if chosen.validate_models is None:
+            continue
+        announce(*chosen.costs[f"validate {MODELS}"])
+        with progress(f"validate {MODELS} on {chosen.name}") as step:
+            validation = chosen.validate_models(step)
+        show_validation(out, validation)
+        results.append(validation.as_dict())
+        if options.out is not None:
+            from cyclekit.figures.serving import draw_models  # late: matplotlib is slow to import
+
+            path = draw_models(validation, Path(options.out) / f"{chosen.name}_models.png")
+            out.line(f"wrote {path}")
+    out.result(results[0] if len(results) == 1 else results)
     return 0

@@ -128,7 +128,7 @@ def points(base: Spec, vary: Mapping[str, Any]) -> Points:
             raise BadInput(f"unknown field {name!r}{did_you_mean(name, declared)}")
         if isinstance(wanted, str):
             takes_words = "options" in declared[name].metadata
-            wanted = _words(wanted) if takes_words else _expand(name, wanted)
+            wanted = _words(wanted) if takes_words else expanded(name, wanted)
         wanted = tuple(wanted) if isinstance(wanted, Iterable) else (wanted,)
         if not wanted:
             raise BadInput(f"{name} must have at least one value, got none")
@@ -198,8 +198,8 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-def _expand(name: str, text: str) -> Sequence[str]:
-    """Return the values that a text stands for, still as texts."""
+def expanded(name: str, text: str) -> Sequence[str]:
+    """Return the values that a text such as "1,2,5" or "8:64:+8" stands for, still as texts. Raises BadInput."""
     values: list[str] = []
     words = _words(text)
     for place, word in enumerate(words):

@@ -17,7 +17,7 @@ from cyclekit import machine as machines
 from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.sweep.store import Row, Store
-from cyclekit.unit_map import unpack
+from cyclekit.sweep.unit_map import unpack
 from workloads.errors import BadInput, did_you_mean
 
 

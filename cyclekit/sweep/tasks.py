@@ -14,7 +14,7 @@ from cyclekit.machine import Machine
 from cyclekit.positions import digest, played
 from cyclekit.run import Run, identity
 from cyclekit.sweep.store import Row
-from cyclekit.unit_map import pack, unit_maps
+from cyclekit.sweep.unit_map import pack, unit_maps
 from workloads.blas import one_thread
 from workloads.errors import BadInput
 from workloads.points.kernel_map import KernelMap

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from cyclekit.energy import charge
 from tensorcore_sim import PRESETS, dense_over_sparse, encode, energy, simulate
 from tensorcore_sim.actions import CardAction
+from tensorcore_sim.evidence.gemms import compare
 from tensorcore_sim.prices import NOTES, REFUSED, TABLES, prices
-from tensorcore_sim.published_gemms import compare
 from workloads import BadInput, Shape
 
 INT8 = PRESETS["a100-sxm-80gb"].replace(in_dtype="int8")

@@ -18,7 +18,7 @@ A100 = PRESETS["a100-sxm-80gb"]
 def validation():
     """The instructions' part: that of GEMMs has a file of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(published.published_gemms, "compare", lambda progress: iter(()))
+        patch.setattr(published.gemms, "compare", lambda progress: iter(()))
         return published.validate()
 
 

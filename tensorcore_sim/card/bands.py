@@ -11,7 +11,7 @@ from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.spec import FAMILIES, Spec
 from workloads.files import read_table
 
-QUANTITY = re.compile(r"(dense time|2:4 time|2:4 speed-up), (A|H)\d+\S* (\w+)")  # of published_gemms.py's rows
+QUANTITY = re.compile(r"(dense time|2:4 time|2:4 speed-up), (A|H)\d+\S* (\w+)")  # of evidence/gemms.py's rows
 ARCHITECTURES = {"A": "ampere", "H": "hopper"}
 CARDS = {"ampere": "A100", "hopper": "H100 and H800"}
 MEASURED = ("a100", "h100", "h200")  # the cards whose GEMMs these are, and one of the same die

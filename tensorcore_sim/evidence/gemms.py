@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from cyclekit.energy import charge
 from cyclekit.validation import Comparison
 from tensorcore_sim.card import bounds
-from tensorcore_sim.card.operators import compress
 from tensorcore_sim.card.tiling import Problem
+from tensorcore_sim.operators.formats import compress
 from tensorcore_sim.prices import prices
 from tensorcore_sim.simulate import NAME, time_gemm
 from tensorcore_sim.spec import PRESETS, Spec

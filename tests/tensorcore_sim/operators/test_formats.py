@@ -2,7 +2,7 @@
 
 import pytest
 
-from tensorcore_sim.card.operators import compress, quantise
+from tensorcore_sim.operators.formats import compress, quantise
 from tensorcore_sim.spec import PRESETS
 from workloads.errors import BadInput
 

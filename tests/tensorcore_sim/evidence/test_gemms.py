@@ -3,8 +3,8 @@
 import pytest
 
 from cyclekit.validation import Comparison
-from tensorcore_sim import published_gemms
-from tensorcore_sim.bands import bands
+from tensorcore_sim.card.bands import bands
+from tensorcore_sim.evidence import gemms
 from workloads.files import read_table
 
 FAR = {  # 2:4 speed-ups known to be more than 15% off
@@ -18,7 +18,7 @@ FAR = {  # 2:4 speed-ups known to be more than 15% off
 @pytest.fixture(scope="module")
 def rows() -> list[Comparison]:
     shares = []
-    compared = list(published_gemms.compare(shares.append))
+    compared = list(gemms.compare(shares.append))
     n = sum(len(table(name)) for name in ("llmcompass_a100_f16", "measured_2to4", "vllmbench_2to4"))
     assert shares == [done / n for done in range(n)]
     return compared
@@ -148,8 +148,8 @@ def test_what_a_constant_was_fitted_on_is_called_calibrated_and_nothing_else(row
         if row["fitted"]
     }
     assert len(searched) == 3 * 3 + 9 * 2  # both times and the ratio, or one time and the ratio
-    assert any("fitted on two rows of LLMCompass" in note for note in published_gemms.FOOTNOTES)
-    assert any("launch_us on three rows of torchao" in note for note in published_gemms.FOOTNOTES)
+    assert any("fitted on two rows of LLMCompass" in note for note in gemms.FOOTNOTES)
+    assert any("launch_us on three rows of torchao" in note for note in gemms.FOOTNOTES)
 
 
 def mean_error(rows: list[Comparison]) -> float:

@@ -1,0 +1,227 @@
+"""The verb `llm`: a language model on a machine: its times, memory and energy, and what pruning it buys."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclekit import machine
+from cyclekit.command.arguments import at_least
+from cyclekit.command.show import or_dash
+from cyclekit.serving.knobs import KNOBS, Point, points
+from cyclekit.serving.serve import PROMPT, STEP, Request, Serving, serve
+from cyclekit.sweep.points import changes_of, expanded
+from cyclekit.terminal import Output, make_folder, progress
+from workloads.errors import BadInput
+from workloads.transformers import config
+
+SIZES = ("layers", "ffn", "heads", "kv_heads", "hidden")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("config", metavar="CONFIG", help="a Hugging Face config.json, or a name: llama-3.1-8b")
+    parser.add_argument("--machine", metavar="M", help="default: the first that runs language models")
+    parser.add_argument("--preset", metavar="P", help="the card (default: the machine's first)")
+    parser.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of it")
+    parser.add_argument("--cards", metavar="N", type=at_least(1), default=1, help="cards that share heads and widths")
+    parser.add_argument("--batch", metavar="B|max", default="1", help="sequences at once; max: as many as memory holds")
+    parser.add_argument("--input", metavar="L", type=int, required=True, help="tokens of a prompt")
+    parser.add_argument("--output", metavar="L", type=int, default=1, help="tokens of an answer (default: 1)")
+    parser.add_argument("--weights", metavar="T", default="f16", help="of blocks: f16, bf16, e4m3, int8, int4")
+    parser.add_argument("--activations", metavar="T", help="of blocks (default: as the weights, f16 beside int4)")
+    parser.add_argument("--kv", metavar="T", help="cached keys and values (default: 16 bits, beside e4m3 e4m3)")
+    parser.add_argument("--sparsity", metavar="S", default="dense", help="of blocks' weights: dense or 2:4")
+    parser.add_argument("--framework", metavar="F", help="tensorrt-llm, vllm, vllm-eager, pytorch or ideal")
+    parser.add_argument("--layers", metavar="K", type=int, help="keep so many blocks")
+    parser.add_argument("--ffn", metavar="F", type=int, help="keep so many feed-forward neurons of a block")
+    parser.add_argument("--heads", metavar="H", type=int, help="keep so many heads")
+    parser.add_argument("--kv-heads", metavar="G", type=int, help="keep so many heads of keys and values")
+    parser.add_argument("--hidden", metavar="D", type=int, help="keep so many hidden channels")
+    parser.add_argument(
+        "--compare",
+        metavar="KNOB=VALUES",
+        nargs="+",
+        help=f"what each buys, alone and together: {', '.join(KNOBS)}; sizes, shares up to 1, or 5504:11008:+128",
+    )
+    parser.add_argument("--out", metavar="DIR", help="draw the figures into this folder")
+
+
+def run(options: Namespace) -> int:
+    """Say what a model takes, or with --compare what changes of it buy."""
+    out = Output(options.json)
+    chosen = _machine(options.machine)
+    spec = chosen.design(options.preset, changes_of(options.set))
+    model = config.load(options.config).cut(**{name: getattr(options, name) for name in SIZES})
+    request = Request(
+        batch=_batch(options.batch),
+        input=options.input,
+        output=options.output,
+        n_cards=options.cards,
+        framework=options.framework,
+        weights=options.weights,
+        activations=options.activations,
+        kv=options.kv,
+        sparsity=options.sparsity,
+    )
+    if options.out is not None:
+        make_folder(Path(options.out))
+    card = f"{options.preset or next(iter(chosen.presets))}{'' if options.cards == 1 else f' x {options.cards}'}"
+    if options.compare:
+        return _compare(out, chosen, spec, points(model, request, options.compare, expanded), card, options.out)
+    served = serve(model, chosen.name, chosen.serves, spec, request)
+    show(out, served, ", ".join([card, *options.set]))
+    if options.out is not None:
+        from cyclekit.figures.serving import draw_serving  # late: matplotlib is slow to import
+
+        for path in draw_serving(served, Path(options.out), card):
+            out.line(f"wrote {path}")
+    out.result(as_dict(served))
+    return 0
+
+
+def _machine(name: str | None) -> machine.Machine:
+    """Return the machine of that name (None: the first) that runs whole language models. Raises BadInput."""
+    able = [each for each in machine.all_installed() if each.serves is not None]
+    if name is None and able:
+        return able[0]
+    chosen = machine.load(name) if name is not None else None
+    if chosen is None or chosen.serves is None:
+        known = ", ".join(each.name for each in able) or "none is installed"
+        raise BadInput(f"--machine must be one that runs whole language models, {known}, got {name!r}")
+    return chosen
+
+
+def as_dict(served: Serving) -> dict[str, Any]:
+    """Return a result for JSON."""
+    return {
+        "model": served.model.as_dict(),
+        "machine": served.machine,
+        "spec": served.spec.as_dict(),
+        "request": vars(served.request),
+        **measures(served),
+        "memory_gb": served.memory.as_dict(),
+        "operators": [vars(row) for row in served.operators],
+        "rest_us": served.rest_us,
+        "step_ms": [{"context": context, "ms": ms} for context, ms in served.step_ms],
+        "notes": list(served.notes),
+    }
+
+
+def measures(served: Serving) -> dict[str, float | None]:
+    """Return the figures of a result, by name."""
+    names = ("ttft_ms", "tpot_ms", "total_s", "output_tokens_per_s", "total_tokens_per_s")
+    return {name: getattr(served, name) for name in (*names, "energy_j", "j_per_output_token")}
+
+
+def show(out: Output, served: Serving, card: str) -> None:
+    """Print what a model takes and where its time goes."""
+    request, memory = served.request, served.memory
+    out.line(f"{served.model.name} on {served.machine} {card}, framework {request.framework}")
+    out.line(
+        f"  {request.batch:,} sequences of {request.input:,} + {request.output:,} tokens; weights {request.weights}"
+        f"{'' if request.sparsity == 'dense' else ' ' + request.sparsity}, activations {request.activations}, "
+        f"kv {request.kv}"
+    )
+    taken = {"weights": memory.weights, "kv": memory.kv, "activations": memory.activations, "room": memory.room}
+    rows = [
+        ["time to first token [ms]", f"{served.ttft_ms:,.2f}"],
+        ["time per output token [ms]", or_dash(served.tpot_ms, ",.3f")],
+        ["whole batch [s]", f"{served.total_s:,.3f}"],
+        ["output tokens a second", f"{served.output_tokens_per_s:,.1f}"],
+        ["all tokens a second", f"{served.total_tokens_per_s:,.1f}"],
+        ["energy [J]", or_dash(served.energy_j, ",.1f")],
+        ["energy of an output token [J]", or_dash(served.j_per_output_token, ",.4f")],
+        *([f"{name} on a card [GB]", f"{n_bytes / 1e9:,.2f}"] for name, n_bytes in taken.items()),
+    ]
+    out.table("", ["", "model"], rows)
+    for phase, what in ((PROMPT, "all prompts"), (STEP, "a step at the mean context")):
+        of_phase = [row for row in served.operators if row.phase == phase]
+        if not of_phase:
+            continue
+        total_us = sum(row.time_us for row in of_phase) + served.rest_us[phase]
+        cells = [
+            [
+                row.name,
+                f"{row.count:,}",
+                f"{row.time_us / 1e3:,.3f}",
+                f"{100 * row.time_us / total_us:.1f}",
+                f"{row.flops / 1e9:,.1f}",
+                f"{row.bytes / 1e6:,.1f}",
+                row.bound,
+            ]
+            for row in of_phase
+        ]
+        rest_us = served.rest_us[phase]
+        cells.append(["between kernels", "", f"{rest_us / 1e3:,.3f}", f"{100 * rest_us / total_us:.1f}", "", "", ""])
+        cells.append(["all", "", f"{total_us / 1e3:,.3f}", "100.0", "", "", ""])
+        heads = ["operator", "calls", "time [ms]", "time [%]", "GFLOP", "MB", "bound"]
+        out.table(f"{what}, of each card", heads, cells)
+    for note in served.notes:
+        out.line(f"  note: {note}")
+
+
+def _compare(out: Output, chosen: Any, spec: Any, wanted: Sequence[Point], card: str, folder: str | None) -> int:
+    """Print and write what each point takes, beside the base; one that is refused gets dashes and its reason."""
+    served: list[Serving | None] = []
+    refused: list[str] = []
+    with progress("llm") as step:
+        for done, point in enumerate(wanted):
+            step(point.label, done, len(wanted))
+            try:
+                served.append(serve(point.model, chosen.name, chosen.serves, spec, point.request))
+                refused.append("")
+            except BadInput as error:
+                if not done:
+                    raise
+                served.append(None)
+                refused.append(str(error))
+    base = served[0]
+    cells = [_compared(point, own, base) for point, own in zip(wanted, served, strict=True)]
+    heads = ["change", "first token [ms]", "token [ms]", "batch [s]", "speed-up", "tokens/s", "J/token", "weights [GB]"]
+    request = base.request
+    title = f"{base.model.name} on {chosen.name} {card}, {request.framework}, {request.batch} x {request.input} + "
+    title += f"{request.output} tokens"
+    out.table(title, heads, cells)
+    for point, reason in zip(wanted, refused, strict=True):
+        if reason:
+            out.line(f"  refused: {point.label}: {reason}")
+    for note in base.notes:
+        out.line(f"  note: {note}")
+    if folder is not None:
+        from cyclekit.figures.serving import draw_staircases  # late: matplotlib is slow to import
+
+        drawn = [(point, own) for point, own in zip(wanted, served, strict=True) if own is not None]
+        for path in draw_staircases(drawn, Path(folder), title):
+            out.line(f"wrote {path}")
+    rows = []
+    for point, own, reason in zip(wanted, served, refused, strict=True):
+        told = {"refused": reason} if own is None else measures(own) | {"memory_gb": own.memory.as_dict()}
+        rows.append({"changes": dict(point.changes), **told})
+    out.result({"base": as_dict(base), "points": rows})
+    return 0
+
+
+def _compared(point: Point, own: Serving | None, base: Serving) -> list[str]:
+    if own is None:
+        return [point.label, *["-"] * 7]
+    return [
+        point.label,
+        f"{own.ttft_ms:,.2f}",
+        or_dash(own.tpot_ms, ",.3f"),
+        f"{own.total_s:,.3f}",
+        f"{own.output_tokens_per_s / base.output_tokens_per_s:.3f}",
+        f"{own.output_tokens_per_s:,.1f}",
+        or_dash(own.j_per_output_token, ".4f"),
+        f"{own.memory.weights / 1e9:,.2f}",
+    ]
+
+
+def _batch(text: str) -> int | None:
+    if text == "max":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise BadInput(f"--batch must be a whole number of at least 1, or max, got {text!r}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Whole language models on a machine: time, memory and energy of prompts and steps, from each operator's."""
