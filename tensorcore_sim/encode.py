@@ -9,11 +9,12 @@ import numpy as np
 
 from cyclekit.machine import layers_and_inputs
 from cyclekit.run import identity
-from tensorcore_sim.card.tiling import SCALE_BITS, kept_share, metadata_bits, n_of_m, value_bits
+from tensorcore_sim.card.tiling import GROUP_SCALE_BITS, kept_share, metadata_bits, n_of_m, value_bits
+from tensorcore_sim.format import blocks
 from tensorcore_sim.format.image import PATTERNS, compress
 from tensorcore_sim.format.operand import to_format, to_reals
 from tensorcore_sim.format.what_if import compress as compress_n_of_m
-from tensorcore_sim.spec import Spec
+from tensorcore_sim.spec import SCALED, Spec
 from workloads.errors import BadInput
 from workloads.records import Layer, Network, Shape, Workload
 
@@ -62,11 +63,14 @@ def stored(image: Image, spec: Spec) -> dict[str, float]:
     n_out, n_in = image.layer.n_out, image.layer.n_in // image.layer.groups
     share, value, metadata = kept_share(spec), value_bits(spec), metadata_bits(spec)
     n_filled = n_out * (-n_in % n_of_m(spec)[1])
-    n_scales = n_out * -(-n_in // spec.scale_group) if spec.int4_weights else 0
+    if spec.in_dtype in SCALED:
+        scales = blocks.n_bytes(n_out, n_in, spec.in_dtype, sparse=spec.sparse)["scales"]
+    else:
+        scales = n_out * -(-n_in // spec.scale_group) * GROUP_SCALE_BITS / 8 if spec.int4_weights else 0.0
     return {
         "values": float(n_out * n_in * share * value / 8),
         "metadata": float(n_out * n_in * share * metadata / 8),
-        "scales": n_scales * SCALE_BITS / 8,
+        "scales": scales,
         "padding": float(n_filled * share * (value + metadata) / 8),
     }
 
@@ -98,7 +102,7 @@ def _encode(layer: Workload | Shape, spec: Spec) -> Image:
         )
     weights = _int4_groups(layer.blocks, spec.scale_group) if spec.int4_weights else layer.blocks
     try:
-        bits, scale = to_format(weights, spec.in_dtype)
+        bits, scale, *of_blocks = _to_bits(weights, spec)
         _check_pattern(bits, spec)
     except BadInput as error:
         raise BadInput(f"weights of {layer.name}: {error}") from None
@@ -108,7 +112,7 @@ def _encode(layer: Workload | Shape, spec: Spec) -> Image:
         bits=bits,
         scale=scale,
         stored=stored_fields(spec),
-        digest=identity(bits, scale, stored_fields(spec), *bias, layer.relu),
+        digest=identity(bits, scale, *of_blocks, stored_fields(spec), *bias, layer.relu),
         notes=notes,
     )
 
@@ -117,7 +121,17 @@ def pattern(spec: Spec) -> str | None:
     """Return what the weights must obey, None where they may be any: of the card's own 2:4 what its format makes it."""
     if not spec.sparse:
         return None
-    return PATTERNS[spec.in_dtype] if spec.sparsity == "2:4" else spec.sparsity
+    return PATTERNS[blocks.values_of(spec.in_dtype)] if spec.sparsity == "2:4" else spec.sparsity
+
+
+def _to_bits(weights: np.ndarray, spec: Spec) -> tuple:
+    """Return weights as patterns and what they are to be multiplied with: one scale, and those of blocks if any."""
+    if spec.in_dtype not in SCALED:
+        return to_format(weights, spec.in_dtype)
+    columns = blocks.BLOCKS[spec.in_dtype].size * (1 + spec.sparse)
+    filled = np.pad(weights, ((0, 0), (0, -weights.shape[1] % columns)))
+    scaled = blocks.scale(filled, spec.in_dtype, sparse=spec.sparse)
+    return scaled.patterns[:, : weights.shape[1]], scaled.matrix_scale, scaled.scales
 
 
 def _check_pattern(bits: np.ndarray, spec: Spec) -> None:
@@ -138,7 +152,7 @@ def _compress(bits: np.ndarray, spec: Spec) -> None:
     n, m = n_of_m(spec)
     padded = np.pad(bits, ((0, 0), (0, -bits.shape[1] % max(m, 8))))
     if spec.sparsity == "2:4":
-        compress(padded, spec.in_dtype)
+        compress(padded, blocks.values_of(spec.in_dtype))
     elif spec.sparse:
         compress_n_of_m(to_reals(padded, spec.in_dtype), n, m)
 

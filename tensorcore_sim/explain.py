@@ -15,7 +15,7 @@ from tensorcore_sim.format.image import PATTERNS, Compressed, compress
 from tensorcore_sim.format.metadata import GROUP_COLUMNS, SM90_ROWS, contributors, suppliers, thread_words, to_sm90
 from tensorcore_sim.format.operand import to_reals
 from tensorcore_sim.format.shapes import largest, parse
-from tensorcore_sim.spec import Spec
+from tensorcore_sim.spec import SCALED, Spec
 from workloads.errors import BadInput
 from workloads.records import Workload
 
@@ -61,6 +61,8 @@ def explain(workload: Workload, spec: Spec, row: int, column: int) -> Explanatio
     check_place(workload, row, column)
     if spec.unit == "tcgen05":
         raise BadInput(f"card must be one with mma or wgmma: tcgen05's metadata are not shown, got {spec.card!r}")
+    if spec.in_dtype in SCALED:
+        raise BadInput(f"in_dtype must be one without block scales to show its tiles, got {spec.in_dtype!r}")
     if not spec.fma_per_cycle(spec.in_dtype):
         raise BadInput(f"in_dtype {spec.in_dtype!r} has no {spec.unit}.sp on {spec.card}")
     sparse = largest(spec.unit, True, spec.in_dtype, spec.card)  # of wgmma any n would do: A is the same

@@ -9,7 +9,7 @@ from cyclekit.energy import Energy, Price, Prices, charge
 from cyclekit.run import Run
 from tensorcore_sim.actions import CardAction
 from tensorcore_sim.card.tiling import Problem, kept_share
-from tensorcore_sim.simulate import time_gemm
+from tensorcore_sim.simulate import problem_of, time_gemm
 from tensorcore_sim.spec import Spec
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import read_table
@@ -35,7 +35,7 @@ def energy(run: Run, name: str) -> Energy:
     A multiply-add is useful where it is of the problem's own and kept. Raises BadInput for a table that has no prices
     for the design's formats, or none in pJ.
     """
-    spec, problem = Spec.from_dict(run.spec), _problem(run)
+    spec, problem = Spec.from_dict(run.spec), problem_of(run)
     cost = charge(prices(name, spec), run.actions, run.time_us, _n_macs(problem, spec))
     if not spec.sparse:
         return cost
@@ -47,7 +47,7 @@ def dense_over_sparse(run: Run, name: str) -> float:
     """Return the dense GEMM's energy over a sparse run's, both by one table."""
     spec = Spec.from_dict(run.spec)
     own = charge(prices(name, spec), run.actions, run.time_us, 0)
-    return _dense_pj(_problem(run), name, spec) / own.total_pj
+    return _dense_pj(problem_of(run), name, spec) / own.total_pj
 
 
 def prices(name: str, spec: Spec) -> Prices:
@@ -126,8 +126,3 @@ def _dense_pj(problem: Problem, name: str, spec: Spec) -> float:
 
 def _n_macs(problem: Problem, spec: Spec) -> int:
     return ceil(problem.macs * kept_share(spec))
-
-
-def _problem(run: Run) -> Problem:
-    """Return the problem that a run, stored or not, names among its measures: "m x n x k, format"."""
-    return Problem.parse(str(run.measures["gemm"]).partition(",")[0])

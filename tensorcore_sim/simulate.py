@@ -17,7 +17,7 @@ from cyclekit.trace import Track
 from tensorcore_sim.actions import CardAction, SmState
 from tensorcore_sim.arithmetic import reference
 from tensorcore_sim.arithmetic.gemm import gemm
-from tensorcore_sim.arithmetic.instructions import look_up
+from tensorcore_sim.arithmetic.instructions import FusedAdd, look_up
 from tensorcore_sim.card import account as card_account
 from tensorcore_sim.card import bounds, choose, power
 from tensorcore_sim.card import events as card_events
@@ -31,7 +31,7 @@ from tensorcore_sim.encode import Image, encode, stored_fields
 from tensorcore_sim.format.formats import FORMATS
 from tensorcore_sim.format.operand import to_format
 from tensorcore_sim.format.shapes import largest
-from tensorcore_sim.spec import TICKS, Spec
+from tensorcore_sim.spec import SCALED, TICKS, Spec
 from workloads.errors import BadInput, did_you_mean
 from workloads.records import Shape, Workload, checked_array
 
@@ -41,7 +41,8 @@ NAME = "tensorcore"
 ENGINES = {"schedule": card_schedule.timeline, "events": card_events.timeline}
 MODEL_VERSION = 4  # part of every result's identity; raise it when a rule or the arithmetic changes
 N_AT_ONCE = 1 << 24  # weights taken apart at a time: each takes GEMM_BYTES, and rows do not hang on each other
-DENSE_BYTES, SPARSE_BYTES, GEMM_BYTES, WEIGHT_S = 12, 20, 45, 1.2e-7  # of a weight: to encode it; in its product; time
+DENSE_BYTES, SPARSE_BYTES, SCALED_BYTES = 12, 20, 70  # of a weight: to encode it
+GEMM_BYTES, WEIGHT_S = 45, 1.2e-7  # of a weight: in its product; time
 
 
 def simulate(
@@ -65,13 +66,15 @@ def simulate(
         return list(run_through(simulate, image, [activations], spec, engine=engine, check=check))
     if image.stored != stored_fields(spec):
         raise BadInput(f"the image was encoded for {image.stored}, encode it again for {stored_fields(spec)}")
-    layer = image.layer
-    inputs = _inputs(layer, activations)
+    layer, computed = image.layer, spec.in_dtype not in SCALED
+    if check and not computed:
+        _rule(spec)
+    inputs = _inputs(layer, activations, computed)
     problem = Problem.of(layer, _batch(layer, inputs))
     timeline, books, measures = time_gemm(problem, spec, engine=engine)
     progress(0.5)
     outputs, checked, operand, scale = None, None, problem.n, 1.0
-    if inputs is not None:
+    if inputs is not None and computed:
         operand, scale = to_format(inputs, spec.in_dtype)
         outputs, checked = _values(image, operand, scale, spec, check)
     useful = int(books.states["sm"][1][:, SmState.COMPUTE].sum())
@@ -90,7 +93,7 @@ def simulate(
         output_sha256="" if outputs is None else hashlib.sha256(outputs.astype("<f4").tobytes()).hexdigest(),
         check=checked,
         measures=measures,
-        notes=(*image.notes, *_overflow_notes(outputs), note(problem, spec)),
+        notes=(*image.notes, *_overflow_notes(outputs), *_not_computed(layer, spec), note(problem, spec)),
         outputs=outputs,
         timeline=timeline,
         ledger=books,
@@ -150,18 +153,20 @@ def estimate(layers: Sequence, spec: Spec, *, engine: str, check: bool) -> tuple
         )
         n_runs = 1 + (spec.sparse or spec.int4_weights)  # the dense one beside it
         seconds += n_steps * (6e-5 if engine == "events" else 4e-7) * n_runs
-        values = 0 if isinstance(layer, Shape) else problem.macs * float(kept_share(spec))
+        values = 0 if isinstance(layer, Shape) or spec.in_dtype in SCALED else problem.macs * float(kept_share(spec))
         seconds += values * 1e-8
         n_weights = 0 if isinstance(layer, Shape) else problem.m * problem.k * len(problem.products)
         seconds += WEIGHT_S * n_weights
-        encode_bytes = (SPARSE_BYTES if spec.sparse else DENSE_BYTES) * n_weights
-        most = max(most, 110 * n_steps + encode_bytes + GEMM_BYTES * min(n_weights, N_AT_ONCE))
+        of_encode, of_product = SPARSE_BYTES if spec.sparse else DENSE_BYTES, GEMM_BYTES
+        if spec.in_dtype in SCALED:
+            of_encode, of_product = SCALED_BYTES, 0
+        most = max(most, 110 * n_steps + of_encode * n_weights + of_product * min(n_weights, N_AT_ONCE))
     return seconds, int(200e6 + most)
 
 
 def spans(run: Run, image: Image, spec: Spec, **window) -> Iterator[Track]:
     """Yield what the SMs were at in a window of a run (card_account.spans)."""
-    problem = Problem.of(image.layer, _batch(image.layer, run.outputs))
+    problem = problem_of(run)
     chosen_tiling = choose.tiling(problem, spec)
     at_its_clock = spec.replace(clock_mhz=run.measures["clock_mhz"])
     card_plan = plan(problem, chosen_tiling, step(chosen_tiling, spec, run.engine).ticks, at_its_clock)
@@ -220,16 +225,23 @@ def _padded(problem: Problem, chosen_tiling: Tiling) -> int:
     return problem.n_tiles(tile_m, tile_n) * tile_m * tile_n * -(-problem.k // tile_k) * tile_k
 
 
+def problem_of(run: Run) -> Problem:
+    """Return the problem that a run, stored or not, names among its measures: "m x n x k, format"."""
+    return Problem.parse(str(run.measures["gemm"]).partition(",")[0])
+
+
 def _batch(layer: Workload | Shape, rows: np.ndarray | None) -> int:
-    """Return how many inputs the rows of activations or outputs are of; all positions of each count."""
+    """Return how many inputs the rows of activations are of; all positions of each count."""
     return layer.batch if rows is None or isinstance(layer, Shape) else len(rows) // layer.rows_of_input
 
 
-def _inputs(layer, activations: np.ndarray | Run | None) -> np.ndarray | None:
+def _inputs(layer, activations: np.ndarray | Run | None, computed: bool) -> np.ndarray | None:
     if isinstance(layer, Shape):
         if activations is not None and not (isinstance(activations, Run) and activations.outputs is None):
             raise BadInput(f"activations must be None for {layer.name}, a shape without values")
         return None
+    if isinstance(activations, Run) and not computed:  # only how many there are counts
+        return np.zeros((problem_of(activations).products[0], layer.n_in), np.float32)
     if isinstance(activations, Run):
         activations = activations.outputs
     inputs = np.atleast_2d(checked_array("activations", activations, (1, 2)))
@@ -240,14 +252,12 @@ def _inputs(layer, activations: np.ndarray | Run | None) -> np.ndarray | None:
 
 def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: bool):
     """Return the outputs f32[batch, out], and how the sums compared with the reference if asked."""
-    # Values are added up in the order of the instruction of the most products.
-    card, name = spec.card, largest(spec.unit, spec.sparsity == "2:4", spec.in_dtype, spec.card)
+    rule, name = _rule(spec)
     integer = not FORMATS[spec.in_dtype].is_float
     out = "s32" if integer else "f32"
     sums = np.empty((len(image.bits), len(operand)), np.int32 if integer else np.float32)
     pattern = None if spec.sparsity in ("dense", "2:4") else n_of_m(spec)
-    options = {"card": card, "in_dtype": spec.in_dtype, "out_dtype": out, "instruction": name, "pattern": pattern}
-    _, rule = look_up(card, spec.in_dtype, out, name)
+    options = {"card": spec.card, "in_dtype": spec.in_dtype, "out_dtype": out, "instruction": name, "pattern": pattern}
     n_of_group, checks = len(sums) // image.layer.groups, []
     for group, columns in enumerate(np.split(operand.T, image.layer.groups)):
         columns = np.ascontiguousarray(columns)
@@ -264,6 +274,18 @@ def _values(image: Image, operand: np.ndarray, scale: float, spec: Spec, check: 
         if image.layer.bias is not None:
             outputs += image.layer.bias
     return np.maximum(outputs, 0) if image.layer.relu else outputs, checked
+
+
+def _rule(spec: Spec) -> tuple[FusedAdd, str]:
+    """Return how values are added up, in the order of the instruction of the most products, and its name."""
+    name = largest(spec.unit, spec.sparsity == "2:4", spec.in_dtype, spec.card)
+    out = "s32" if spec.in_dtype.startswith("int") else "f32"
+    return look_up(spec.card, spec.in_dtype, out, name)[1], name
+
+
+def _not_computed(layer: Workload | Shape, spec: Spec) -> tuple[str, ...]:
+    silent = isinstance(layer, Shape) or spec.in_dtype not in SCALED
+    return () if silent else (f"no values: how {spec.in_dtype} is added up, one source alone says",)
 
 
 def _overflow_notes(outputs: np.ndarray | None) -> tuple[str, ...]:

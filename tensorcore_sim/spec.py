@@ -28,7 +28,7 @@ CARDS = (*TURING, *AMPERE, *ADA, *HOPPER, *BLACKWELL, *RTX_BLACKWELL)
 UNITS = dict.fromkeys(HOPPER, "wgmma") | dict.fromkeys(BLACKWELL, "tcgen05")  # of the others: mma
 
 IN_DTYPES = ("f16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4")
-SCALED = ("nvfp4", "mxfp4", "mxfp8")  # block-scaled: format/blocks.py; instructions are timed, no GEMM is
+SCALED = ("nvfp4", "mxfp4", "mxfp8")  # block-scaled: format/blocks.py; timed, but their values are not computed
 FAMILIES = {"bf16": "f16", "e4m3": "fp8", "e5m2": "fp8", "nvfp4": "fp4", "mxfp4": "fp4", "mxfp8": "fp8"}  # of one rate
 SPARSITIES = ("dense", "2:4", "1:2", "1:4", "2:8", "4:8", "1:8", "2:16", "4:16", "8:16")
 KERNELS = ("best", "cutlass", "cublas", "cusparselt", "cusparselt-searched")
@@ -168,8 +168,9 @@ class Spec(CloudFields):
     fp8_pj_per_ghz: float = number(0.0, "of an e4m3 or e5m2 multiply-add for each GHz of the clock", source=POWER)
     int8_pj_per_ghz: float = number(0.75, "of an int8 multiply-add for each GHz of the clock", source=POWER)
     int4_pj_per_ghz: float = number(0.375, "of an int4 multiply-add for each GHz of the clock", source=BY_RATE)
+    fp4_pj_per_ghz: float = number(0.0, "of an nvfp4 or mxfp4 multiply-add for each GHz of the clock", source=BY_RATE)
 
-    in_dtype: str = choice("f16", "format of the operands", source=CHOICE, options=IN_DTYPES)
+    in_dtype: str = choice("f16", "format of the operands", source=CHOICE, options=(*IN_DTYPES, *SCALED))
     sparsity: str = choice(
         "dense",
         "how A (the weights) is stored: dense, the card's own 2:4, or N of M, which no card has",
@@ -219,6 +220,8 @@ class Spec(CloudFields):
             raise BadInput(f"power_limit_w must be above static_w, which is {self.static_w}, got {self.power_limit_w}")
         if (self.in_dtype, self.sparsity) == ("tf32", "1:2"):
             raise BadInput("sparsity must be 2:4 for the card's own pattern of tf32, which is 1:2, got '1:2'")
+        if self.in_dtype in SCALED and self.sparsity not in ("dense", "2:4"):
+            raise BadInput(f"sparsity must be dense or 2:4 for {self.in_dtype}, got {self.sparsity!r}")
         if self.card in TURING and self.sparsity == "2:4":
             raise BadInput(f"sparsity must be dense on {self.card}, which has no mma.sp, got '2:4'")
 

@@ -20,7 +20,8 @@ from tensorcore_sim.card.tiling import (
     kept_share,
     stage_bytes,
 )
-from tensorcore_sim.sm.program import BITS
+from tensorcore_sim.format.shapes import smallest
+from tensorcore_sim.sm.program import BITS, rate
 from tensorcore_sim.spec import CHOSEN, Spec
 from workloads.errors import BadInput
 
@@ -47,6 +48,7 @@ def tiling(problem: Problem, spec: Spec) -> Tiling:
 
 @lru_cache(maxsize=4096)
 def _chosen(problem: Problem, spec: Spec) -> Tiling:
+    rate(spec.in_dtype, spec)  # refuses a format that the card lacks
     candidates = [dealt for kernel in _kernels(spec) for dealt in _dealt(problem, kernel, spec)]
     if not candidates:
         raise BadInput(
@@ -61,7 +63,7 @@ def _kernels(spec: Spec) -> tuple[Tiling, ...]:
     """Return the kernels of the design's library, as many blocks on an SM as fit."""
     hopper, own = spec.architecture == "hopper", library(spec)
     group_k = int(dense_k(spec) / kept_share(spec))
-    least_m, least_n = (64, 8) if hopper else (16, 8)
+    least_m, least_n = smallest(spec.unit, spec.in_dtype) if hopper else (16, 8)
     kernels = {}
     for m, n, depth, stages in own.tiles:
         tile_m, tile_n = spec.tile_m or m, spec.tile_n or n
@@ -122,9 +124,9 @@ def _dealt(problem: Problem, kernel: Tiling, spec: Spec) -> Iterator[Tiling]:
 
 
 def _limits(spec: Spec) -> str:
-    m = 64 if spec.architecture == "hopper" else 16
+    m, n = smallest(spec.unit, spec.in_dtype) if spec.architecture == "hopper" else (16, 8)
     return (
-        f"multiples of {m}, 8 and the instruction's k, {ACCUMULATORS_BYTES:,} bytes of accumulators and "
+        f"multiples of {m}, {n} and the instruction's k, {ACCUMULATORS_BYTES:,} bytes of accumulators and "
         f"{spec.shared_bytes_of_block:,} of shared memory"
     )
 
@@ -148,7 +150,7 @@ def estimate(problem: Problem, tiling: Tiling, spec: Spec) -> float:
     n_steps = -(-problem.k // tiling.tile_k)
     step = closed_form_step(tiling, spec) * tiling.stretch
     height, width = min(tiling.tile_m, problem.m), min(tiling.tile_n, sum(problem.products) / n_products)
-    a, b = height * tiling.tile_k * float(a_bits(spec)) / 8, width * tiling.tile_k * b_bits(spec) / 8
+    a, b = height * tiling.tile_k * float(a_bits(spec)) / 8, width * tiling.tile_k * float(b_bits(spec)) / 8
     hbm = spec.hbm_gb_per_s * spec.hbm_share * 1e3 / spec.clock_mhz
     rows = min(tiling.raster_tiles, tiles_m)
     sharing = min(tiling.cluster, rows)

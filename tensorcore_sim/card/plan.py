@@ -24,7 +24,7 @@ def plan(problem: Problem, tiling: Tiling, step_ticks: int, spec: Spec) -> Plan:
     depths = np.array([tiling.tile_k, problem.k - (n_steps - 1) * tiling.tile_k])
     rows, columns = sizes(problem, tiling)
     a_bytes = _bytes(rows[:, None] * depths, a_bits(spec))
-    b_bytes = _bytes(columns[:, None] * depths, Fraction(b_bits(spec)))
+    b_bytes = _bytes(columns[:, None] * depths, b_bits(spec))
     row, column = _tiles(problem, tiling)
     elements = rows[row] * columns[column]
     results = elements * spec.output_bytes

@@ -10,6 +10,7 @@ from functools import cached_property
 from math import ceil
 
 from tensorcore_sim.card.deal import GRID
+from tensorcore_sim.format.blocks import BLOCKS, SCALE_BITS
 from tensorcore_sim.format.what_if import index_bits
 from tensorcore_sim.sm.program import BITS, ROW_BYTES, rate
 from tensorcore_sim.spec import Spec
@@ -17,7 +18,7 @@ from workloads.errors import BadInput
 from workloads.records import Shape, Workload
 
 OPERAND_BYTES = 32  # of a row of A that one instruction multiplies: k16 of f16, k32 of int8, k8 of tf32 (PTX ISA)
-SCALE_BITS = 16
+GROUP_SCALE_BITS = 16  # of int4_weights: f16
 MOST_PRODUCTS = 65_535  # of a kernel: they are the third dimension of its grid (CUDA C++ Programming Guide)
 
 
@@ -133,8 +134,8 @@ def kept_share(spec: Spec) -> Fraction:
 
 def a_bits(spec: Spec) -> Fraction:
     """Return the bits that A takes in memory for each of its m x k places: values, metadata, scales."""
-    bits = kept_share(spec) * (value_bits(spec) + metadata_bits(spec))
-    return bits + Fraction(SCALE_BITS, spec.scale_group) if spec.int4_weights else bits
+    bits = kept_share(spec) * (value_bits(spec) + metadata_bits(spec) + scale_bits(spec))
+    return bits + Fraction(GROUP_SCALE_BITS, spec.scale_group) if spec.int4_weights else bits
 
 
 def value_bits(spec: Spec) -> int:
@@ -147,13 +148,19 @@ def metadata_bits(spec: Spec) -> int:
     if not spec.sparse:
         return 0
     if spec.sparsity == "2:4":
-        return {"tf32": 4, "int4": 1}.get(spec.in_dtype, 2)
+        return {32: 4, 4: 1}.get(BITS[spec.in_dtype], 2)
     return index_bits(n_of_m(spec)[1])
 
 
-def b_bits(spec: Spec) -> int:
-    """Return the bits of an element of B."""
-    return BITS[spec.in_dtype]
+def scale_bits(spec: Spec) -> Fraction:
+    """Return the bits of a block's scale for each of its values that is multiplied: of a block-scaled format."""
+    block = BLOCKS.get(spec.in_dtype)
+    return Fraction(SCALE_BITS, block.size) if block else Fraction(0)
+
+
+def b_bits(spec: Spec) -> Fraction:
+    """Return the bits that B takes in memory for each element: its value and its share of a scale."""
+    return BITS[spec.in_dtype] + scale_bits(spec)
 
 
 def dense_k(spec: Spec) -> int:
@@ -183,10 +190,11 @@ def closed_form_step(tiling: Tiling, spec: Spec) -> float:
 def port_bytes(tiling: Tiling, spec: Spec) -> Fraction:
     """Return the bytes that a k-step's instructions read from shared memory."""
     along_m, along_n = tiling.warps
-    if spec.architecture == "hopper":
-        a = 0 if spec.int4_weights else tiling.tile_m * tiling.tile_k * kept_share(spec) * b_bits(spec) / 8
+    if spec.architecture == "hopper":  # values alone: scales are copied to tensor memory (T43)
+        bits = BITS[spec.in_dtype]
+        a = 0 if spec.int4_weights else tiling.tile_m * tiling.tile_k * kept_share(spec) * bits / 8
         n_reads = tiling.tile_m // 64
-        return a + Fraction(n_reads * tiling.tile_n * tiling.tile_k * b_bits(spec), 8)
+        return a + Fraction(n_reads * tiling.tile_n * tiling.tile_k * bits, 8)
     groups = tiling.tile_k // tiling.group_k
     rows, columns = tiling.tile_m // along_m, tiling.tile_n // along_n
     return Fraction(along_m * along_n * groups * sum(port_bytes_of_group(rows, columns, tiling.group_k, spec)))

@@ -30,6 +30,7 @@ class Block(NamedTuple):
 
 
 BLOCKS = {"nvfp4": Block("e2m1", "e4m3", 16), "mxfp4": Block("e2m1", "e8m0", 32), "mxfp8": Block("e4m3", "e8m0", 32)}
+SCALE_BITS = 8  # of e4m3 and of e8m0
 LARGEST = {"e2m1": 6.0, "e4m3": 448.0}
 LARGEST_EXPONENT = {"e2m1": 2, "e4m3": 8}
 _E8M0_BIAS, _E8M0_LARGEST = 127, 254  # all ones is a NaN
@@ -99,6 +100,11 @@ def n_bytes(m: int, k: int, in_dtype: str, *, sparse: bool = False) -> dict[str,
         "metadata": sparse * m * k / (2 * group),
         "scales": float(m * -(-k // (block.size * (1 + sparse)))),
     }
+
+
+def values_of(in_dtype: str) -> str:
+    """Return the format of an operand's values: of a block-scaled format that of its patterns, else itself."""
+    return BLOCKS[in_dtype].values if in_dtype in BLOCKS else in_dtype
 
 
 def _block(in_dtype: str) -> Block:

@@ -120,6 +120,12 @@ def largest(unit: str, sparse: bool, in_dtype: str, card: str) -> str:
     return f"{family}.m{m}n{_widths(unit, m)[-1]}k{k}"
 
 
+def smallest(unit: str, in_dtype: str) -> tuple[int, int]:
+    """Return m and n of the smallest dense instruction of an input format."""
+    m, _ = SHAPES[unit, False][in_dtype][0]
+    return m, _widths(unit, m)[0]
+
+
 _HINTS = {
     "mma": "",
     "wgmma": ", N a multiple of 8 from 8 to 256",

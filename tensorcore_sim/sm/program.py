@@ -12,7 +12,7 @@ from math import ceil
 import numpy as np
 
 from tensorcore_sim.format.shapes import Instruction, check_shape, parse
-from tensorcore_sim.spec import TICKS, Spec
+from tensorcore_sim.spec import PRESETS, TICKS, Spec
 from workloads.errors import BadInput
 
 ROW_BYTES = 128  # of shared memory in one pass: 32 banks of 4 bytes (ldmatrix reads an 8 x 8 matrix of b16 in one)
@@ -187,5 +187,6 @@ def _checked(name: str, in_dtype: str, spec: Spec) -> Instruction:
 def rate(in_dtype: str, spec: Spec) -> int:
     """Return the dense multiply-adds of the SM in a cycle; raises BadInput where the card lacks the format."""
     if not (fma_per_cycle := spec.fma_per_cycle(in_dtype)):
-        raise BadInput(f"in_dtype {in_dtype!r} is not one of the tensor core's on {spec.card}")
+        others = " or ".join(name for name, preset in PRESETS.items() if preset.fma_per_cycle(in_dtype))
+        raise BadInput(f"in_dtype {in_dtype!r} is not one of the tensor core's on {spec.card}: take preset {others}")
     return fma_per_cycle

@@ -12,7 +12,7 @@ import pytest
 
 import cyclekit
 from cyclekit.command import cli
-from cyclekit.machine import all_installed, installed, layers_and_inputs, named, run_through
+from cyclekit.machine import Demo, all_installed, installed, layers_and_inputs, named, run_through
 from tests.cyclekit import toy_sim
 from workloads import BadInput, Layer, Network, Workload
 
@@ -150,3 +150,33 @@ def test_how_far_a_run_is_within_a_layer_is_told():
         ("input 2 of 2", 1.5, 2),
         ("input 2 of 2", 2, 2),
     ]
+
+
+def test_a_field_is_said_to_change_nothing_where_it_does_so_on_every_design():
+    def idle(spec):
+        return {"expected_s": f"of {spec.clock_mhz:g} MHz"} | (
+            {"wrong": "too fast to be"} if spec.clock_mhz > 150 else {}
+        )
+
+    machine = replace(toy_sim.MACHINE, idle=idle)
+    slow, fast = machine.presets.values()
+    note = "expected_s changes nothing here: of 200 MHz"
+    assert machine.idle_note(["expected_s", "clock_mhz", "expected_s"], [fast]) == note
+    assert machine.idle_note(["wrong", "expected_s"], [fast]) == f"wrong changes nothing here: too fast to be; {note}"
+    assert machine.idle_note(["wrong"], [fast, slow]) == machine.idle_note(["wrong"], [slow, fast]) == ""
+    assert machine.idle_note(["expected_s"], [fast, slow]) == note
+    assert machine.idle_note(["clock_mhz"], [fast]) == machine.idle_note(["expected_s"], []) == ""
+
+
+def test_a_demo_tells_what_it_shows_and_what_it_checked():
+    shown = {"tables": {"a title": [{"row": "1"}]}, "remarks": ["a remark"]}
+    demo = Demo(
+        tables={"a title": ({"row": "1"},)},
+        remarks=("a remark",),
+        figures=[Path("a.png")],
+        validation=None,
+        passed=True,
+    )
+    assert demo.as_dict() == shown | {"figures": ["a.png"], "validation": None, "passed": True}
+    checked = replace(demo, validation=toy_sim.validate(lambda *_: None), passed=False).as_dict()
+    assert (checked["validation"]["machine"], checked["passed"]) == ("toy", False)

@@ -46,6 +46,7 @@ def test_a_stored_design_comes_back_if_its_fields_are_this_version_s():
         ({"n_units": float("inf")}, "n_units must be a whole number, got inf"),
         ({"width_bits": 48}, "width_bits must be a power of two, got 48"),
         ({"width_bits": 2**64}, f"width_bits must be at most {LARGEST}, got {2**64}"),
+        ({"width_bits": 2**63}, "width_bits must be at most 9223372036854775807, got 9223372036854775808"),
         ({"clock_mhz": 0.25}, "clock_mhz must be at least 0.5, got 0.25"),
         ({"clock_mhz": "nan"}, "clock_mhz must be a number, got 'nan'"),
         ({"clock_mhz": "1e999"}, "clock_mhz must be a number, got '1e999'"),

@@ -180,6 +180,14 @@ def test_a_vcd_read_again_has_the_same_states_and_a_clock(trace):
     assert states == states_of(trace)
 
 
+def test_a_vcd_s_times_are_exact_late_in_a_run_too():
+    # A second in, at 1 GHz: cycles of 10^6 fs from 10^15 on, and a clock that falls in their middle
+    pytest.importorskip("vcd")
+    late = trace_of(unit("a", [0, 1], [10**9, 10**9 + 1, 10**9 + 2]), cycle_us=0.001)
+    moments = [line[1:] for line in formats.vcd(late).decode().splitlines() if line.startswith("#")]
+    assert list(map(int, moments)) == [10**15 + half * 5 * 10**5 for half in range(5)]
+
+
 def test_a_vcd_of_too_many_cycles_is_refused(monkeypatch):
     pytest.importorskip("vcd")
     monkeypatch.setattr(formats, "MOST_SPANS", 9)

@@ -45,6 +45,16 @@ def test_the_accumulator_saturates_at_every_addition_not_only_at_the_end():
     assert "1 additions saturated" in run.notes[0]
 
 
+def test_additions_that_saturate_are_counted_at_either_end():
+    # -127.996 is 32,767 steps below 0, -128 one more: there it stays, and 100 more are -28
+    run = one_output([-1.0, -1.0, 1.0], [100.0, 100.0, 100.0])
+    assert run.outputs.tolist() == [-32768 + 25600]
+    assert "1 additions saturated" in run.notes[0]
+    run = one_output([1.0, 1.0, -1.0, -1.0, -1.0, -1.0], [100.0] * 6)  # to 28, -72, and twice to the least
+    assert run.outputs.tolist() == [-32768]
+    assert "3 additions saturated" in run.notes[0]
+
+
 def test_relu_stands_at_the_output_of_layers_that_have_one():
     assert one_output([-1.0], [1.0], relu=True).outputs.tolist() == [0]
     assert one_output([-1.0], [1.0], relu=False).outputs.tolist() == [-256]

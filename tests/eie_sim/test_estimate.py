@@ -57,3 +57,12 @@ def test_a_further_design_takes_longer_with_more_pes(engine):
     """4 activations reach each PE: from 1 to 64 PEs there are 4 * 63 pairs more."""
     one, many = (estimate_point([work(3)], Spec(n_pes=n), engine=engine) for n in (1, 64))
     assert many - one == pytest.approx(4 * 63 * (12e-6 if engine == "events" else 3e-9))
+
+
+@pytest.mark.parametrize(("step", "more"), [(0, 0), (1, 1.5 * 64 * 64 * 4)])
+def test_a_check_holds_shared_weights_and_where_they_lie_once_more_where_any_are_shared(step, more):
+    """f32 and half as much: 64 x 64 weights, all alike or all different."""
+    weights = 1 + step * np.arange(64 * 64, dtype=np.float32).reshape(64, 64)
+    layer = Workload(name="w", weights=weights, activations=np.ones((1, 64)))
+    unchecked, checked = (estimate([layer], Spec(n_pes=1), engine="schedule", check=c)[1] for c in (False, True))
+    assert checked - unchecked == more

@@ -133,7 +133,7 @@ def test_a_wider_spmat_sram_changes_only_its_own_prices(name):
 @TABLE_NAMES
 def test_another_node_follows_the_paper_s_rule(name):
     # s = 1.6 for 28 nm: s times the clock at constant power, area by s squared; DRAM is another chip
-    assert [scale(Spec(node_nm=node)) for node in (45, 28, 32)] == [1, 1.6, 1.4]
+    assert [scale(Spec(node_nm=node)) for node in (45, 28, 32, 22)] == [1, 1.6, 1.4, 2.0]
     here, there = prices(name, Spec()), prices(name, Spec(node_nm=28, clock_mhz=1280))
     for action, found in here.actions.items():
         for one, other in zip(found, there.actions[action], strict=True):

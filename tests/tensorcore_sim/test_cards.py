@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from cyclekit.command.cli import main
-from tensorcore_sim import MACHINE, PRESETS, encode, fused_dot_add, gemm, latency, simulate, throughput
+from tensorcore_sim import (
+    MACHINE,
+    PRESETS,
+    Problem,
+    cards,
+    encode,
+    fused_dot_add,
+    gemm,
+    latency,
+    simulate,
+    throughput,
+    time_gemm,
+)
 from tensorcore_sim.arithmetic import instructions
 from tensorcore_sim.spec import CARDS, PRESET_NOTES, SCALED
 from workloads import BadInput, Workload
@@ -76,6 +88,18 @@ def test_every_row_says_where_it_is_from_and_every_card_what_it_is():
     assert list(MACHINE.presets) == list(MACHINE.preset_notes) == list(PRESET_NOTES) == list(PRESETS)
     assert {spec.card for spec in PRESETS.values()} == set(CARDS)
     assert {*CARDS, "v100"} == set(instructions.CARDS)
+
+
+def test_the_others_are_made_of_the_table_and_the_measured_ones():
+    own = {preset: spec for preset, spec in PRESETS.items() if preset not in OTHERS}
+    notes = {preset: PRESET_NOTES[preset] for preset in own}
+    cards.add(own, notes)
+    assert (own, notes) == (PRESETS, PRESET_NOTES)
+    assert list(own)[-len(OTHERS) :] == list(OTHERS)
+    # 60 W of 108 SMs and 100 W of 132, to a tenth; pJ at a GHz to a thousandth, by the clock: 1.5 x 1,410 / 1,695
+    assert [own[name].static_w for name in ("rtx-3090", "t4", "b200", "gh200")] == [45.6, 22.2, 112.1, 100]
+    assert (own["rtx-3090"].f16_pj_per_ghz, own["rtx-3090"].fp8_pj_per_ghz) == (1.248, 0)
+    assert (own["rtx-3090"].int4_pj_per_ghz, own["rtx-3090"].hbm_pj_per_bit_ghz) == (0.312, 8.235)
 
 
 @pytest.mark.parametrize("preset", OTHERS)
@@ -181,11 +205,17 @@ def test_block_scaled_formats_are_blackwell_s_and_their_values_are_not_computed(
         assert PRESETS[preset].fma_per_cycle(in_dtype) == 0
         with pytest.raises(BadInput, match=f"there is no .*mma for {in_dtype} on {PRESETS[preset].card}"):
             throughput(instruction, PRESETS[preset], in_dtype=in_dtype)
+    work = Workload(name="w", weights=np.eye(64), activations=np.ones(64))
     zeros = np.zeros((1, 64), np.uint8), np.zeros((1, 64), np.uint8), np.zeros(1, np.float32)
     with pytest.raises(BadInput, match=f"in_dtype '{in_dtype}' is not computed: .* one source alone"):
         fused_dot_add(*zeros, card="rtx-5090", in_dtype=in_dtype, out_dtype="f32", instruction="mma.m16n8k64")
-    with pytest.raises(BadInput, match="in_dtype must be one of f16, bf16"):
-        PRESETS["b200"].replace(in_dtype=in_dtype)
+    for spec in (PRESETS["h100-sxm"].replace(in_dtype=in_dtype), PRESETS["rtx-4090"].replace(in_dtype=in_dtype)):
+        with pytest.raises(BadInput, match=r"is not one of the tensor core's on .*: take preset rtx-5090 or b200"):
+            time_gemm(Problem(m=64, n=64, k=64), spec)
+    with pytest.raises(
+        BadInput, match=f"in_dtype must be one without block scales to show its tiles, got '{in_dtype}'"
+    ):
+        MACHINE.explain(work, PRESETS["rtx-5090"].replace(in_dtype=in_dtype), 0, 0)
 
 
 def test_a_t4_has_no_sparse_instruction():

@@ -8,6 +8,7 @@ import pytest
 
 import workloads
 from workloads import BadInput, address, tasks
+from workloads.graphs.feed import Feed
 
 ROWS = np.array([[1, 0, -2.5], [0, 0.5, 0]], np.float32)
 
@@ -136,6 +137,20 @@ def test_given_activations_are_those_of_the_workload(net):
     found = address.workload(f"{net}:dec", np.eye(3))
     assert np.array_equal(found.activations, np.eye(3))
     assert found.provenance == "file net.npz, layer dec; activations given"
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_feed_s_arrays_reach_the_layers_whose_names_they_bear(net, tmp_path, from_file):
+    arrays = {"dec": 2 * np.eye(3, dtype=np.float32), "enc.0": np.float32([5, 6, 7])}  # one row needs no second side
+    np.savez(tmp_path / "inputs.npz", **arrays)
+    given = tmp_path / "inputs.npz" if from_file else arrays
+    layers = {layer.name: layer for layer in address.load(net, Feed(arrays=given, n=2)).layers}
+    assert layers["dec"].activations.tolist() == [[2, 0, 0], [0, 2, 0]]
+    assert layers["enc.0"].activations.tolist() == [[5, 6, 7]]
+    assert [layers[name].provenance.rpartition("; ")[2] for name in arrays] == ["activations given"] * 2
+    assert layers["rnn.weight_ih"].provenance.endswith("not zero, seed 0")
+    with pytest.raises(BadInput, match=r"inputs 'dek' must bear the name of a layer, did you mean 'dec'\?"):
+        address.load(net, Feed(arrays={"dek": np.ones(3)}))
 
 
 def test_drawn_activations_are_said_to_be_drawn(net):

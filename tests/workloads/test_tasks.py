@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from workloads import BadInput, Workload, tasks
+from workloads.graphs.feed import Feed
 from workloads.networks import lenet
 from workloads.networks.transformer import MATRICES, Encoder
 from workloads.recipes.recipe import Recipe
@@ -38,6 +39,21 @@ def test_the_images_of_lenet_are_parted():
     # The whole network is right as often as the two halves together.
     halves = task.quality(task.network) + task.network.accuracy(task.inputs, task.labels)
     assert halves / 2 == pytest.approx(lenet.dense().accuracy())
+
+
+@pytest.mark.parametrize(
+    ("feed", "n"),
+    [
+        (Feed(), 256),  # one alone would drop what happens to be 0 in it
+        (Feed(n=3), 3),
+        (Feed(arrays={"a": np.ones((300, 4))}), 300),
+        (Feed(arrays={"a": np.ones((300, 4))}, n=280), 280),
+    ],
+)
+def test_as_many_inputs_reach_the_layers_of_a_file_as_are_given_or_asked_for(tmp_path, feed, n):
+    np.savez(tmp_path / "net.npz", **{"a.weight": np.ones((2, 4)), "b.weight": np.ones((3, 5))})
+    layers = {layer.name: layer for layer in tasks.load(str(tmp_path / "net.npz:a*"), feed).network.layers}
+    assert {name: layer.batch for name, layer in layers.items()} == {"a": n}
 
 
 def test_only_the_first_inputs_calibrate(task):

@@ -120,7 +120,10 @@ def test_odd_cards_are_played_to_the_end(preset, changes):
         ("run tensorcore 64x64x64 --preset h100-sxm --set in_dtype=int4", "in_dtype 'int4' is not one of the tensor"),
         ("run tensorcore 64x64x64 --set in_dtype=fp16", "in_dtype must be one of f16, bf16, tf32"),
         ("run tensorcore 64x64x64 --set sparsity=3:4", "sparsity must be one of dense, 2:4"),
-        ("run tensorcore 64x64x64 --set tile_m=24", "tile_m, tile_n, tile_k and n_stages must fit multiples of 16, 8"),
+        (
+            "run tensorcore 64x64x64 --set tile_m=24",
+            "tile_m, tile_n, tile_k and n_stages must fit multiples of 16, 8 and the instruction's k",
+        ),
         ("run tensorcore 64x64x64 --set int4_weights=1 --set in_dtype=int8", "in_dtype must be f16 or bf16 with int4"),
         ("run tensorcore 64x64x64 --engine event", "unknown engine 'event' of tensorcore, did you mean 'events'?"),
         ("run tensorcore 64x64x64 --preset a100", "unknown preset 'a100' of tensorcore"),

@@ -7,11 +7,95 @@ from hypothesis import strategies as st
 from cyclekit.command.cli import main
 from tensorcore_sim import PRESETS, Problem, time_gemm
 from tensorcore_sim.card.choose import ACCUMULATORS_BYTES, tiling
+from tensorcore_sim.card.libraries import library
 from tensorcore_sim.card.tiling import stage_bytes
 from workloads.errors import BadInput
 
 A100, H100 = PRESETS["a100-pcie-80gb"], PRESETS["h100-pcie"]
 problems = st.builds(Problem, m=st.integers(1, 9000), n=st.integers(1, 3000), k=st.integers(1, 9000))
+
+
+# What each library has, written by stages: CUTLASS' generator for SM80 16816 and sparse 16832, in bytes of k
+AMPERE = {
+    3: "256x128x64 128x256x64 256x128x128 128x256x128 128x128x128 128x64x128 64x128x128",
+    4: "256x64x64 64x256x64 256x64x128 64x256x128 128x128x128",
+    5: "128x128x64 64x64x128",
+    6: "128x64x64 64x128x64",
+    10: "64x64x64",
+}
+AMPERE_SPARSE = {
+    3: "256x128x128 128x256x128 128x128x128 256x64x128 128x64x128 128x128x256 256x64x256 64x128x256 64x64x256",
+    4: "64x256x128 64x64x128 128x64x256",
+    6: "64x128x128",
+}
+# CUTLASS' profiler on Hopper, and what any may have: as many stages as fit, so none is named
+HOPPER = "256x128 128x256 128x128 64x128 64x256 128x64 64x64"
+ANY = "256x128 128x256 128x128 256x64 64x256 128x64 64x128 64x64 128x32 64x32 128x16 64x16 128x8 64x8"
+
+
+def tiles(by_stages):
+    return {(*map(int, tile.split("x")), n) for n, listed in by_stages.items() for tile in listed.split()}
+
+
+def deep(shapes, *depths):
+    return tiles({0: " ".join(f"{shape}x{depth}" for shape in shapes.split() for depth in depths)})
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "expected"),
+    [
+        (A100, {}, deep(ANY, 64, 128, 256)),
+        (H100, {}, deep(ANY + " 128x192", 64, 128, 256)),
+        (A100, {"kernels": "cutlass"}, tiles(AMPERE)),
+        (A100, {"kernels": "cutlass", "sparsity": "2:4"}, tiles(AMPERE_SPARSE)),
+        (H100, {"kernels": "cutlass"}, deep(HOPPER, 128)),
+        (H100, {"kernels": "cutlass", "sparsity": "2:4"}, deep(HOPPER, 128, 256)),
+        (A100, {"kernels": "cublas"}, tiles(AMPERE)),
+        (A100, {"kernels": "cublas", "in_dtype": "int8"}, tiles(AMPERE)),
+        (H100, {"kernels": "cublas"}, deep(HOPPER, 128)),
+        (H100, {"kernels": "cublas", "in_dtype": "e5m2"}, deep(HOPPER, 128)),
+        (A100, {"kernels": "cusparselt-searched"}, tiles({3: "256x128x128 128x128x128 128x64x128", 4: "64x64x128"})),
+        (A100, {"kernels": "cusparselt"}, tiles({3: "256x128x128"})),
+        (A100, {"kernels": "cusparselt-searched", "in_dtype": "int8"}, tiles(AMPERE_SPARSE)),
+        (H100, {"kernels": "cusparselt-searched"}, tiles({6: "256x128x128 128x128x128"})),
+        (H100, {"kernels": "cusparselt-searched", "in_dtype": "e4m3"}, tiles({6: "256x128x128 128x128x128 64x64x128"})),
+        (H100, {"kernels": "cusparselt", "in_dtype": "e4m3"}, tiles({6: "256x128x128"})),
+    ],
+)
+def test_a_library_s_tiles_are_those_of_its_source(preset, changes, expected):
+    if changes.get("kernels", "").startswith("cusparselt"):
+        changes = changes | {"sparsity": "2:4"}
+    found = library(preset.replace(**changes))
+    assert (set(found.tiles), len(found.tiles)) == (expected, len(expected))
+
+
+@pytest.mark.parametrize(
+    ("preset", "kernels", "in_dtype", "expected"),
+    # splits, schedulers, band (None: every tile), cluster, stretch, call_us, least k of a part: docs/tensorcore.md, T25
+    [
+        (A100, "best", "f16", ((1, 2, 3, 4, 6, 8, 12, 16), "grid", 8, 1, 1, 0, 1)),
+        (H100, "best", "f16", ((1, 2, 3, 4, 6, 8, 12, 16), "grid persistent stream-k", 8, 2, 1, 0, 1)),
+        (A100, "cutlass", "f16", ((1,), "grid", 8, 1, 1, 0, 1)),
+        (H100, "cutlass", "f16", ((1,), "persistent stream-k", 8, 2, 1, 0, 1)),
+        (A100, "cublas", "f16", ((1, 2, 3, 4), "grid", 8, 1, 1, 0, 1700)),
+        (A100, "cublas", "int8", ((1, 2, 3, 4), "grid", 8, 1, 1.4, 0, 1700)),
+        (H100, "cublas", "f16", ((1, 2, 3, 4), "grid persistent", 8, 2, 1, 0, 1)),
+        (H100, "cublas", "e4m3", ((1, 2, 3, 4), "grid persistent", 8, 2, 1, 0, 1)),
+        (A100, "cusparselt", "f16", ((1,), "grid", 2**24, 1, 1, 2, 1)),
+        (A100, "cusparselt", "int8", ((1,), "grid", 8, 1, 1, 2, 1)),
+        (H100, "cusparselt", "f16", ((1,), "grid", 8, 2, 1, 2, 1)),
+        (H100, "cusparselt", "e4m3", ((1,), "grid", 8, 2, 1, 1, 1)),
+    ],
+)
+def test_how_a_library_deals_and_what_time_is_its_own(preset, kernels, in_dtype, expected):
+    sparsity = "2:4" if kernels == "cusparselt" else "dense"
+    own = library(preset.replace(kernels=kernels, in_dtype=in_dtype, sparsity=sparsity))
+    rest = own.raster_tiles, own.cluster, own.stretch, own.call_us, own.least_k
+    assert (own.splits, " ".join(own.schedulers), *rest) == expected
+
+
+def test_sparse_kernels_of_cutlass_on_hopper_share_no_reads():
+    assert library(H100.replace(kernels="cutlass", sparsity="2:4")).cluster == 1
 
 
 @settings(max_examples=60)

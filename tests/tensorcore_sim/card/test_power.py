@@ -115,3 +115,38 @@ def test_a_card_that_waits_for_its_host_draws_less():
     small = Problem(m=512, n=512, k=512)
     busy, waiting = (gemm(PCIE.replace(host_us=us), small)[1]["power_w"] for us in (0, 1000))
     assert PCIE.static_w < waiting < busy
+
+
+# The fixed point
+
+
+def test_a_clock_by_hand_where_part_of_the_time_is_not_its_own():
+    # 10 us of launch and 100,000 cycles; 240 W over static. At 1,000 MHz in 110 us that is 26,400 uJ: 26.4 x 10^9
+    # multiply-adds of 1 pJ at 1 GHz. Told at another clock, or by two plays, it is the same
+    spec = PCIE.replace(launch_us=10, f16_pj_per_ghz=1.0)
+    actions = {CardAction.MACS: 264 * 10**8, CardAction.HBM_READ_BYTES: 0, CardAction.WRITE_BYTES: 0}
+    for plays in ({1000.0: 110.0}, {1250.0: 90.0}, {500.0: 210.0}):
+        assert power.clock_mhz(actions, plays, spec) == 1000
+    assert power.clock_mhz(actions, {500.0: 210.0, 1000.0: 110.0}, spec.replace(launch_us=99)) == 1000
+    assert power.clock_mhz(actions, {1250.0: 90.0, 1000.0: 110.0}, spec.replace(launch_us=99)) == 1000
+    # As many bits as take that energy, 9.9 pJ each, read or written
+    of_bits = {CardAction.MACS: 0, CardAction.HBM_READ_BYTES: 25 * 10**7, CardAction.WRITE_BYTES: 25 * 10**7}
+    assert power.clock_mhz(of_bits, {1000.0: 165.0}, spec) == 1000
+    # A play that says that more than all of the time is not the clock's own, or less than nothing
+    assert power.clock_mhz(actions, {500.0: 100.0, 1000.0: 110.0}, spec) == 1000
+    assert power.clock_mhz(actions, {500.0: 440.0, 1000.0: 110.0}, spec) == pytest.approx(1000, abs=0.1)
+
+
+def test_a_clock_is_never_above_the_card_s_nor_zero():
+    nothing = {CardAction.MACS: 0, CardAction.HBM_READ_BYTES: 0, CardAction.WRITE_BYTES: 0}
+    assert power.clock_mhz(nothing, {1410.0: 100.0}, PCIE) == 1410
+    assert power.clock_mhz(nothing | {CardAction.MACS: 1}, {1410.0: 100.0}, PCIE) == 1410
+    assert power.clock_mhz(nothing | {CardAction.MACS: 10**25}, {1410.0: 100.0}, PCIE) == 0.1
+
+
+def test_the_clock_of_few_calls_by_hand():
+    # After 20 ms 1 / e of the way is left
+    spec = PCIE.replace(n_calls=200, limit_after_ms=20)
+    assert power.of_few_calls(1000, 100, spec) == round(1000 + 410 / np.e, 1)
+    assert power.of_few_calls(1000, 100, spec.replace(n_calls=400)) == round(1000 + 410 / np.e**2, 1)
+    assert power.of_few_calls(1000, 100, spec.replace(limit_after_ms=0)) == 1000

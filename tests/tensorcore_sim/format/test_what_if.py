@@ -53,6 +53,11 @@ def test_instructions_and_groups_end_together(n, m, n_products, expected):
     assert expected % m == expected // m * n % n_products == 0
 
 
+def test_no_instruction_covers_what_is_no_pattern():
+    with pytest.raises(BadInput, match="pattern must be N:M with 1 <= N <= M, got 3:2"):
+        columns_of_instructions(3, 2, 16)
+
+
 @given(data=st.data())
 def test_a_gemm_is_the_dense_integer_product_for_every_mask_that_fits(data):
     n, m = data.draw(st.sampled_from(PATTERNS))
@@ -109,6 +114,8 @@ def test_int4_is_the_dense_product_whatever_its_upper_halves_hold():
         ([[1, 0]], 3, 2, "pattern must be N:M with 1 <= N <= M, got 3:2"),
         ([[1, 0]], 0, 2, "got 0:2"),
         ([[1, 0]], 0.5, 2, r"got 0\.5:2"),
+        ([[1, 0]], 1.0, 2, r"got 1\.0:2"),
+        ([[1, 0]], 1, 2.0, r"got 1:2\.0"),
     ],
 )
 def test_what_does_not_fit(matrix, n, m, told):

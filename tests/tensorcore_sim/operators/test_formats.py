@@ -61,6 +61,13 @@ def test_power_is_the_bits_that_move_and_never_above_the_limit():
     assert (capped.power_w, capped.time_us) == (200, moved.time_us)
 
 
+def test_the_least_and_the_largest_matrix():
+    assert quantise(1, 1, "f32", "f16", H100).read_bytes == 4
+    assert quantise(2**24, 1, "f16", "int8", H100).write_bytes == 2**24
+    with pytest.raises(BadInput, match=f"rows must be a whole number from 1 to 16777216, got {2**24 + 1}"):
+        quantise(2**24 + 1, 1, "f16", "int8", H100)
+
+
 @pytest.mark.parametrize("moves", [quantise, compress])
 @pytest.mark.parametrize(
     ("sizes", "formats", "line"),

@@ -98,6 +98,21 @@ def test_a_new_bias_behind_a_matrix(tmp_path, added, node):
     assert np.allclose(after - run(graph.model, inputs, ["y"])["y"], [1, 2, 3], rtol=1e-5)
 
 
+@pytest.mark.parametrize("trans_b", [0, 1])
+def test_the_factor_of_a_matrix_is_not_put_back_with_it(tmp_path, trans_b):
+    # y = 4 x B: a layer of 4 B, of which the graph holds a quarter
+    w, inputs = RNG.standard_normal((3, 3), np.float32), {"x": RNG.standard_normal((2, 3), np.float32)}
+    node = onnx.helper.make_node("Gemm", ["x", "w"], ["y"], alpha=4.0, transB=trans_b)
+    graph, layers = tied(tmp_path, [node], {"w": w}, inputs)
+    (layer,) = layers.values()
+    assert np.array_equal(layer.weights, 4 * (w if trans_b else w.T))
+    new = RNG.standard_normal((3, 3), np.float32)
+    model = rewrite.with_weights(graph, {layer.name: Layer(name=layer.name, weights=new)})
+    (tensor,) = model.graph.initializer
+    assert np.array_equal(onnx.numpy_helper.to_array(tensor), (new if trans_b else new.T) / 4)
+    assert np.allclose(run(model, inputs, ["y"])["y"], inputs["x"] @ new.T, rtol=1e-5, atol=1e-6)
+
+
 def test_a_bias_without_a_place_is_refused(path):
     graph, layers = layers_of(path)
     (name,) = (name for name in layers if name != "conv")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from workloads.errors import BadInput
 from workloads.pruning import obs
-from workloads.pruning.obs import gptq, hessian, inverse_factor, optimal_brain_surgeon, sparsegpt
+from workloads.pruning.obs import by_groups, gptq, hessian, inverse_factor, optimal_brain_surgeon, sparsegpt
 from workloads.pruning.patterns import mask
 from workloads.pruning.ranks import largest
 from workloads.pruning.scores import magnitude
@@ -304,3 +304,16 @@ W, H = np.ones((2, 8), np.float32), np.eye(8)
 def test_what_cannot_be_asked_is_named(call, message):
     with pytest.raises(BadInput, match=message):
         call()
+
+
+def test_groups_that_nothing_reaches_become_zero_unless_nothing_reaches_any():
+    weights, active = np.float32([[3, 4]]), np.float32([[1, 2]])
+
+    def twice(of_group, h):
+        assert np.array_equal(h, 2 * np.outer(active[0], active[0]))
+        return 2 * of_group
+
+    found = by_groups([(weights, 0 * active), (weights, active)], twice)
+    assert found.tolist() == [[0, 0], [6, 8]]
+    with pytest.raises(BadInput, match="nothing reaches the matrix, its inputs are all zero"):
+        by_groups([(weights, 0 * active)] * 2, lambda *of: sparsegpt(*of, density=0.5))

@@ -214,6 +214,22 @@ def test_the_last_group_of_a_row_may_be_short():
     assert mask(-rows, "1:5").tolist() == [[1, 0, 0, 0, 0, 1], [0, 0, 0, 1, 0, 1]]
 
 
+@pytest.mark.parametrize(
+    ("name", "one", "of_two"),
+    # 12 outputs by 4 channels of 2 places: of one matrix, or of two over one another, 6 outputs each
+    [
+        ("element", (1, 1), (1, 1)),
+        ("kernel", (1, 2), (1, 2)),
+        ("channel", (12, 2), (6, 2)),
+        ("filter", (1, 8), (1, 8)),
+        ("block 3x4", (3, 4), (3, 4)),
+        ("2:4", (1, 1), (1, 1)),
+    ],
+)
+def test_no_box_is_of_two_matrices(name, one, of_two):
+    assert (pattern(name).box((12, 8), 2), pattern(name).box((12, 8), 2, 2)) == (one, of_two)
+
+
 @pytest.mark.parametrize("kernel", [True, 2.0, "2", 0, -2, 3])
 def test_a_kernel_that_does_not_divide_the_inputs(kernel):
     with pytest.raises(BadInput, match="kernel must be an integer that divides the 4 inputs"):

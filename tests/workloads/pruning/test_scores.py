@@ -24,6 +24,11 @@ def test_groups_of_magnitudes_rank_by_their_norm(p, weights):
     assert norms[kept].min() >= norms[~kept].max() - 1e-4
 
 
+@pytest.mark.parametrize(("p", "expected"), [(0.5, [1, 2, 3]), (1, [1, 4, 9]), (2, [1, 16, 81]), (3, [1, 64, 729])])
+def test_a_magnitude_to_its_power(p, expected):
+    assert scores.magnitude(np.float32([[1, -4, 9]]), p).tolist() == [expected]
+
+
 def test_the_norm_decides_which_of_two_rows_stays():
     weights = np.array([[3.0, 3.0], [0.0, 5.0]])  # L1: 6 and 5; L2: 4.2 and 5
     assert mask(scores.magnitude(weights), "row", 0.5)[:, 0].tolist() == [True, False]

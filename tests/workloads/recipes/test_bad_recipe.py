@@ -74,6 +74,8 @@ def test_a_file_that_means_nothing(text, complaint):
         ("quantise", "per = 0", "per must be 'tensor', 'channel' or a group size of at least 1, got 0"),
         ("reconstruct", 'method = "swep"', "unknown method 'swep', did you mean 'sweep'?"),
         ("permute", 'pattern = "filter"', "pattern must be N:M, such as 2:4, got 'filter'"),
+        ("permute", "kicks = -1", "kicks must be a whole number from 0 to 1000000, got -1"),
+        ("permute", "kicks = 1000001", "kicks must be a whole number from 0 to 1000000, got 1000001"),
         ("tune", 'targets = ["a"]', "targets and ignore are not for tune"),
         ("tune", "epochs = 0", "epochs must be a whole number from 1 to "),
         ("tune", 'optimiser = "adan"', "unknown optimiser 'adan', did you mean 'adam'?"),

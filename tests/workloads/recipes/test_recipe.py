@@ -10,6 +10,7 @@ from workloads import BadInput, Layer, Model, Network, Workload
 from workloads.networks.modules import BatchNorm, Conv2d, Linear
 from workloads.networks.nets import convnet, mlp
 from workloads.networks.sequential import Flatten, ReLU, Sequential
+from workloads.pruning.permute import permute_inputs
 from workloads.pruning.prune import compacted
 from workloads.pruning.scores import obd
 from workloads.recipes.recipe import Recipe
@@ -187,6 +188,16 @@ def test_a_permutation_leaves_the_function_as_it_was(net, calibration):
     assert np.allclose(found.apply().forward(calibration[0]), net.forward(calibration[0]), atol=1e-5)
     assert not np.array_equal(found.apply().matrices["ip2"], net.matrices["ip2"])
     assert max(errors(found, calibration).values()) < 1e-6
+
+
+def test_a_permutation_is_kicked_as_often_as_its_function_by_itself_unless_said(net, calibration):
+    assert Recipe.parse('[[step]]\ndo = "permute"').steps[0].kicks == 100
+    weights = net.matrices["ip2"]
+    for kicks in (0, 3):
+        found = (
+            one(f'do = "permute"\nignore = ["ip1", "ip3"]\nkicks = {kicks}', net, *calibration).apply().matrices["ip2"]
+        )
+        assert np.array_equal(found, weights[:, permute_inputs(weights, n_kicks=kicks)])
 
 
 def test_no_permutation_goes_through_a_normalisation_that_stays(calibration):
