@@ -65,6 +65,17 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(f"{message}; see '{self.prog} --help'")
 
 
+class Version(argparse.Action):
+    """Says the version of the distribution, which takes a while to look up and so is not looked up before."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Print it and end."""
+        from importlib.metadata import version
+
+        print(f"zeroskip {version('zeroskip')}")
+        parser.exit()
+
+
 class VerbParser(Parser):
     """The parser of one verb, which gets its arguments from the verb's file when it is first used."""
 
@@ -89,6 +100,7 @@ def parser() -> Parser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", metavar="PATH|-", help="write the result as JSON to a file, or to standard output")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    top.add_argument("--version", action=Version, nargs=0, help="say which version this is")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=VerbParser)
     for verb, summary in VERBS.items():
         verbs.add_parser(verb, parents=[common], help=summary)
@@ -105,6 +117,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(AttributeError):  # a stream that a notebook or a test put in its place
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
+        if not argv:
+            parser().print_help()
+            return 0
         options = parser().parse_args(argv)
         check_outputs(vars(options))
         from workloads.blas import one_thread  # late: it brings NumPy along

@@ -55,7 +55,6 @@ from cyclekit import terminal
         ("rows results.db --prices calibrated", "--prices is for the file that --export names: name one"),
         ("list machine", "unknown list 'machine', did you mean 'machines'?; or name a file of weights"),
         ("rum eie FILE", "argument COMMAND: invalid choice: 'rum'"),
-        ("", "the following arguments are required: COMMAND; see 'zeroskip --help'"),
         ("validate ei", "unknown machine 'ei', did you mean 'eie'?"),
         ("validate eie --out FILE", "--out must name a folder, 'FILE' cannot be one: File exists"),
         ("demo --out FILE/figures", "--out must name a folder, 'FILE/figures' cannot be one: Not a directory"),

@@ -7,11 +7,13 @@ import pty
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cyclekit.command.cli import VERBS, main
 from cyclekit.machine import load
 
 PROMISED = {
@@ -34,6 +36,23 @@ def as_json(ended):
     """Return what a command wrote as JSON; its text, then, went to standard error."""
     assert ended.code == 0, ended.err
     return json.loads(ended.out)
+
+
+# zeroskip alone
+
+
+def test_alone_it_shows_its_help(zeroskip):
+    ended = zeroskip()
+    assert ended.code == 0
+    assert "usage: zeroskip" in ended.out
+    assert all(verb in ended.out for verb in VERBS)
+
+
+def test_it_knows_its_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"zeroskip {version('zeroskip')}\n"
 
 
 # zeroskip list
