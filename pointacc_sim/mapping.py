@@ -5,6 +5,7 @@ One ranking kernel does all mapping (PointAcc's first idea): kernel maps, farthe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,16 +18,21 @@ from workloads.points.kernel_map import KernelMap
 from workloads.points.neighbours import NONE, checked_points
 
 LAST = np.iinfo(np.int64).max  # what a block is filled up with
-DISTANCE_BITS = 62  # integer distances must stay below the filling
 
 
+@dataclass(frozen=True, eq=False)
 class Maps:
-    """The maps that the unit has computed: order_in, order_out i64: the clouds' rows in the order of their keys;
-    starts i64[offsets + 1]; ins, outs i32[n_maps]: places in those orders, an offset's by rising output.
+    """The maps that the unit has computed.
+
+    order_in, order_out: i64, the clouds' rows in the order of their keys; starts: i64[offsets + 1]; ins, outs:
+    i32[n_maps], places in those orders, an offset's by rising output.
     """
 
-    def __init__(self, order_in, order_out, starts, ins, outs):
-        self.order_in, self.order_out, self.starts, self.ins, self.outs = order_in, order_out, starts, ins, outs
+    order_in: np.ndarray
+    order_out: np.ndarray
+    starts: np.ndarray
+    ins: np.ndarray
+    outs: np.ndarray
 
     def pairs(self, offset: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of inputs and of outputs that an offset joins, i64[n] each."""

@@ -76,6 +76,32 @@ def test_a_sweep_stores_rows(told, cloud, tmp_path):
         assert len({cycles for (cycles,) in store.execute("SELECT cycles FROM rows")}) == 4
 
 
+def test_a_cloud_is_compared_on_the_machines_that_take_it(told, cloud):
+    machines = ("--machines", "pointacc,pointacc:edge,tensorcore:rtx-3090,eie")
+    compared = told("compare", f"{cloud}:submanifold-3x3x3", *machines, "--check")
+    (costs,) = [layer["costs"] for layer in compared["comparisons"][0]["layers"]]
+    labels = ("pointacc", "pointacc:edge", "tensorcore:rtx-3090 dense")
+    assert [costs[label]["checked"] for label in labels] == [True] * 3
+    assert costs["pointacc"]["time_us"] < costs["pointacc:edge"]["time_us"]
+    assert "dense, for the sparse convolution" in costs["tensorcore:rtx-3090 2:4"]["reason"]
+    assert "eie takes no sparse convolution" in costs["eie"]["reason"]
+    own = told("compare", f"{cloud}:submanifold-3x3x3")  # without names those that take clouds
+    assert {design["machine"] for design in own["designs"]} == {"pointacc", "tensorcore"}
+
+
+def test_groups_are_swept_on_a_card(told, cloud, tmp_path):
+    space = ("--vary", "grouping=separate,symmetric,adaptive", "--preset", "rtx-2080-ti", "--workers", "1")
+    summary = told("sweep", "tensorcore", f"{cloud}:submanifold-3x3x3", *space, "--into", tmp_path / "rows.db")
+    assert (summary["n_points"], summary["n_infeasible"]) == (3, 0)
+
+
+def test_a_seed_draws_other_features(told, cloud):
+    command = "run", "pointacc", f"{cloud}:submanifold-3x3x3"
+    runs = [told(*command, *seed)["runs"][0] for seed in ((), ("--inputs", "random:1"))]
+    assert runs[0]["output_sha256"] != runs[1]["output_sha256"]
+    assert runs[0]["cycles"] == runs[1]["cycles"]
+
+
 def test_explain_shows_the_merge(told, cloud):
     shown = told("explain", "pointacc", f"{cloud}:submanifold-3x3x3", "--set", "merger_width=8", "--row", "12")
     (table,) = shown["tables"].values()
@@ -102,6 +128,8 @@ def test_other_machines_refuse_a_cloud_and_this_one_a_matrix(complaint, cloud):
         (("run", "pointacc", "lidar-0.2:submanifold-3x3x3", "--set", "merger_width=48"), "a power of two, got 48"),
         (("run", "pointacc", "lidar-0.2:submanifold-3x3x3", "--inputs", "2"), "is one cloud"),
         (("run", "pointacc", "lidar-0.2:submanifold-3x3x3", "--batch", "2"), "takes one input at a time"),
+        (("compare", "lidar-0.2:submanifold-3x3x3", "--batch", "2"), "which is one cloud"),
+        (("explain", "tensorcore", "lidar-0.2:submanifold-3x3x3"), "tensorcore explains matrices"),
         (("explain", "pointacc", "lidar-0.2:submanifold-3x3x3", "--row", "27"), "row must be an offset, from 0 to 26"),
         (("explain", "pointacc", "lidar-0.2:submanifold-3x3x3", "--column", "99999"), "a step of the merge"),
     ],

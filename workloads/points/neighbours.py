@@ -19,8 +19,8 @@ def checked_points(name: str, value) -> np.ndarray:
         raise BadInput(f"{name} must be finite, got {points[~np.isfinite(points)][0]}")
     if points.dtype.kind == "f":
         return points.astype(np.float64)
-    if np.abs(points).max() >= 1 << 30:  # three squares of twice as much fill 64 bits
-        raise BadInput(f"{name} must be below 2**30 where they are whole numbers, got {np.abs(points).max()}")
+    if np.abs(points).max() >= 1 << 29:  # three squares of twice as much fit 62 bits
+        raise BadInput(f"{name} must be below 2**29 where they are whole numbers, got {np.abs(points).max()}")
     return points.astype(np.int64)
 
 
