@@ -105,8 +105,8 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
         if (feed.n or 1) > 1 or feed.positions is not None:
             raise BadInput(f"{name!r} is one cloud: it takes no number of inputs or positions")
         return cloud_networks.load(name, seed=feed.seed)
+    cloud_networks.check_no_cloud(name)
     if address.names_a_file(name):
-        cloud_networks.check_no_cloud(name)
         return address.load(name, feed)
     if sizes := re.fullmatch(r"(?:(\d+)\*)?(\d+)x(\d+)x(\d+)", name):
         feed.check_number_only(f"{name!r}, sizes alone,")

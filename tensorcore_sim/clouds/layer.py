@@ -19,15 +19,20 @@ from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.cloud_fields import FETCH_ON_DEMAND, GATHER_SCATTER
 from tensorcore_sim.clouds import groups, masks, moves
 from tensorcore_sim.clouds.search import search
+from tensorcore_sim.format.operand import to_format, to_reals
 from tensorcore_sim.prices import prices
 from tensorcore_sim.simulate import NAME, time_gemm
 from tensorcore_sim.spec import Spec
 from workloads.errors import BadInput
-from workloads.points.convolution import SparseConvolution
+from workloads.points.convolution import SparseConvolution, convolve
 from workloads.records import checked_array
 
 CLOUD_VERSION = 1  # part of every result's identity; raise it when a rule or the arithmetic changes
-DTYPES = {"f16": np.float16, "tf32": np.float32}
+BUFFERS = {
+    "f16": np.float16,
+    "tf32": np.float32,
+}  # formats that it runs in, and what gathered rows and sums are kept in
+STEP, LEAST = 2.0**-11, 2.0**-25  # half a step of f16 and tf32, relative; half the least step of f16, absolute
 CHANNEL_BYTES = 16  # channels are padded to so many: 8 of f16, 4 of f32 (TorchSparse 2.0.0)
 NO_MEASURED = (
     "no measured kernel of a sparse convolution to hold this against: search and moves are bytes over bandwidths and "
@@ -68,8 +73,10 @@ class Kernel:
 
 def encode(layer: SparseConvolution, spec: Spec) -> CloudImage:
     """Return the layer for a card. Raises BadInput for formats and patterns that sparse convolutions are not run in."""
-    if spec.in_dtype not in DTYPES or spec.sparse or spec.int4_weights:
-        raise BadInput(f"in_dtype must be one of {', '.join(DTYPES)}, dense, for the sparse convolution {layer.name!r}")
+    if spec.in_dtype not in BUFFERS or spec.sparse or spec.int4_weights:
+        raise BadInput(
+            f"in_dtype must be one of {', '.join(BUFFERS)}, dense, for the sparse convolution {layer.name!r}"
+        )
     bias = None if layer.bias is None else layer.bias.tolist()
     return CloudImage(
         layer=layer, digest=identity(layer.weights, bias, layer.relu, layer.map.digest, layer.map_from is None)
@@ -91,7 +98,6 @@ def simulate(
     counts = {action: sum(kernel.actions[action] for kernel in kernels) for action in CardAction}
     books = Ledger(int(spent.sum()), {"card": (Part, spent)}, {str(name): int(n) for name, n in counts.items()})
     peak = spec.fma_per_cycle(spec.in_dtype) * spec.n_sms
-    exact = layer.forward(entered, np.float64) if check else None
     return Run(
         machine=NAME,
         workload=layer.name,
@@ -105,7 +111,7 @@ def simulate(
         actions=books.actions,
         states=books.totals(),
         output_sha256=hashlib.sha256(outputs.astype("<f4").tobytes()).hexdigest(),
-        check=None if exact is None else _check(outputs, exact),
+        check=_check(layer, entered, outputs, spec) if check else None,
         measures=measures,
         notes=(f"values are {spec.in_dtype} with sums in f32, not in the tensor core's own order", NO_MEASURED),
         outputs=outputs,
@@ -214,23 +220,44 @@ def _features(layer: SparseConvolution, features: np.ndarray | Run | None) -> np
 
 
 def _values(layer: SparseConvolution, features: np.ndarray, spec: Spec) -> np.ndarray:
-    """Return the outputs f32[n_out, out]: operands and results of the format, each product's sums rounded to it."""
-    dtype = DTYPES[spec.in_dtype]
+    """Return the outputs f32[n_out, out]: operands in the format, each product rounded to the buffer's width."""
+    buffer = BUFFERS[spec.in_dtype]
 
     def rounded(reals: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            return reals.astype(dtype).astype(np.float32)
+        with np.errstate(over="ignore"):  # to infinity, as on the card
+            return reals.astype(buffer).astype(np.float32)
 
-    x, sums = rounded(features), np.zeros((layer.positions, layer.out_channels), np.float32)
-    for offset, of_offset in enumerate(rounded(layer.weights)):
+    x, sums = _operand(features, spec), np.zeros((layer.positions, layer.out_channels), np.float32)
+    weights = _operand(layer.weights.reshape(-1, layer.out_channels), spec).reshape(layer.weights.shape)
+    for offset, of_offset in enumerate(weights):
         ins, outs = layer.map.pairs(offset)
-        sums[outs] += rounded(x[ins] @ of_offset)  # the buffer that is scattered from has the format's width
+        sums[outs] += rounded(x[ins] @ of_offset)
     if layer.bias is not None:
         sums += layer.bias
     return rounded(np.maximum(sums, 0) if layer.relu else sums)
 
 
-def _check(outputs: np.ndarray, exact: np.ndarray) -> dict[str, object]:
-    norm = np.linalg.norm(exact)
-    error = float(np.linalg.norm(outputs - exact) / norm) if norm else float(np.abs(outputs).max(initial=0.0))
-    return {"passed": error < 4 * 2.0**-11, "relative_error_of_float64": error}
+def _operand(reals: np.ndarray, spec: Spec) -> np.ndarray:
+    """Return reals f32[rows, columns] as the format holds them."""
+    bits, scale = to_format(reals, spec.in_dtype)
+    return (to_reals(bits, spec.in_dtype) * scale).astype(np.float32)
+
+
+def _check(layer: SparseConvolution, features: np.ndarray, outputs: np.ndarray, spec: Spec) -> dict[str, object]:
+    """Return whether each output is within its bound of float64, and how far off they are together.
+
+    Features, weights and each product of an offset are rounded by a step of the format, each addition by one of f32,
+    the output by one of its buffer's: shares of the sum of |x| |w|, of the output, and what lies below the least step.
+    """
+    exact = layer.forward(features, np.float64)
+    size = np.abs(features).astype(np.float64)
+    magnitude = convolve(size, np.abs(layer.weights).astype(np.float64), layer.map)
+    magnitude += 0 if layer.bias is None else np.abs(layer.bias)
+    ones = convolve(size, np.ones_like(layer.weights, np.float64), layer.map)
+    ones += convolve(np.ones_like(size), np.abs(layer.weights).astype(np.float64), layer.map)
+    steps = 3 * STEP + (layer.n_in + len(layer.weights) + 1) * 2.0**-24
+    allowed = 1.01 * (steps * magnitude + STEP * np.abs(exact) + LEAST * (1 + len(layer.weights) + ones))
+    error, norm = np.abs(outputs - exact), np.linalg.norm(exact)
+    within = bool((error <= allowed).all())
+    relative = float(np.linalg.norm(error) / norm) if norm else float(error.max())
+    return {"passed": within, "within_float64_bound": within, "relative_error_of_float64": relative}

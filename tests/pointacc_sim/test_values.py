@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from pointacc_sim.arithmetic import multiply
 from pointacc_sim.image import encode, to_f16
-from pointacc_sim.reference import plain
+from pointacc_sim.reference import check, plain
 from pointacc_sim.simulate import encode as encode_work
 from pointacc_sim.simulate import simulate
 from pointacc_sim.spec import PRESETS, Spec
@@ -55,6 +55,24 @@ def test_a_network_runs_on_what_really_reaches_its_layers():
     runs = simulate(encode_work(model, PRESETS["edge"]), None, PRESETS["edge"], check=True)
     assert len(runs) == len(model.layers)
     assert all(run.check["maps_equal"] and run.check["bits_equal"] for run in runs)
+
+
+def test_features_without_a_spread_pass_the_check():
+    """Batch norm makes zeros of them: what is left is rounding, far above the outputs' own size."""
+    cloud = Cloud(name="far", coordinates=100 * np.arange(30).reshape(10, 3), features=np.ones((10, 4), np.float32))
+    spec = PRESETS["server"]
+    runs = simulate(encode_work(networks.build("minkunet-0.5", cloud), spec), None, spec, check=True)
+    assert all(run.check["passed"] for run in runs)
+
+
+def test_a_wrong_output_does_not_pass_the_check():
+    work = layer(200, channels=(64, 64), side=12)
+    image = encode([work], PRESETS["server"])[0]
+    features, _ = to_f16("features", work.features)
+    outputs, _ = multiply(image, features, PRESETS["server"])
+    assert check(image, features, outputs, PRESETS["server"])["passed"]
+    wrong = check(image, features, outputs * np.float32(1.02), PRESETS["server"])
+    assert [wrong[name] for name in ("passed", "bits_equal", "within_float64_bound")] == [False] * 3
 
 
 def test_what_fp16_does_not_hold_is_said():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 
-from workloads.errors import BadInput
+from workloads.errors import BadInput, did_you_mean
 from workloads.points.chain import Chain, Tensor
 from workloads.points.clouds import READERS, SHIPPED, Cloud, is_cloud, read
 from workloads.points.coordinates import DILATING
@@ -136,7 +136,11 @@ def _size(text: str) -> float:
 
 
 def check_no_cloud(address: str | Path) -> None:
-    """Raise BadInput where an address names a cloud without a network on it."""
-    path = Path(address)
-    if is_cloud(path):
-        raise BadInput(f"{path.name!r} is a cloud: name a network on it, as in {path.name}:{next(iter(NAMED))}")
+    """Raise BadInput where an address names a cloud without a network, or with one that is not known."""
+    known = f"name a network on it, as in {Path(address).name}:{next(iter(NAMED))}"
+    if is_cloud(Path(address)):
+        raise BadInput(f"{Path(address).name!r} is a cloud: {known}")
+    cloud, _, name = str(address).rpartition(":")
+    if cloud in SHIPPED or (cloud and is_cloud(Path(cloud))):
+        name = name.partition("@")[0]
+        raise BadInput(f"unknown network {name!r} on the cloud {Path(cloud).name!r}{did_you_mean(name, NAMED)}")

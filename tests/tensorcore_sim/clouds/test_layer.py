@@ -5,6 +5,7 @@ import pytest
 
 from cyclekit.machine import layers_and_inputs
 from tensorcore_sim import MACHINE, PRESETS, Problem, encode, energy, simulate, time_gemm
+from tensorcore_sim.clouds import layer as clouds
 from tensorcore_sim.clouds.published import compare
 from tests.pointacc_cases import layer
 from workloads import BadInput, Workload
@@ -74,6 +75,22 @@ def test_formats_and_patterns_that_it_does_not_run_in_are_refused():
         simulate(encode(layer(), CARD), np.ones((2, 4)), CARD)
     with pytest.raises(BadInput, match="grouping must be one of"):
         CARD.replace(grouping="all")
+
+
+def test_a_wrong_output_does_not_pass_the_check(monkeypatch):
+    work = layer(300, channels=(16, 24), side=10)
+    right = clouds._values
+    monkeypatch.setattr(clouds, "_values", lambda *given: right(*given) * 1.02)
+    assert not run_of(work, check=True).check["passed"]
+
+
+@pytest.mark.parametrize("in_dtype", ["f16", "tf32"])
+def test_features_without_a_spread_pass_the_check(in_dtype):
+    """Batch norm makes zeros of them: what is left is rounding, far above the outputs' own size."""
+    cloud = Cloud(name="far", coordinates=100 * np.arange(30).reshape(10, 3), features=np.ones((10, 4), np.float32))
+    model = networks.build("minkunet-0.5", cloud)
+    card = PRESETS["a100-sxm-80gb"].replace(in_dtype=in_dtype)
+    assert all(run.check["passed"] for run in simulate(encode(model, card), None, card, check=True))
 
 
 def test_a_trace_has_the_parts():

@@ -131,5 +131,8 @@ def test_a_cloud_without_a_network_is_told_what_is_missing(tmp_path):
     np.savez(tmp_path / "a.npz", coordinates=[[0, 0, 0]])
     with pytest.raises(BadInput, match=r"is a cloud: name a network on it, as in a.npz:submanifold-3x3x3"):
         workloads.load(tmp_path / "a.npz")
+    for name in (tmp_path / "a.npz", "scan.ply", "lidar-0.1"):
+        with pytest.raises(BadInput, match=r"unknown network 'minkunet-0.7' on the cloud .*, did you mean 'minkunet"):
+            workloads.load(f"{name}:minkunet-0.7")
     with pytest.raises(BadInput, match="does not exist"):
         workloads.load(f"{tmp_path / 'none.npz'}:minkunet-0.5")
