@@ -25,6 +25,7 @@ EPILOG = """examples:
   zeroskip trace eie lenet-300-100 --set n_pes=8 --window 1:80 --chrome trace.json
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
   zeroskip prune lenet-300-100-dense --recipe recipe.toml --out pruned.npz
+  zeroskip adapt lenet-300-100-dense --machine eie --budget 0.5 --method knapsack --out half.npz
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
   zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --vary queue_depth=2:256:x2 --into results.db
   zeroskip rows results.db --export results.csv --prices calibrated
@@ -44,6 +45,7 @@ VERBS = {
     "prune": "compress a network; its cost on every machine",
     "tradeoff": "accuracy, bytes and cycles of every granularity",
     "sensitivity": "accuracy with each layer pruned alone",
+    "adapt": "bring a network within a budget of simulated time, cycles or energy",
     "data": "fetch a real input, verified: 'zeroskip list data'",
     "sweep": "compute a design space into a store, once and for all",
     "rows": "say what a store holds, write it out",

@@ -2,8 +2,8 @@
 
 import pytest
 
+from workloads.allocation.netadapt import netadapt
 from workloads.errors import BadInput
-from workloads.recipes.netadapt import netadapt
 
 # The network is its widths. At widths (4, 4) it costs 20 and is worth 20.
 START = {"a": 4, "b": 4}

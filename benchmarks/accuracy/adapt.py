@@ -1,0 +1,66 @@
+"""Which method keeps most accuracy at equal simulated cost: LeNet-300-100 on EIE, the digits' convnet on a card?
+
+python -m benchmarks.accuracy.adapt: the mean of five seeds with their spread. LeNet learns from the first 10,000
+training images of Fashion-MNIST (zeroskip data fashion-mnist) and is judged by the 10,000 test images.
+"""
+
+import sys
+from dataclasses import replace
+from statistics import fmean, stdev
+
+import numpy as np
+
+from cyclekit import machine
+from cyclekit.budgets.adapt import adapt
+from cyclekit.budgets.densities import Densities
+from cyclekit.budgets.widths import Widths
+from workloads import tasks
+from workloads.networks import data
+
+SEEDS = range(5)
+N_LEARNT = 10_000
+
+
+def lenet() -> tasks.Task:
+    """Return the shipped network with real images to tune on and to be judged by."""
+    (images, labels), (test_images, test_labels) = data.fashion_mnist("train"), data.fashion_mnist("test")
+    return replace(
+        tasks.load("lenet-300-100-dense"),
+        inputs=images[:N_LEARNT],
+        labels=labels[:N_LEARNT].astype(np.int64),
+        test_inputs=test_images,
+        test_labels=test_labels.astype(np.int64),
+    )
+
+
+def compare(task, chosen, changes, kind, budgets, methods, batch) -> None:
+    """Print a row for each budget and method: cost over budget, accuracy's mean and standard deviation."""
+    first = kind(task=task, chosen=chosen, spec=chosen.design(None, changes), metric="us", batch=batch)
+    table = first.table()
+    whole = table.cost(table.whole)
+    print(
+        f"{task.name} on {chosen.name} {changes}: dense {whole:.3f} us, accuracy {task.quality(task.network):.4f}",
+        flush=True,
+    )
+    for share in budgets:
+        for method in methods:
+            values, costs = [], []
+            for seed in SEEDS:
+                knob = replace(first, seed=seed, _values={"table": table})
+                result = adapt(knob, share * whole, method)
+                values.append(result.values[2])
+                costs.append(result.cost / result.budget)
+            spread = f"{100 * fmean(values):.2f} +- {100 * stdev(values):.2f}%"
+            print(
+                f"  {share:g} {method:9s} accuracy {spread}, cost {min(costs):.3f} to {max(costs):.3f} of it",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    which, methods = sys.argv[1:] or ["eie", "tensorcore"], ("uniform", "knapsack", "netadapt")
+    if "eie" in which:
+        for n_pes, budgets in ((64, (0.4,)), (16, (0.25,))):  # 64 PEs: a broadcast a cycle alone takes 31%
+            compare(lenet(), machine.load("eie"), {"n_pes": n_pes}, Densities, budgets, methods, 8)
+    if "tensorcore" in which:
+        compare(tasks.load("digits-convnet"), machine.load("tensorcore"), {}, Widths, (0.9, 0.7, 0.6), methods, 4096)

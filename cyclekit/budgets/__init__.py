@@ -1,0 +1,1 @@
+"""Networks brought within a budget of simulated cycles, time or energy: tables of costs, the flow of methods."""

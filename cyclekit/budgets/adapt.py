@@ -1,0 +1,131 @@
+"""The flow of every method: a table of costs, a choice within the budget, the network tuned, and what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cyclekit.budgets.densities import Densities
+from cyclekit.budgets.knob import Knob
+from cyclekit.budgets.widths import Widths
+from cyclekit.machine import Machine
+from workloads.allocation.amc import N_EPISODES, amc
+from workloads.allocation.knapsack import knapsack
+from workloads.allocation.netadapt import netadapt
+from workloads.allocation.simple import drawn, uniform
+from workloads.allocation.table import Table
+from workloads.tasks import Task
+
+N_DRAWS = N_EPISODES  # as many as AMC tries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted:
+    """A network within a budget. network: as its knob makes them; costs: {layer: (before, after)}, levels alike.
+
+    values: accuracy on inputs held out, before, after the cut and after the tuning; None where there are no labels.
+    log: what each round, draw or episode did.
+    """
+
+    method: str
+    budget: float
+    dense_cost: float
+    cost: float
+    levels: dict[str, tuple[float, float]]
+    costs: dict[str, tuple[float, float]]
+    values: tuple[float | None, float | None, float | None]
+    log: list[dict]
+    network: Any
+
+
+def knob_of(task: Task, chosen: Machine, spec: Any, **options: Any) -> Knob:
+    """Return what can be turned on a machine: densities where it needs values, widths where it does not.
+
+    options: those of Knob. Raises BadInput for a network that has no such knob.
+    """
+    return (Densities if chosen.needs_values else Widths)(task=task, chosen=chosen, spec=spec, **options)
+
+
+def adapt(knob: Knob, budget: float, method: str) -> Adapted:
+    """Return the task's network brought within an absolute budget by a method. Raises BadInput where none can be."""
+    table = knob.table()
+    table.check(budget)
+    choice, log, start = METHODS[method](knob, table, budget)
+    cut = knob.finished(choice, budget, start)
+    whole = knob.start(table.whole)
+    dense_costs, costs, levels = knob.layer_costs(whole), knob.layer_costs(cut), knob.levels_of(cut)
+    quality: Callable[[Any], float | None] = knob.task.quality
+    return Adapted(
+        method=method,
+        budget=budget,
+        dense_cost=table.cost(table.whole),
+        cost=sum(costs.values()),
+        levels={name: (table.levels[name][0], levels[name]) for name in levels},
+        costs={name: (dense_costs[name], costs[name]) for name in costs},
+        values=(
+            quality(knob.task.network),
+            quality(knob.network_of(knob.start(choice))),
+            quality(knob.network_of(cut)),
+        ),
+        log=log,
+        network=cut,
+    )
+
+
+def _uniform(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
+    return uniform(table, budget), [], None
+
+
+def _random(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
+    return *drawn(table, budget, knob.evaluate, N_DRAWS, knob.seed), None
+
+
+def _knapsack(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
+    choice = knapsack(table, budget)
+    return choice, [{"cost": table.cost(choice), "loss": table.loss(choice)}], None
+
+
+def _amc(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
+    sizes = {}
+    matrices = {layer.name: layer for layer in knob.workloads(knob.start(table.whole))}
+    for name, layer in matrices.items():
+        sizes[name] = (layer.n_out, layer.n_in // layer.kernel, layer.positions, 1.0, layer.kernel)
+    return *amc(table, budget, sizes, knob.evaluate, seed=knob.seed), None
+
+
+def _netadapt(knob: Knob, table: Table, budget: float) -> tuple[dict, list, Any]:
+    """Lower one layer a round; a width of netadapt's is how many levels are left to a layer, from 1 on."""
+    n_levels = {name: len(levels) for name, levels in table.levels.items()}
+
+    def choice(widths: Any) -> dict[str, int]:
+        return {name: n_levels[name] - widths[name] for name in n_levels}
+
+    rounds = netadapt(
+        (None, table.whole),
+        n_levels,
+        cost=lambda widths: table.cost(choice(widths)),
+        narrow=lambda now, layer, width: _lowered(knob, now, layer, n_levels[layer] - width),
+        evaluate=lambda now: knob.value_of(knob.network_of(knob.start(now[1]) if now[0] is None else now[0])),
+        budget=budget,
+    )
+    log = [{"round": i, "layer": r.layer, "cost": r.cost, "value": r.value} for i, r in enumerate(rounds, 1)]
+    if not rounds:
+        return table.whole, log, None
+    # from the network before the last round, so that what the last one cut too much can stay
+    return rounds[-1].network[1], log, rounds[-2].network[0] if len(rounds) > 1 else None
+
+
+def _lowered(knob: Knob, now: tuple[Any, dict], layer: str, level: int) -> tuple[Any, dict]:
+    network, choice = now
+    choice = {**choice, layer: level}
+    return knob.lowered(network, layer, choice), choice
+
+
+METHODS: dict[str, Callable[[Knob, Table, float], tuple[dict, list, Any]]] = {
+    "netadapt": _netadapt,
+    "amc": _amc,
+    "knapsack": _knapsack,
+    "uniform": _uniform,
+    "random": _random,
+}

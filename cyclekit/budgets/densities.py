@@ -1,0 +1,148 @@
+"""The knob of a machine that skips zeros: the share of weights that each matrix keeps, by magnitude."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cyclekit.budgets.knob import N_SHORT, Knob
+from workloads.allocation.table import Choice, Table
+from workloads.errors import BadInput
+from workloads.recipes.recipe import Fitted, Recipe
+from workloads.recipes.repair import Tune
+from workloads.recipes.steps import Prune
+from workloads.records import Workload
+
+N_LEVELS = 40  # each is 0.87 of the one before
+LEAST = 0.005
+N_SCORED = 1000  # inputs whose gradients say what a weight is worth
+CLOSE = 0.99  # of the budget: as near as the network is brought to it
+AIM = 0.996  # of the budget: what a try goes for
+N_TRIES = 10
+LEAST_SLOPE = 0.1  # of the logarithm of a cost by that of a scale: below, broadcasts are all that is left of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Densities(Knob):
+    """The share of weights that each matrix keeps, by magnitude; a network of this knob is a Fitted."""
+
+    unit = "density"
+
+    def _table(self) -> Table:
+        whole = self._fit({"*": 1.0})
+        layers = whole.workloads(self._inputs, self.batch, self.task.provenance)
+        shares = tuple(float(share) for share in np.geomspace(1, LEAST, N_LEVELS))
+        scores, costs, losses = self._scores(), {}, {}
+        for done, layer in enumerate(layers):
+            self.progress(f"costs of {layer.name}", done, len(layers))
+            order = np.argsort(np.abs(layer.weights), axis=None, kind="stable")
+            harm = np.append(0.0, np.cumsum(scores[layer.name].ravel()[order], dtype=np.float64))
+            gone = [layer.weights.size - max(1, round(share * layer.weights.size)) for share in shares]
+            costs[layer.name] = np.array([[self._cost_without(layer, order[:n]) for n in gone]])
+            losses[layer.name] = harm[gone]
+        return Table(levels={layer.name: shares for layer in layers}, costs=costs, losses=losses, before={})
+
+    def _cost_without(self, layer: Workload, places: np.ndarray) -> float:
+        mask = np.ones(layer.weights.size, np.float32)
+        mask[places] = 0
+        return self.cost_of([_in_places(layer, mask.reshape(layer.weights.shape))])[layer.name]
+
+    def _scores(self) -> dict[str, np.ndarray]:
+        """Return what is lost with a weight: OBD's h w^2 / 2 where there are labels, else its share of outputs."""
+        seen = self._fit({"*": 1.0}, n=N_SCORED).state.evidence()
+        if self.can_tune:
+            return {name: seen.fisher[name] * matrix**2 / 2 for name, matrix in seen.matrices.items()}
+        norms = {name: np.linalg.norm(reaching, axis=0) for name, reaching in seen.reaching.items()}
+        return {name: (matrix * norms[name][None]) ** 2 for name, matrix in seen.matrices.items()}
+
+    def start(self, choice: Choice) -> Fitted:
+        return self._fit(self.densities(choice))
+
+    def densities(self, choice: Choice) -> dict[str, float]:
+        """Return the density of each matrix at a choice."""
+        return {name: self.table().levels[name][level] for name, level in choice.items()}
+
+    def network_of(self, cut: Fitted) -> Any:
+        return cut.apply()
+
+    def lowered(self, cut: Fitted | None, layer: str, choice: Choice) -> Fitted:
+        """Return the network with one more matrix at its level, shortly tuned."""
+        return self._fit({layer: self.densities(choice)[layer]}, cut, targets=(layer,), epochs=1, n=N_SHORT)
+
+    def finished(self, choice: Choice, budget: float, start: Fitted | None = None) -> Fitted:
+        """Return the network at a choice, tuned at length, its densities scaled alike to cost CLOSE to all of a budget.
+
+        Tuning changes what reaches the layers, and with it the cost, so that each try is tuned. Raises BadInput where
+        none of N_TRIES is within the budget.
+        """
+        densities, scale, tried = self.densities(choice), 1.0, []
+        for _ in range(N_TRIES):
+            scaled = {name: min(1.0, max(LEAST, scale * density)) for name, density in densities.items()}
+            cut = self._fit(scaled, start, epochs=self.epochs)
+            tried.append((scale, self.cost_of_network(cut), cut))
+            if CLOSE * budget <= tried[-1][1] <= budget or (min(scaled.values()) == 1 and tried[-1][1] <= budget):
+                break
+            scale = _next(sorted(tried, key=lambda of_try: of_try[0]), AIM * budget)
+        within = [of_try for of_try in tried if of_try[1] <= budget]
+        if not within:
+            least = min(cost for _, cost, _ in tried)
+            raise BadInput(f"budget must be at least {least:.6g}, the least that was reached, got {budget:.6g}")
+        return max(within, key=lambda of_try: of_try[1])[2]
+
+    def cost_of_network(self, cut: Fitted) -> float:
+        return sum(self.layer_costs(cut).values())
+
+    def layer_costs(self, cut: Fitted) -> dict[str, float]:
+        layers = cut.workloads(self._inputs, self.batch, self.task.provenance)
+        return self.cost_of([_in_places(layer, (layer.weights != 0).astype(np.float32)) for layer in layers])
+
+    def workloads(self, cut: Fitted) -> list[Workload]:
+        return cut.workloads(self._inputs, self.batch, self.task.provenance)
+
+    def levels_of(self, cut: Fitted) -> dict[str, float]:
+        return {name: float(mask.mean()) for name, mask in cut.masks.items()}
+
+    @property
+    def _inputs(self) -> Any:
+        return None if self.task.inputs is None else self.task.inputs[: self.batch]
+
+    def _fit(
+        self,
+        densities: Mapping[str, float],
+        start: Fitted | None = None,
+        *,
+        targets: tuple[str, ...] = ("*",),
+        epochs: int = 0,
+        n: int | None = None,
+    ) -> Fitted:
+        steps: list[Any] = [Prune(density=dict(densities), targets=targets)]
+        if epochs and self.can_tune:
+            steps.append(Tune(epochs=epochs))
+        task = self.task if n is None else self.task.first(n)
+        network = task.network if start is None else start.apply()
+        return replace(task, network=network).fit(Recipe(steps=tuple(steps), seed=self.seed))
+
+
+def _next(tried: list[tuple[float, float, Any]], goal: float) -> float:
+    """Return the scale to try next: between the two whose costs are about the goal, or beyond the last of them."""
+    points = [(math.log(scale), math.log(cost)) for scale, cost, _ in tried]
+    below = [point for point in points if point[1] <= math.log(goal)]
+    above = [point for point in points if point[1] > math.log(goal)]
+    if below and above:
+        (low, low_cost), (high, high_cost) = max(below), min(above)
+        share = (math.log(goal) - low_cost) / (high_cost - low_cost)
+        return math.exp(low + (high - low) * min(max(share, 0.1), 0.9))
+    ends = points[:2] if above else points[-2:]
+    slope = (ends[1][1] - ends[0][1]) / (ends[1][0] - ends[0][0]) if len(ends) > 1 else 0.7
+    scale, cost = ends[0] if above else ends[-1]
+    return math.exp(scale + (math.log(goal) - cost) / min(max(slope, LEAST_SLOPE), 1.0))
+
+
+def _in_places(layer: Workload, mask: np.ndarray) -> Workload:
+    """Return a layer with ones where a mask keeps weights: as many cycles, and no values to share."""
+    bias = None if layer.bias is None else (layer.bias != 0).astype(np.float32)
+    return replace(layer, weights=mask, bias=bias, codes=None, codebook=None)

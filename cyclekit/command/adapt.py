@@ -1,0 +1,173 @@
+"""The verb `adapt`: a network brought within a budget of simulated time, cycles or energy, layer by layer."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclekit import machine
+from cyclekit.budgets.adapt import METHODS, Adapted, adapt, knob_of
+from cyclekit.budgets.budget import Budget
+from cyclekit.budgets.knob import Knob
+from cyclekit.command.arguments import add_network
+from cyclekit.command.show import or_dash
+from cyclekit.command.subject import task_of
+from cyclekit.comparison import report
+from cyclekit.sweep.points import changes_of
+from cyclekit.terminal import Output, check_writable, make_folder, progress, write_asked
+from workloads.errors import BadInput, did_you_mean
+from workloads.networks import saved
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the verb takes."""
+    add_network(parser)
+    parser.add_argument("--machine", metavar="M[:PRESET]", required=True)
+    parser.add_argument(
+        "--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of the design"
+    )
+    parser.add_argument(
+        "--budget", metavar="B,B", required=True, help="a share of the time, 0.5; or 123us, 456000cycles, 7uJ"
+    )
+    parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
+    parser.add_argument("--epochs", metavar="N", type=int, default=3, help="of the last tuning (default: 3; 0: none)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all that is drawn (default: 0)")
+    parser.add_argument("--out", metavar="FILE", help="write the network as an .npz of its layers")
+    parser.add_argument("--figures", metavar="DIR", help="draw costs against accuracy, and the table's stairs")
+    parser.add_argument("--check", action="store_true", help="compare the machine's values with the references")
+
+
+def run(options: Namespace) -> int:
+    """Bring a network within each budget by each method; 1 where a check failed."""
+    out = Output(options.json)
+    budgets = [Budget.of(text) for text in options.budget.split(",")]
+    methods = [name.strip() for name in options.method.split(",")]
+    for name in methods:
+        if name not in METHODS:
+            raise BadInput(f"unknown method {name!r}{did_you_mean(name, METHODS)}")
+    if len({budget.metric for budget in budgets}) > 1:
+        raise BadInput(f"--budget must be in one unit, got {options.budget!r}")
+    if options.out is not None:
+        if len(budgets) * len(methods) > 1:
+            raise BadInput("--out takes one budget and one method: it holds one network")
+        if Path(options.out).suffix != ".npz":
+            raise BadInput(f"--out must name a file of .npz, got {options.out!r}")
+        check_writable(Path(options.out), "--out")
+    if options.figures is not None:
+        make_folder(Path(options.figures), "--figures")
+    if options.seed < 0 or options.epochs < 0:
+        raise BadInput(f"--seed and --epochs must be at least 0, got {options.seed} and {options.epochs}")
+    name, _, preset = options.machine.partition(":")
+    chosen = machine.load(name)
+    spec = chosen.design(preset or None, changes_of(options.set))
+    task = task_of(options)
+    with progress(f"adapt {task.name}") as step:
+        knob = knob_of(
+            task,
+            chosen,
+            spec,
+            metric=budgets[0].metric,
+            batch=options.batch,
+            seed=options.seed,
+            epochs=options.epochs,
+            progress=step,
+        )
+        dense = knob.table().cost(knob.table().whole)
+        results = [adapt(knob, budget.absolute(dense), method) for budget in budgets for method in methods]
+    _show(out, knob, results, options.machine)
+    checks = [_checked(knob, result) for result in results] if options.check else []
+    if checks:
+        out.line(f"  values: {sum(checks)} of {len(checks)} networks agree with the references")
+    if options.out is not None:
+        provenance = f"{task.provenance}; adapt to {options.budget} on {options.machine} by {options.method}"
+        write_asked(Path(options.out), saved.to_bytes(knob.workloads(results[0].network), provenance), "--out")
+        out.line(f"wrote {options.out}")
+    if options.figures is not None:
+        from cyclekit.figures.budgets import draw_costs, draw_tradeoff  # late: matplotlib is slow to import
+
+        folder, title = Path(options.figures), f"{task.name} on {options.machine}"
+        for path in (
+            draw_costs(knob.table(), knob.metric, knob.unit, folder / "adapt_costs.png", title),
+            draw_tradeoff(results, knob.metric, folder / "adapt_tradeoff.png", title),
+        ):
+            out.line(f"wrote {path}")
+    told = [_as_dict(knob, result) for result in results]
+    for row, is_right in zip(told, checks, strict=False):
+        row["checked"] = is_right
+    out.result(told[0] if len(told) == 1 else told)
+    return 0 if all(checks) else 1
+
+
+def _checked(knob: Knob, result: Adapted) -> bool:
+    """Tell whether a network's own layers, values and all, run as the references do."""
+    rows = []
+    for layer in knob.workloads(result.network):
+        _, runs = report.played(knob.chosen, layer, knob.chosen.suited(layer, knob.spec), check=True)
+        rows += [run.check["passed"] for run in runs]
+    return all(rows)
+
+
+def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> None:
+    unit = knob.metric
+    if len(results) == 1:
+        (result,) = results
+        cells = [
+            [
+                layer,
+                *(f"{level:g}" if knob.unit == "width" else f"{level:.4f}" for level in result.levels[layer]),
+                *(f"{cost:,.3f}" for cost in result.costs[layer]),
+            ]
+            for layer in result.levels
+        ]
+        heads = ["layer", f"{knob.unit} before", "after", f"{unit} before", "after"]
+        out.table(f"{knob.task.name} on {name}, {result.method}", heads, cells)
+    cells = [
+        [
+            result.method,
+            f"{result.budget:,.3f}",
+            f"{result.cost:,.3f}",
+            f"{100 * result.cost / result.dense_cost:.1f}",
+            *(or_dash(value, ".4f") for value in result.values),
+        ]
+        for result in results
+    ]
+    measure = knob.task.measure or "quality"
+    heads = ["method", f"budget [{unit}]", f"cost [{unit}]", "of dense [%]", f"{measure} dense", "cut", "tuned"]
+    out.table(f"{knob.task.name} on {name}", heads, cells)
+    out.line(f"  network: {knob.task.provenance}")
+    if not knob.can_tune:
+        out.line("  note: nothing was tuned: the network does not learn here, or --epochs is 0")
+
+
+def _as_dict(knob: Knob, result: Adapted) -> dict[str, Any]:
+    dense, cut, tuned = result.values
+    return {
+        "network": knob.task.name,
+        "provenance": knob.task.provenance,
+        "machine": knob.chosen.name,
+        "spec": knob.spec.as_dict(),
+        "method": result.method,
+        "metric": knob.metric,
+        "budget": result.budget,
+        "cost_before": result.dense_cost,
+        "cost_after": result.cost,
+        "measure": knob.task.measure,
+        "quality_before": dense,
+        "quality_cut": cut,
+        "quality_after": tuned,
+        "tuned": knob.can_tune,
+        "batch": knob.batch,
+        "layers": [
+            {
+                "layer": layer,
+                knob.unit: result.levels[layer][1],
+                f"{knob.unit}_before": result.levels[layer][0],
+                "cost_before": result.costs[layer][0],
+                "cost_after": result.costs[layer][1],
+            }
+            for layer in result.levels
+        ],
+        "log": result.log,
+    }
