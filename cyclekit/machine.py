@@ -60,6 +60,7 @@ class Machine:
     size_field: the field of the Spec that says how many of its units a design has, such as its PEs. None: none does.
     chip(spec) -> Chip: what a design is made in. None: not known.
     off_chip_bytes(run) -> bytes that a run moves to and from memory off the chip. None: not known.
+    rests_on(spec, besides) -> what a result on a design rests on unverified, but for the fields `besides`: remarks.
     takes: the records of layers that it runs: Workloads, a cloud's SparseConvolutions (workloads.points).
     idle(spec) -> {field: why} of the fields that change nothing of any run on a design: neither time, nor energy.
     estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
@@ -103,6 +104,7 @@ class Machine:
     chip: Callable[[Any], Chip] | None = None
     off_chip_bytes: Callable[[Run], float] | None = None
     idle: Callable[[Any], Mapping[str, str]] = lambda spec: {}
+    rests_on: Callable[[Any, Iterable[str]], Iterable[str]] = lambda spec, besides: ()
     serves: Serves | None = None
     validate_models: Callable[..., Validation] | None = None
 

@@ -9,7 +9,7 @@ from pointacc_sim.mapping import farthest_points, in_ball, nearest
 from pointacc_sim.prices import NOTES, energy
 from pointacc_sim.published import validate
 from pointacc_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, rank, simulate, spans
-from pointacc_sim.spec import PRESET_NOTES, PRESETS, Spec, idle
+from pointacc_sim.spec import PRESET_NOTES, PRESETS, Spec, idle, unverified
 from workloads.points.convolution import SparseConvolution
 
 __all__ = [
@@ -83,5 +83,6 @@ MACHINE = Machine(
     ),
     chip=_chip,
     idle=idle,
+    rests_on=unverified,
     off_chip_bytes=lambda run: float(sum(run.actions[action] for action in DRAM)),
 )

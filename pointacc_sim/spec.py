@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from math import ceil, log2
 
@@ -170,14 +171,14 @@ PRESET_NOTES = {
 }
 
 
-def unverified(spec: Spec) -> tuple[str, ...]:
+def unverified(spec: Spec, besides: Iterable[str] = ()) -> tuple[str, ...]:
     """Return what must be said of a result on a design: which of its parameters are recalled, and which assumed.
 
-    A value that no preset has is the user's own.
+    A value that no preset has is the user's own, as the fields `besides` are.
     """
     of_presets = [preset.as_dict() for preset in PRESETS.values()]
     recalled, assumed = [], []
-    for declared in fields(spec):
+    for declared in (field for field in fields(spec) if field.name not in besides):
         value, source = getattr(spec, declared.name), declared.metadata["source"]
         if any(preset[declared.name] == value for preset in of_presets):
             recalled += [f"{declared.name}={value}"] if source.startswith(UNVERIFIED) else []

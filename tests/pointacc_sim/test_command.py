@@ -72,6 +72,10 @@ def test_a_sweep_stores_rows(told, cloud, tmp_path):
     space = ("--vary", "merger_width=16,64", "--vary", "cache_block_points=1,4", "--workers", "1")
     summary = told("sweep", "pointacc", f"{cloud}:submanifold-3x3x3", *space, "--into", tmp_path / "rows.db")
     assert (summary["n_points"], summary["n_infeasible"]) == (4, 0)
+    said = "; ".join(summary["notes"])
+    assert "unverified" in said
+    assert "n_rows=64" in said
+    assert "merger_width" not in said  # which is the user's
     with closing(sqlite3.connect(tmp_path / "rows.db")) as store:
         assert len({cycles for (cycles,) in store.execute("SELECT cycles FROM rows")}) == 4
 
