@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "house.svg"
 BANDS = (
+    ("zeroskip",),
     ("eie_sim", "pointacc_sim", "tensorcore_sim"),
     ("cyclekit",),
     ("workloads",),

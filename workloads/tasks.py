@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +17,8 @@ from workloads.errors import BadInput, did_you_mean
 from workloads.graphs import rewrite
 from workloads.graphs.feed import Feed
 from workloads.graphs.graph import Graph
-from workloads.networks import data, lenet, nets
+from workloads.networks import data, language, lenet, nets
+from workloads.networks.decoder import Decoder
 from workloads.networks.sentences import sentences
 from workloads.networks.sequential import Sequential
 from workloads.networks.transformer import Encoder
@@ -30,6 +32,7 @@ from workloads.records import Model, checked_array
 
 SEED = 0  # of training, of splits and of drawn sentences
 N_DIGITS_HELD_OUT = 360
+N_LINES_HELD_OUT = 250  # sentences, of about 6,900
 N_SENTENCES = 192, 128  # to calibrate, to judge by
 N_RANDOM = 16  # inputs of a graph that nobody gave any
 N_DRAWN = 256  # for a file's layers: after one input alone, what weighs inputs would drop all that were 0 in it
@@ -37,14 +40,14 @@ N_DRAWN = 256  # for a file's layers: after one input alone, what weighs inputs 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """A network and its inputs: f32[batch, ...] with labels int[batch], sentences of an Encoder, or None for a Model.
+    """A network and its inputs: f32[batch, ...] with labels int[batch], samples of an Encoder or a Decoder, or None.
 
     test_inputs, test_labels: those that accuracy is measured on, none of them among the others. graph: of an ONNX file;
     arrays: of a file of weights, as it holds them.
     """
 
     name: str
-    network: Sequential | Encoder | Model
+    network: Sequential | Encoder | Decoder | Model
     provenance: str
     inputs: Any = None
     labels: np.ndarray | None = None
@@ -55,8 +58,11 @@ class Task:
 
     @property
     def measure(self) -> str | None:
-        """What `quality` is, or None: "accuracy", "cosine" (to the embeddings of the network as it was), or of a graph
-        without labels "relative error" (the largest of its outputs, against those of the graph as it was)."""
+        """What `quality` is, or None: "accuracy", "cosine" (to the embeddings of the network as it was), a decoder's
+        "perplexity", or of a graph without labels "relative error" (the largest of its outputs, to those as they were).
+        """
+        if isinstance(self.network, Decoder):
+            return "perplexity"
         if isinstance(self.network, Encoder):
             return "cosine"
         if self.graph is not None:
@@ -67,6 +73,8 @@ class Task:
         """Return the measure of a network of the task's kind on the test inputs, or a graph's own. Raises BadInput."""
         if self.graph is not None:
             return self._of_graph(network)
+        if self.measure == "perplexity":
+            return network.perplexity(self.test_inputs)
         if self.measure == "cosine":
             pairs = network.embed(self.test_inputs) * self.network.embed(self.test_inputs)
             return float(pairs.sum(axis=1).mean())
@@ -215,6 +223,23 @@ def _minilm() -> Task:
     )
 
 
+def _decoder() -> Task:
+    lines = list(sentences())
+    inputs, test_inputs = language.corpus(lines, N_LINES_HELD_OUT, SEED)
+    network = language.decoder(inputs, SEED)
+    return Task(
+        name="docstrings-decoder",
+        network=network,
+        arrays=network.arrays,
+        provenance=(
+            f"trained here on {len(lines) - N_LINES_HELD_OUT:,} sentences of the docstrings of Python "
+            f"{platform.python_version()}, seed {SEED}; {N_LINES_HELD_OUT} others to judge by"
+        ),
+        inputs=inputs,
+        test_inputs=test_inputs,
+    )
+
+
 NAMED: dict[str, tuple[Callable[[], Task], str]] = {
     "lenet-300-100-dense": (_lenet, "784 -> 300 -> 100 -> 10 on Fashion-MNIST, before pruning; 1,000 images"),
     "digits-mlp": (
@@ -224,6 +249,10 @@ NAMED: dict[str, tuple[Callable[[], Task], str]] = {
     "digits-convnet": (
         lambda: _digits(nets.digits_convnet, (1, 8, 8)),
         "two convolutions of 16 and 32 channels and a matrix, on the same digits, trained within 20 s",
+    ),
+    "docstrings-decoder": (
+        _decoder,
+        "8 blocks of a language model, 57 matrices, on Python's own docstrings, trained within a minute; perplexity",
     ),
     "minilm": (_minilm, "36 matrices of a sentence encoder; real sentences; quality: cosine to the dense embedding"),
 }

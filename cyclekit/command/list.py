@@ -10,7 +10,8 @@ from cyclekit import machine
 from cyclekit.command.arguments import add_feed, feed_of
 from cyclekit.command.model import layer_row
 from cyclekit.command.show import or_dash
-from cyclekit.command.subject import load, parts_of
+from cyclekit.command.subject import load
+from cyclekit.comparison.runs import parts_of
 from cyclekit.terminal import Output
 from workloads import address, catalogue, tasks
 from workloads.errors import BadInput, did_you_mean

@@ -11,7 +11,7 @@ from cyclekit import machine
 from cyclekit.command.arguments import add_network
 from cyclekit.command.model import show_notes
 from cyclekit.command.show import or_dash
-from cyclekit.command.subject import layers_of, said_of, task_of
+from cyclekit.command.subject import given_of, layers_of, said_of, task_of
 from cyclekit.comparison import report
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
 from workloads import address
@@ -21,7 +21,7 @@ from workloads.networks import saved
 from workloads.pruning.prune import compacted
 from workloads.readers import put_back, safetensors
 from workloads.readers.state_dict import few
-from workloads.recipes.recipe import Recipe
+from workloads.recipes.recipe import Fitted, Recipe
 from workloads.records import Workload
 from workloads.tasks import Task
 
@@ -61,17 +61,20 @@ def run(options: Namespace) -> int:
         raise BadInput(f"--out must name an .npz file: {path.suffix} is written of {WRITTEN[path.suffix]}, and {why}")
     fitted = task.fit(recipe)
     pruned, dense = layers_of(task, fitted, options.batch)
-    content, told = _put_back(path, task, {layer.name: layer for layer in pruned}, options.network)
+    given = given_of(task, fitted, options.batch, dense)
+    content, told = _put_back(path, task, fitted, {layer.name: layer for layer in pruned}, options.network)
     if machines:
-        announce(*report.expected(machines, [*pruned, *dense], options.check))
+        announce(*report.expected(machines, [*pruned, *given], options.check))
     layers = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
     pruned = [compacted(layer) for layer in pruned] if options.compact else pruned
     totals = {}
     for chosen in machines:
         with progress(chosen.name) as step:
             rows = report.costs(chosen, pruned, check=options.check, progress=step)
-            times = report.dense_times(chosen, dense, step)
-        for layer, row, dense_us in zip(layers, rows, times, strict=True):
+            times = report.dense_times(chosen, given, step)
+        given_us = dict(zip((layer.name for layer in given), times, strict=True))
+        for layer, row in zip(layers, rows, strict=True):
+            dense_us = given_us[layer["layer"]]
             row["speed_up"] = dense_us / row["time_us"] if dense_us and row["time_us"] else None
             layer.setdefault("machines", {})[chosen.name] = row
         totals[chosen.name] = report.total(rows, times)
@@ -102,14 +105,15 @@ def run(options: Namespace) -> int:
 
 
 def _put_back(
-    path: Path, task: Task, layers: Mapping[str, Workload], source: str
+    path: Path, task: Task, fitted: Fitted, layers: Mapping[str, Workload], source: str
 ) -> tuple[bytes | None, dict[str, Any]]:
     """Return the file with the layers in their places, None for the .npz of the layers alone, and what to say of it.
 
     Of an ONNX model that is how its outputs change, whatever is written. Raises BadInput.
     """
     if path.suffix == ".safetensors":
-        arrays, rounded = put_back.with_layers(task.arrays, layers)
+        whole = fitted.apply().stored() if fitted.is_cut else None
+        arrays, rounded = put_back.with_layers(task.arrays, layers) if whole is None else (whole, [])
         content = safetensors.to_bytes(arrays, put_back.metadata(address.split(source)[0]))
         return content, {"rounded": rounded}
     if task.graph is None:

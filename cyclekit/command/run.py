@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from statistics import fmean
-from typing import Any
-
-import numpy as np
 
 from cyclekit import machine
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, feed_of
 from cyclekit.command.model import N_NOTES, show_model, show_notes, show_others, summary
-from cyclekit.command.subject import load, parts_of
-from cyclekit.comparison.report import engine_of
-from cyclekit.comparison.verdict import RELATIVE_ERROR, float64_outputs, judged
+from cyclekit.command.subject import load
+from cyclekit.comparison.runs import Plan
+from cyclekit.comparison.verdict import RELATIVE_ERROR
 from cyclekit.energy import Energy
-from cyclekit.positions import rows_of
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, progress
-from workloads.errors import BadInput
-from workloads.points.convolution import SparseConvolution
-from workloads.records import Model, Shape, Workload
+from workloads.records import Model
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -44,30 +37,19 @@ def run(options: Namespace) -> int:
     spec = chosen.design(options.preset, changes)
     chosen.engine(options.engine)  # before the workload is loaded
     work, n_inputs = load(options.workload, options), feed_of(options).n
-    engine = chosen.engine(options.engine or _soonest(chosen, parts_of(work)))
-    # What runs apart from each other is encoded apart, too.
-    parts = [chosen.layers_and_inputs(part, n_inputs, options.batch) for part in parts_of(work)]
-    mode = {"engine": engine, "check": options.check}
-    estimates = [chosen.estimate(layers, spec, **mode) for layers, _ in parts]
-    announce(sum(seconds for seconds, _ in estimates), max(n_bytes for _, n_bytes in estimates))
-    runs = []
-    with progress(f"{chosen.name} {engine}") as step:
-        for layers, inputs in parts:
-            images = chosen.encode(layers, spec)
-            through = machine.run_through(chosen.simulate, images, inputs, spec, **mode, progress=step)
-            runs += [run.without_arrays() for run in _judged(through, layers, inputs)]
-    if note := chosen.idle_note(changes, [spec]):
-        runs = [replace(run, notes=(*run.notes, note)) for run in runs]
-    runs, unpriced = _priced(chosen, runs, options.prices)
+    plan = Plan(chosen, spec, work, engine=options.engine, n_inputs=n_inputs, batch=options.batch, check=options.check)
+    announce(*plan.expected)
+    with progress(f"{chosen.name} {plan.engine}") as step:
+        played = plan.play(options.prices, step, chosen.idle_note(changes, [spec]))
+    runs, unpriced = played.runs, played.unpriced
     preset = options.preset or next(iter(chosen.presets))
-    out.line(", ".join([f"{chosen.name}, engine {engine}, preset {preset}", *options.set]))
-    of_parts = [layers[0] for layers, _ in parts]
-    told = summary(work, of_parts, runs) if isinstance(work, Model) else {}
+    out.line(", ".join([f"{chosen.name}, engine {plan.engine}, preset {preset}", *options.set]))
+    told = summary(work, played.parts, runs) if isinstance(work, Model) else {}
     if isinstance(work, Model) and len(work.layers) > 1:
         out.line(f"  workload: {work.provenance}")
-        show_model(out, work, of_parts, runs, told, chosen.balance)
+        show_model(out, work, played.parts, runs, told, chosen.balance)
     else:
-        provenances = (layer.provenance for layers, _ in parts for layer in layers)
+        provenances = (layer.provenance for layers, _ in plan.parts for layer in layers)
         for provenance in dict.fromkeys(filter(None, provenances)):
             out.line(f"  workload: {provenance}")
         _show(out, runs, chosen.balance)
@@ -82,37 +64,6 @@ def run(options: Namespace) -> int:
     else:
         out.result(results[0] if len(results) == 1 else results)
     return 0 if all(run.check is None or run.check["passed"] for run in runs) else 1
-
-
-def _soonest(chosen: machine.Machine, parts: Sequence[Any]) -> str | None:
-    """Return the engine for layers of many positions, which run thousands of products; None where there are none."""
-    return engine_of(chosen) if any(getattr(part, "positions", 1) > 1 for part in parts) else None
-
-
-def _judged(runs: Iterable[Run], layers: Sequence[Workload | Shape], inputs: Sequence[Any]) -> Iterator[Run]:
-    """Yield the runs of every input through the layers with their errors against the weights as given."""
-    if isinstance(layers[0], Shape):
-        yield from runs
-        return
-    expected = [float64_outputs(layer, layer.activations) for layer in layers]
-    runs, first = iter(runs), 0
-    for signal in inputs:
-        n = 1 if np.ndim(rows := rows_of(signal)) == 1 else len(rows)
-        for layer, outputs in zip(layers, expected, strict=True):
-            ran = next(runs)
-            of_input = outputs if isinstance(layer, SparseConvolution) else outputs[first : first + n]
-            yield ran if ran.outputs is None else judged(ran, of_input)
-        first += n
-
-
-def _priced(chosen: machine.Machine, runs: Sequence[Run], table: str | None) -> tuple[Sequence[Run], str]:
-    """Return the runs with their energy, or, where no table was asked for, without it and why."""
-    try:
-        return [replace(run, energy=chosen.price(run, table)) for run in runs], ""
-    except BadInput as error:
-        if table is not None:
-            raise
-        return runs, str(error)
 
 
 def _show(out: Output, runs: Sequence[Run], balance: str) -> None:

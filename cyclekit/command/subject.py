@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
 
 import workloads
 from cyclekit.command.arguments import feed_of
@@ -27,11 +26,6 @@ def load(name: str, options: Namespace) -> Workload | Network | Model | Shape:
     return workloads.load(name, feed_of(options))
 
 
-def parts_of(work: Workload | Network | Model | Shape) -> Sequence[Workload | Network | Shape]:
-    """Return what runs apart: a model's layers, or the whole."""
-    return work.layers if isinstance(work, Model) else [work]
-
-
 def task_of(options: Namespace) -> Task:
     """Return the network that the options name, with the inputs to calibrate on that they name."""
     announce_reading(options.network, *filter(None, [options.calibration]))
@@ -46,6 +40,13 @@ def task_of(options: Namespace) -> Task:
 def said_of(task: Task) -> list[str]:
     """Return what a reader must know of where a model's layers and inputs come from, and what of it is no layer."""
     return [task.provenance, *task.network.notes] if isinstance(task.network, Model) else []
+
+
+def given_of(task: Task, fitted: Fitted, batch: int, dense: list) -> list:
+    """Return the layers as they were given, with whose times others are compared: `dense` where nothing was cut."""
+    if not fitted.is_cut:
+        return dense
+    return fitted.given_workloads(task.test_inputs, batch, task.provenance)
 
 
 def layers_of(task: Task, fitted: Fitted, batch: int) -> tuple[list, list]:

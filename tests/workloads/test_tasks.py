@@ -1,12 +1,15 @@
 """Do the networks to compress keep what they are judged by apart from what they learn from?"""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from workloads import BadInput, Workload, tasks
 from workloads.graphs.feed import Feed
 from workloads.networks import lenet
-from workloads.networks.transformer import MATRICES, Encoder
+from workloads.networks.decoder import untrained
+from workloads.networks.transformer import Encoder
 from workloads.recipes.recipe import Recipe
 
 WIDTH, HIDDEN = 8, 12
@@ -21,7 +24,7 @@ def task():
     arrays["embeddings.token_type_embeddings.weight"] = rng.normal(size=(2, WIDTH))
     for name in ("embeddings", "encoder.layer.0.attention.output", "encoder.layer.0.output"):
         arrays |= {f"{name}.LayerNorm.weight": np.ones(WIDTH), f"{name}.LayerNorm.bias": np.zeros(WIDTH)}
-    for name in MATRICES:
+    for name in Encoder.parts():
         n_out, n_in = sides.get(name, (WIDTH, WIDTH))
         arrays[f"encoder.layer.0.{name}.weight"] = rng.normal(size=(n_out, n_in))
         arrays[f"encoder.layer.0.{name}.bias"] = rng.normal(size=n_out)
@@ -69,7 +72,7 @@ def test_an_encoder_is_judged_by_the_cosine_to_itself(task):
     found = {c: Recipe.parse(text + f'"{c}"').fit(task.network, task.inputs) for c in ("wanda", "random", "sparsegpt")}
     assert all(0 < task.quality(fitted.apply()) < 1 for fitted in found.values())
     assert [layer.activations.shape for layer in found["wanda"].workloads(task.test_inputs, 4)] == [
-        (4, HIDDEN if name == "output.dense" else WIDTH) for name in MATRICES
+        (4, HIDDEN if name == "output.dense" else WIDTH) for name in Encoder.parts()
     ]
 
 
@@ -85,6 +88,22 @@ def test_what_an_encoder_is_shared_to_is_its_arrays(task):
     fitted = Recipe.parse('[[step]]\ndo = "share"').fit(task.network, task.inputs)
     layers = fitted.workloads(task.test_inputs)
     assert all(len(np.unique(layer.weights)) <= 15 and layer.codes is not None for layer in layers)
+
+
+def test_the_sentences_that_a_decoder_is_judged_by_are_none_that_it_learns_from(monkeypatch):
+    # Without merges the tokens are bytes.
+    monkeypatch.setattr(tasks.language, "corpus", partial(tasks.language.corpus, n_merges=0))
+    monkeypatch.setattr(tasks.language, "decoder", lambda tokens, seed: untrained(256, 8, 1, 2, 1, 4, 8, seed))
+    task = tasks.load("docstrings-decoder")
+    own, others = (
+        set(bytes(np.append(part[:, :-1].ravel(), part[-1, -1]).astype(np.uint8)).split(b"\n"))
+        for part in (task.inputs, task.test_inputs)
+    )
+    assert len(others) == 250
+    assert not own & others - {b""}
+    assert (task.measure, task.labels) == ("perplexity", None)
+    assert task.quality(task.network) == pytest.approx(np.exp(task.network.losses(task.test_inputs).mean()), rel=1e-5)
+    assert task.first(3).inputs.shape == (3, 33)
 
 
 def test_an_encoder_is_not_trained_here(task):

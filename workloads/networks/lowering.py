@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from workloads.errors import BadInput
+from workloads.networks.blocks import Blocks
 from workloads.networks.modules import BatchNorm, Weighted
 from workloads.networks.sequential import ReLU, Sequential, check_n_columns
-from workloads.networks.transformer import Encoder
 from workloads.records import Layer, Workload
 
 
@@ -57,25 +58,23 @@ def lower(
     ]
 
 
-def lower_encoder(
-    encoder: Encoder, sentences: Sequence[np.ndarray], n_columns: int | None = None, provenance: str = ""
-) -> list[Workload]:
-    """Return a Workload for every matrix of the encoder, with the first n_columns tokens that reach it.
+def lower_blocks(network: Blocks, samples: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
+    """Return a Workload for every matrix of an encoder or a decoder, with the first n_columns tokens that reach it.
 
-    sentences: int[tokens] each. No matrix is followed by a ReLU. Raises BadInput.
+    samples: those of the network. No matrix is followed by a ReLU. Raises BadInput.
     """
     check_n_columns(n_columns)
-    reaching = encoder.inputs(sentences)
+    reaching, biases = network.inputs(network.first(samples, n_columns)), network.biases
     return [
         Workload(
             name=name,
             weights=matrix,
-            bias=encoder.arrays[f"{name}.bias"],
+            bias=biases[name],
             relu=False,
             activations=reaching[name][:n_columns],
             provenance=provenance,
         )
-        for name, matrix in encoder.matrices.items()
+        for name, matrix in network.matrices.items()
     ]
 
 

@@ -92,18 +92,37 @@ def fit(
         if workload.codes is None:
             raise BadInput(f"layer {name!r} must be shared before its centroids are tuned, got no codes")
     network = _copy(restore(network, shared.values()) if shared else network)
-    free = [pair for name, module in network.modules.items() for pair in _free(name, module, shared.get(name))]
+    free = [pair for name, module in network.modules.items() for pair in free_values(name, module, shared.get(name))]
     parameters = {name: module.parameters for name, module in network.modules.items()}
+
+    def gradients_of(chosen: np.ndarray, rng: np.random.Generator) -> tuple[float, Gradients]:
+        return loss_and_gradients(network, inputs[chosen], labels[chosen], recipe, rng)
+
+    descend(free, parameters, gradients_of, len(labels), recipe)
+    return with_statistics(network, inputs)
+
+
+def descend(
+    free: Sequence[tuple[Callable, Callable]],
+    parameters: Mapping[str, Mapping[str, np.ndarray]],
+    gradients_of: Callable[[np.ndarray, np.random.Generator], tuple[float, Gradients]],
+    n_samples: int,
+    recipe: Recipe,
+) -> None:
+    """Change the parameters in place, step by step.
+
+    free: see `free_values`; gradients_of: gives the loss of the samples int[batch] and its gradient by every parameter.
+    Raises BadInput where the loss is no longer finite.
+    """
     moments = [tuple(np.zeros_like(collect(parameters)) for _ in range(2)) for collect, _ in free]
     update = OPTIMISERS[recipe.optimiser]
     rng = np.random.default_rng(recipe.seed)
-    n_steps_an_epoch = -(-len(labels) // recipe.batch)
+    n_steps_an_epoch = -(-n_samples // recipe.batch)
     n_steps, n_steps_between, step = recipe.n_epochs * n_steps_an_epoch, min(n_steps_an_epoch, N_STEPS_LONGEST), 0
     for _ in range(recipe.n_epochs):
-        order = rng.permutation(len(labels))
-        for start in range(0, len(labels), recipe.batch):
-            chosen = order[start : start + recipe.batch]
-            loss, gradients = loss_and_gradients(network, inputs[chosen], labels[chosen], recipe, rng)
+        order = rng.permutation(n_samples)
+        for start in range(0, n_samples, recipe.batch):
+            loss, gradients = gradients_of(order[start : start + recipe.batch], rng)
             if not math.isfinite(loss):
                 raise BadInput(
                     f"learning_rate must keep the loss finite, got {recipe.learning_rate!r}: take a lower one"
@@ -115,7 +134,6 @@ def fit(
             if step % n_steps_between == 0:
                 for moment in itertools.chain(*moments):
                     moment[np.abs(moment) < NEGLIGIBLE] = 0
-    return with_statistics(network, inputs)
 
 
 def loss_and_gradients(
@@ -154,11 +172,11 @@ def loss_and_gradients(
         if hidden is not None and recipe.activation_l1:
             delta = delta + np.sign(hidden) * (recipe.activation_l1 / n)
         delta, gradients[name] = backward(delta, i > lowest)
-        loss += _penalise(module.parameters, gradients[name], recipe)
+        loss += penalise(module.parameters, gradients[name], recipe)
     return loss, gradients
 
 
-def _penalise(parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], recipe: Recipe) -> float:
+def penalise(parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], recipe: Recipe) -> float:
     """Return the penalty on a module's weights and gamma, and add its gradient in place."""
     penalty = 0.0
     for name, l1, l2 in (("weights", recipe.l1, recipe.l2), ("gamma", recipe.gamma_l1, 0.0)):
@@ -203,7 +221,7 @@ def _copy(network: Sequential) -> Sequential:
     )
 
 
-def _free(name: str, module: Module, shared: Workload | None) -> list[tuple[Callable, Callable]]:
+def free_values(name: str, module: Module, shared: Workload | None) -> list[tuple[Callable, Callable]]:
     """Return a pair of functions for each array of free values behind a module's parameters.
 
     The first picks the free values out of {module: {parameter: array}}, the second subtracts a change from them. Only
@@ -211,10 +229,10 @@ def _free(name: str, module: Module, shared: Workload | None) -> list[tuple[Call
     """
     if shared is not None:
         return [_centroids(name, module, shared)]
-    return [_non_zeros_of(name, key, array) for key, array in module.parameters.items()]
+    return [non_zeros_of(name, key, array) for key, array in module.parameters.items()]
 
 
-def _non_zeros_of(name: str, key: str, array: np.ndarray) -> tuple[Callable, Callable]:
+def non_zeros_of(name: str, key: str, array: np.ndarray) -> tuple[Callable, Callable]:
     places = np.flatnonzero(array) if key in ("weights", "gamma") else np.arange(array.size)
     if len(places) == array.size:
         return lambda by: by[name][key], lambda change: np.subtract(array, change, out=array)

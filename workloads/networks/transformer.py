@@ -6,105 +6,87 @@ at once, and only attention goes sentence by sentence. So what reaches a matrix 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import ndtr
 
-from workloads.errors import BadInput, did_you_mean
+from workloads.errors import BadInput
+from workloads.networks.blocks import Blocks
 
 EPSILON = 1e-12  # layer_norm_eps of BERT's and MiniLM's config.json
-# The matrices of a layer, in the order in which they are met; MiniLM's 6 layers have 36.
-MATRICES = (
-    "attention.self.query",
-    "attention.self.key",
-    "attention.self.value",
-    "attention.output.dense",
-    "intermediate.dense",
-    "output.dense",
-)
 
 
 @dataclass(frozen=True, eq=False)
-class Encoder:
+class Encoder(Blocks):
     """BERT's encoder (Devlin et al. 2019) with mean pooling (Reimers and Gurevych 2019).
 
     arrays: {name: f32} by the names of the published file, "encoder.layer.0.attention.self.query.weight" f32[out, in]
-    and so on; n_heads: heads of attention, 12 in MiniLM. Raises BadInput for a name that is missing.
+    and so on; n_heads: heads of attention, 12 in MiniLM. places: int[width] or None: where the channels of the states
+    lie in an embedding n_places wide, whose others are 0; None: it is as wide as they are. Raises BadInput for a name
+    that is missing.
     """
 
-    arrays: Mapping[str, np.ndarray]
     n_heads: int = 12
+    places: np.ndarray | None = None
+    n_places: int | None = None
+    PREFIX: ClassVar = "encoder.layer."
+    QUERY: ClassVar = "attention.self.query"
+    KEY: ClassVar = "attention.self.key"
+    VALUE: ClassVar = "attention.self.value"
+    OUTPUT: ClassVar = "attention.output.dense"
+    WIDER: ClassVar = ("intermediate.dense",)
+    NARROWER: ClassVar = "output.dense"
+    EMBEDDINGS: ClassVar = tuple(f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position", "token_type"))
 
     def __post_init__(self):
-        embeddings = [f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position", "token_type")]
-        norms = ["embeddings.LayerNorm"]
-        for layer in range(self.n_layers):
-            norms += [f"{_prefix(layer)}{part}.LayerNorm" for part in ("attention.output", "output")]
-        pairs = [f"{name}.{kind}" for name in (*norms, *self.names) for kind in ("weight", "bias")]
-        for name in (*embeddings, *pairs):
+        pairs = [f"{name}.{kind}" for name in (*self.norms, *self.names) for kind in ("weight", "bias")]
+        for name in (*self.EMBEDDINGS, *pairs):
             if name not in self.arrays:
                 raise BadInput(f"arrays must hold {name!r}; they hold {len(self.arrays)} others")
-        if self.n_heads < 1 or self.width % self.n_heads:
-            raise BadInput(f"n_heads must divide the width {self.width}, got {self.n_heads!r}")
+        n_out = len(self.matrices[self.names[0]])
+        if self.n_heads < 1 or n_out % self.n_heads:
+            raise BadInput(f"n_heads must divide the {n_out} outputs of a query, got {self.n_heads!r}")
 
     @property
-    def width(self) -> int:
-        return self.arrays["embeddings.word_embeddings.weight"].shape[1]
+    def norms(self) -> list[str]:
+        parts = ("attention.output", "output")
+        of_blocks = [f"{self.prefix(layer)}{part}.LayerNorm" for layer in self.layers for part in parts]
+        return ["embeddings.LayerNorm", *of_blocks]
 
     @property
-    def n_layers(self) -> int:
-        numbers = {match[1] for name in self.arrays if (match := re.match(r"encoder\.layer\.(\d+)\.", name))}
-        if not numbers:
-            raise BadInput(f"arrays must hold encoder.layer.0 and on, got {len(self.arrays)} others")
-        return len(numbers)
+    def n_groups(self) -> int:
+        return self.n_heads  # each head has a key and a value of its own
 
-    @property
-    def names(self) -> list[str]:
-        """The names of the matrices, in the order in which they are met."""
-        return [_prefix(layer) + name for layer in range(self.n_layers) for name in MATRICES]
+    def stored(self) -> dict[str, np.ndarray]:
+        if self.places is not None:
+            raise BadInput("a file of weights has no place for which channels of the embedding are left: write .npz")
+        return super().stored()
 
-    @property
-    def matrices(self) -> dict[str, np.ndarray]:
-        """{name: f32[out, in]} of every matrix but the embeddings."""
-        return {name: self.arrays[f"{name}.weight"] for name in self.names}
-
-    def with_matrices(self, changes: Mapping[str, np.ndarray]) -> Encoder:
-        """Return the encoder with some matrices replaced: {name: f32[out, in]}. Raises BadInput."""
-        for name, weights in changes.items():
-            if name not in self.names:
-                raise BadInput(f"unknown matrix {name!r}{did_you_mean(name, self.names)}")
-            if weights.shape != (shape := self.arrays[f"{name}.weight"].shape):
-                raise BadInput(f"matrix {name!r} must be f32{list(shape)}, got {list(weights.shape)}")
-        return replace(self, arrays={**self.arrays, **{f"{name}.weight": new for name, new in changes.items()}})
+    def lengths(self, samples: Sequence[np.ndarray]) -> list[int]:
+        return [len(sentence) for sentence in samples]
 
     def embed(self, sentences: Sequence[np.ndarray]) -> np.ndarray:
         """Return f32[sentences, width] of length 1: the mean of each sentence's last states. sentences: int[tokens]."""
         *_, last = self.states(sentences)
         means = np.array([states.mean(axis=0) for states in np.split(last, _cuts(sentences))])
+        if self.places is not None:
+            means, narrow = np.zeros((len(means), self.n_places), means.dtype), means
+            means[:, self.places] = narrow
         return means / np.linalg.norm(means, axis=1, keepdims=True)
 
-    def inputs(self, sentences: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Return {name: f32[tokens, in]}: what reaches each matrix, the tokens of all sentences in order."""
-        seen: dict[str, np.ndarray] = {}
-        for _ in self.states(sentences, seen):
-            pass
-        return seen
-
-    def states(
-        self, sentences: Sequence[np.ndarray], seen: dict[str, np.ndarray] | None = None
-    ) -> Iterator[np.ndarray]:
-        """Yield f32[tokens, width]: what enters each layer, then what leaves the last.
+    def states(self, samples: Sequence[np.ndarray], seen: dict[str, np.ndarray] | None = None) -> Iterator[np.ndarray]:
+        """Yield f32[tokens, width]: what enters each block, then what leaves the last. samples: int[tokens] each.
 
         seen: takes what reaches each matrix, by name. Raises BadInput for a token or a length that has no embedding.
         """
         seen = {} if seen is None else seen
-        states = self._embedded(sentences)
-        for layer in range(self.n_layers):
+        states = self._embedded(samples)
+        for layer in self.layers:
             yield states
-            states = self._layer(_prefix(layer), states, _cuts(sentences), seen)
+            states = self._layer(self.prefix(layer), states, _cuts(samples), seen)
         yield states
 
     def _embedded(self, sentences: Sequence[np.ndarray]) -> np.ndarray:
@@ -123,16 +105,16 @@ class Encoder:
             seen[prefix + name] = inputs
             return inputs @ self.arrays[f"{prefix}{name}.weight"].T + self.arrays[f"{prefix}{name}.bias"]
 
-        query, key, value, output, wider, narrower = MATRICES
-        parts = zip(*(np.split(product(name, states), cuts) for name in (query, key, value)), strict=True)
+        heads = (self.QUERY, self.KEY, self.VALUE)
+        parts = zip(*(np.split(product(name, states), cuts) for name in heads), strict=True)
         mixed = np.concatenate([self._attend(*part) for part in parts])
-        states = self._normalised(f"{prefix}attention.output.LayerNorm", states + product(output, mixed))
-        hidden = product(wider, states)
+        states = self._normalised(f"{prefix}attention.output.LayerNorm", states + product(self.OUTPUT, mixed))
+        hidden = product(*self.WIDER, states)
         hidden *= ndtr(hidden)  # GELU
-        return self._normalised(f"{prefix}output.LayerNorm", states + product(narrower, hidden))
+        return self._normalised(f"{prefix}output.LayerNorm", states + product(self.NARROWER, hidden))
 
     def _attend(self, query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
-        """Return f32[tokens, width]: every token's mean of the values, weighted by likeness, head by head."""
+        """Return f32[tokens, heads * head_dim]: each token's mean of the values, weighted by likeness, head by head."""
         query, key, value = (x.reshape(len(x), self.n_heads, -1).swapaxes(0, 1) for x in (query, key, value))
         likeness = query @ key.swapaxes(1, 2) / query.dtype.type(np.sqrt(query.shape[2]))
         weights = np.exp(likeness - likeness.max(axis=2, keepdims=True))
@@ -143,10 +125,6 @@ class Encoder:
         centred = states - states.mean(axis=1, keepdims=True)
         deviation = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + EPSILON)
         return centred / deviation * self.arrays[f"{name}.weight"] + self.arrays[f"{name}.bias"]
-
-
-def _prefix(layer: int) -> str:
-    return f"encoder.layer.{layer}."
 
 
 def _cuts(sentences: Sequence[np.ndarray]) -> np.ndarray:

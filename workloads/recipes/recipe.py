@@ -69,11 +69,11 @@ class Recipe:
     ) -> Fitted:
         """Return the network compressed step by step, with what each step left.
 
-        calibration: f32[batch, ...], or for an Encoder sentences; labels: int[batch], for what learns. A Network brings
-        its own, which hold where none is given; a Model and a Workload have their activations, and take none. chain:
-        gives what the layers of a Model's graph are trained as, or raises BadInput where it is no such chain. Each step
-        looks at the network that enters it; equal arguments give equal bits on one kind of processor. Raises BadInput
-        naming the step.
+        calibration: f32[batch, ...], or an Encoder's or a Decoder's samples; labels: int[batch], for what learns. A
+        Network brings its own, which hold where none is given; a Model and a Workload have their activations, and take
+        none. chain: gives what the layers of a Model's graph are trained as, or raises BadInput where it is no such
+        chain. Each step looks at the network that enters it; equal arguments give equal bits on one kind of processor.
+        Raises BadInput naming the step.
         """
         if calibration is None and isinstance(network, Network):
             calibration, labels = network.inputs, network.labels
@@ -88,7 +88,7 @@ class Recipe:
                 entering, state = state, step.apply(state)
             except BadInput as error:
                 raise BadInput(f"step {i} ({step.do}): {error}") from error
-            notes += [f"step {i} ({step.do}): {note}" for note in step.notes(entering)]
+            notes += [f"step {i} ({step.do}): {note}" for note in step.notes(entering, state)]
             densities = {name: matrix.astype(bool).mean() for name, matrix in state.current.matrices.items()}
             rows += [{"step": i, "do": step.do, "layer": name, "density": float(d)} for name, d in densities.items()]
         return Fitted(given=network, state=state, steps=tuple(rows), notes=tuple(notes))
@@ -131,9 +131,26 @@ class Fitted:
         bits = self.state.bits
         return [share(layer, bits[layer.name]) if layer.name in bits else layer for layer in layers]
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether a step made the network smaller than it was given."""
+        given, left = (
+            {name: matrix.shape for name, matrix in network.matrices.items()}
+            for network in (subject(self.given), self.state.dense)
+        )
+        return given != left
+
+    @one_thread()
+    def given_workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
+        """Return the same of the network as it was given, with all that a cut took."""
+        return subject(self.given).workloads(inputs, n_columns, provenance)
+
     @one_thread()
     def dense_workloads(self, inputs: Any, n_columns: int | None = None, provenance: str = "") -> list[Workload]:
-        """Return the same of the network as it was given, its outputs in the order that a permutation gave them."""
+        """Return the same of the network as it was given, or as cuts alone left it, for errors to be measured against.
+
+        Its outputs are in the order that a permutation gave them.
+        """
         return self.state.dense.workloads(inputs, n_columns, provenance)
 
 

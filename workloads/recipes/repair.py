@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from workloads.errors import BadInput
-from workloads.networks import train
+from workloads.networks import language, train
+from workloads.networks.decoder import Decoder
 from workloads.networks.sequential import Sequential
 from workloads.pruning.criteria import parts as parts_of
 from workloads.pruning.obs import by_groups, sparsegpt
@@ -16,7 +17,7 @@ from workloads.pruning.reconstruct import least_squares
 from workloads.quantisation.share import share
 from workloads.recipes.evidence import N_COLUMNS
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
-from workloads.recipes.subjects import Apart, Modules
+from workloads.recipes.subjects import Apart, Modules, Transformer
 from workloads.records import Layer
 
 
@@ -80,14 +81,17 @@ class Tune(Step, train.Training):
 
     def apply(self, state: State) -> State:
         state.check_free(state.current.matrices)
+        shared = [
+            share(layer, state.bits[layer.name])
+            for layer in (state.current.workloads(state.inputs, 1) if state.bits else ())
+            if layer.name in state.bits
+        ]
+        if isinstance(network := state.current.network, Decoder):
+            tuned = language.fit(network, state.inputs, self._training(state.seed), shared)
+            return replace(state, current=Transformer(tuned))
         network, inputs, labels = self._trained(state)
         if labels is None:
             raise BadInput("tune takes labels to learn from, the calibration has none")
-        shared = [
-            share(layer, state.bits[layer.name])
-            for layer in state.current.workloads(state.inputs, 1)
-            if layer.name in state.bits
-        ]
         tuned = Modules(train.fit(network, inputs, labels, self._training(state.seed), shared))
         if isinstance(state.current, Modules):
             return replace(state, current=tuned)

@@ -92,8 +92,8 @@ class Step:
         """Return the state after the step. Raises BadInput."""
         raise NotImplementedError
 
-    def notes(self, state: State) -> list[str]:
-        """Return what is to be said of the step on what enters it."""
+    def notes(self, before: State, behind: State) -> list[str]:
+        """Return what is to be said of the step on what enters it, and what leaves it."""
         return []
 
 

@@ -1,4 +1,4 @@
-"""The steps of a recipe, each of which takes a State to the next: prune, share, quantise, permute, and repairs."""
+"""The steps of a recipe, each of which takes a State to the next: prune, share, quantise, permute, repairs, cuts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from workloads.pruning.ratios import per_layer
 from workloads.quantisation.quantise import awq, round_to_nearest
 from workloads.quantisation.share import share
 from workloads.readers.state_dict import few
+from workloads.recipes.cuts import Depth, Width
 from workloads.recipes.repair import Reconstruct, Tune
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
 from workloads.recipes.subjects import Subject
@@ -100,8 +101,8 @@ class Prune(Step):
             )
         return pruned
 
-    def notes(self, state: State) -> list[str]:
-        matrices, m = state.current.matrices, pattern(self.pattern).m
+    def notes(self, before: State, behind: State) -> list[str]:
+        matrices, m = before.current.matrices, pattern(self.pattern).m
         short = [name for name in self.names(matrices) if m and matrices[name].shape[1] % m]
         said = f"a row's last group of {self.pattern} is short, and filled up with zeros where a machine takes them"
         return [f"{said}: {few(short)}"] if short else []
@@ -233,7 +234,9 @@ class Permute(Step):
         return state
 
 
-STEPS: Mapping[str, type[Step]] = {step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune)}
+STEPS: Mapping[str, type[Step]] = {
+    step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune, Depth, Width)
+}
 
 
 def _permuted(network: Subject, name: str, first: str, columns: np.ndarray, rows: np.ndarray) -> Subject:

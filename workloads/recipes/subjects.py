@@ -11,7 +11,8 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.graphs.lowering import block_diagonal
-from workloads.networks.lowering import fold, lower, lower_encoder
+from workloads.networks.decoder import Decoder
+from workloads.networks.lowering import fold, lower, lower_blocks
 from workloads.networks.modules import BatchNorm, Linear, Module, Weighted
 from workloads.networks.sequential import ReLU, Sequential
 from workloads.networks.transformer import Encoder
@@ -86,10 +87,10 @@ class Modules:
 
 
 @dataclass(frozen=True, eq=False)
-class Encoding:
-    """BERT's encoder; its inputs are sentences, int[tokens] each."""
+class Transformer:
+    """An encoder or a decoder; its inputs are its samples."""
 
-    network: Encoder
+    network: Encoder | Decoder
 
     @property
     def matrices(self) -> dict[str, np.ndarray]:
@@ -97,7 +98,7 @@ class Encoding:
 
     @property
     def biases(self) -> dict[str, np.ndarray | None]:
-        return {name: self.network.arrays[f"{name}.bias"] for name in self.network.names}
+        return self.network.biases
 
     @property
     def kernels(self) -> dict[str, int]:
@@ -109,26 +110,29 @@ class Encoding:
 
     @property
     def before(self) -> dict[str, str]:
-        # Only GELU stands between the two matrices of a feed-forward part; all others read sums or mixtures.
-        parts = (f"encoder.layer.{layer}." for layer in range(self.network.n_layers))
-        return {f"{part}output.dense": f"{part}intermediate.dense" for part in parts}
+        # Only GELU stands between the two matrices of a feed-forward part; all others read sums, mixtures or products.
+        if len(self.network.WIDER) > 1:
+            return {}
+        (wider,), prefixes = self.network.WIDER, map(self.network.prefix, self.network.layers)
+        return {f"{prefix}{self.network.NARROWER}": f"{prefix}{wider}" for prefix in prefixes}
 
     @property
     def gammas(self) -> dict[str, np.ndarray]:
         return {}
 
     def reaching(self, inputs: Any, n_columns: int) -> dict[str, np.ndarray]:
-        return {name: rows[:n_columns] for name, rows in self.network.inputs(inputs).items()}
+        reaching = self.network.inputs(self.network.first(inputs, n_columns))
+        return {name: rows[:n_columns] for name, rows in reaching.items()}
 
     def workloads(self, inputs: Any, n_columns: int | None, provenance: str = "") -> list[Workload]:
-        return lower_encoder(self.network, inputs, n_columns, provenance)
+        return lower_blocks(self.network, inputs, n_columns, provenance)
 
-    def with_parameters(self, changes: Parameters) -> Encoding:
+    def with_parameters(self, changes: Parameters) -> Transformer:
         net = self.network.with_matrices({name: weights for name, (weights, _) in changes.items()})
-        biases = {f"{name}.bias": bias for name, (_, bias) in changes.items()}
-        return Encoding(replace(net, arrays={**net.arrays, **biases}))
+        biases = {f"{name}.bias": bias for name, (_, bias) in changes.items() if bias is not None}
+        return Transformer(replace(net, arrays={**net.arrays, **biases}))
 
-    def folded(self) -> Encoding:
+    def folded(self) -> Transformer:
         return self
 
 
@@ -184,14 +188,14 @@ class Apart:
         return self
 
 
-Subject = Modules | Encoding | Apart
-Compressible = Sequential | Encoder | Network | Model | Workload
+Subject = Modules | Transformer | Apart
+Compressible = Sequential | Encoder | Decoder | Network | Model | Workload
 
 
 def subject(network: Compressible) -> Subject:
     """Return the network as a recipe sees it; codes of shared layers are left behind. Raises BadInput."""
-    if isinstance(network, Encoder):
-        return Encoding(network)
+    if isinstance(network, Encoder | Decoder):
+        return Transformer(network)
     if isinstance(network, Sequential):
         return Modules(network)
     if isinstance(network, Network):
@@ -200,7 +204,7 @@ def subject(network: Compressible) -> Subject:
         network = Model(name=network.name, operators=(network,))
     if isinstance(network, Model):
         return Apart(network)
-    known = "a Sequential, an Encoder, a Network, a Model or a Workload"
+    known = "a Sequential, an Encoder, a Decoder, a Network, a Model or a Workload"
     raise BadInput(f"network must be {known}, got {type(network).__name__}")
 
 

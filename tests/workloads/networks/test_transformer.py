@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from workloads.errors import BadInput
-from workloads.networks.lowering import lower_encoder
-from workloads.networks.transformer import EPSILON, MATRICES, Encoder
+from workloads.networks.lowering import lower_blocks
+from workloads.networks.transformer import EPSILON, Encoder
 
 N_LAYERS, WIDTH, N_HEADS, N_HIDDEN, N_WORDS, N_PLACES = 2, 8, 2, 12, 20, 10
 SENTENCES = [np.array([1, 7, 3, 9, 2]), np.array([1, 2]), np.array([1, 4, 4, 2])]
@@ -27,7 +27,7 @@ def arrays():
         "embeddings.LayerNorm.bias": draw(WIDTH),
     }
     for layer in range(N_LAYERS):
-        for name in MATRICES:
+        for name in Encoder.parts():
             n_out = N_HIDDEN if name == "intermediate.dense" else WIDTH
             n_in = N_HIDDEN if name == "output.dense" else WIDTH
             found[f"encoder.layer.{layer}.{name}.weight"] = draw(n_out, n_in)
@@ -108,7 +108,7 @@ def test_what_reaches_a_matrix_gives_what_leaves_it(encoder):
 
 
 def test_lowered_matrices_are_those_of_the_encoder(encoder):
-    workloads = lower_encoder(encoder, SENTENCES, n_columns=7)
+    workloads = lower_blocks(encoder, SENTENCES, n_columns=7)
     assert [workload.name for workload in workloads] == encoder.names
     for workload in workloads:
         assert not workload.relu
@@ -131,10 +131,10 @@ def test_replacing_a_matrix_leaves_the_encoder_alone(encoder):
     [
         (lambda e: Encoder({}), "arrays must hold encoder.layer.0"),
         (lambda e: Encoder({k: v for k, v in arrays().items() if "position" not in k}), "must hold 'embeddings.pos"),
-        (lambda e: Encoder(arrays(), n_heads=3), "n_heads must divide the width 8, got 3"),
+        (lambda e: Encoder(arrays(), n_heads=3), "n_heads must divide the 8 outputs of a query, got 3"),
         (lambda e: e.with_matrices({"encoder.layer.0.output.dens": None}), "unknown matrix .* did you mean"),
         (lambda e: e.with_matrices({e.names[0]: np.ones((2, 8))}), r"must be f32\[8, 8\], got \[2, 8\]"),
-        (lambda e: lower_encoder(e, SENTENCES, n_columns=0), "n_columns must be at least 1, got 0"),
+        (lambda e: lower_blocks(e, SENTENCES, n_columns=0), "n_columns must be at least 1, got 0"),
         (lambda e: e.embed([]), "sentences must be at least one, of 1 to 10 tokens each"),
         (lambda e: e.embed([np.ones(11, int)]), "sentences must be at least one, of 1 to 10 tokens each"),
         (lambda e: e.embed([np.array([1, 20])]), "tokens must be 0 to 19, got 1 to 20"),

@@ -1,0 +1,46 @@
+"""The picture of a Result: bars, with what each is made of stacked where the rows say it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from cyclekit.figures.style import PRINT
+from workloads.errors import BadInput
+
+
+def bars(result: Any) -> Figure:
+    """Return the figure of a Result; one that was refused has no bar. Raises BadInput where none has one."""
+    rows = [row for row in result.rows if isinstance(row.get(result.height), int | float)]
+    if not rows:
+        raise BadInput(f"nothing to draw: no row has a {result.height}")
+    labels = [str(row.get(result.label, place)) for place, row in enumerate(rows)]
+    if len(set(labels)) < len(labels):
+        labels = [f"{label} #{place}" for place, label in enumerate(labels)]
+    with mpl.rc_context(PRINT.style()):
+        figure = Figure(figsize=(max(4.0, 0.7 * len(rows) + 2), 3.8), layout="constrained")
+        panel = figure.add_subplot()
+        heights = np.array([float(row[result.height]) for row in rows])
+        parts = [name for name in result.parts if any(row.get(name) for row in rows)]
+        if parts:
+            shares = np.array([[float(row.get(name) or 0.0) for row in rows] for name in parts])
+            total = shares.sum(axis=0)
+            stacked, below = shares / np.where(total, total, 1) * heights, np.zeros(len(rows))
+            for name, own, colour in zip(parts, stacked, _colours(len(parts)), strict=True):
+                panel.bar(labels, own, bottom=below, color=colour, width=0.6, label=name.rpartition(".")[2])
+                below += own
+            kind = parts[0].split(".")[1]
+            panel.legend(title=kind, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        else:
+            panel.bar(labels, heights, color=PRINT.series[0], width=0.6)
+        panel.set_ylabel(result.height.replace("_", " "))
+        panel.set_title(result.title, loc="left", fontsize=10)
+        panel.tick_params(axis="x", rotation=0 if max(map(len, labels)) < 12 else 30)
+    return figure
+
+
+def _colours(n: int) -> list[Any]:
+    return [mpl.colormaps["tab20"](place % 20) for place in range(n)]
