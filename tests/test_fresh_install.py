@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-DATA = [ROOT / package / "data" for package in ("workloads", "eie_sim")]
+DATA = [ROOT / package / "data" for package in ("workloads", "eie_sim", "pointacc_sim")]
 
 
 @pytest.fixture(scope="module")
