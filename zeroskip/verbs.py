@@ -264,6 +264,9 @@ def llm(
         kv=kv,
         sparsity=sparsity,
     )
+    for field, said in chosen.serves.asked.items():
+        if field in fields:
+            raise BadInput(f"{field} is said by {said} here, got {fields[field]!r}")
     shape = config.load(model).cut(**(cut or {}))
     serving = serve(shape, chosen.name, chosen.serves, chosen.design(preset, fields), request)
     tpot = "" if serving.tpot_ms is None else f", {serving.tpot_ms:,.3f} ms a token"

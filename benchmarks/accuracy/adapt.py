@@ -60,7 +60,7 @@ def compare(task, chosen, changes, kind, budgets, methods, batch) -> None:
 if __name__ == "__main__":
     which, methods = sys.argv[1:] or ["eie", "tensorcore"], ("uniform", "knapsack", "netadapt")
     if "eie" in which:
-        for n_pes, budgets in ((64, (0.4,)), (16, (0.25,))):  # 64 PEs: a broadcast a cycle alone takes 31%
+        for n_pes, budgets in ((64, (0.5, 0.4)), (16, (0.25,))):  # 64 PEs: a broadcast a cycle alone takes 31%
             compare(lenet(), machine.load("eie"), {"n_pes": n_pes}, Densities, budgets, methods, 8)
     if "tensorcore" in which:
         compare(tasks.load("digits-convnet"), machine.load("tensorcore"), {}, Widths, (0.9, 0.7, 0.6), methods, 4096)

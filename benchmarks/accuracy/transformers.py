@@ -31,7 +31,7 @@ N_NEURONS = 6  # of each block, drawn, that are taken alone
 N_CHANCES = 12  # draws of what goes by chance
 BLOCKS, WIDTHS = (7, 6, 4), (("ffn", 96), ("ffn", 64), ("heads", 4), ("hidden", 56), ("hidden", 48))
 OF_DEPTH = ("influence", "perplexity", "taylor", "taylor+", "sleb", "magnitude", "random")
-HEALING = Tune(epochs=1, learning_rate=1e-3, batch=16)
+HEALING = Tune(epochs=1, learning_rate=1e-3, batch=16, schedule="cosine", held_out=0)
 
 
 def main():

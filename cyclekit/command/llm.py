@@ -53,7 +53,11 @@ def run(options: Namespace) -> int:
     """Say what a model takes, or with --compare what changes of it buy."""
     out = Output(options.json)
     chosen = _machine(options.machine)
-    spec = chosen.design(options.preset, changes_of(options.set))
+    changes = changes_of(options.set)
+    for field, option in chosen.serves.asked.items():
+        if field in changes:
+            raise BadInput(f"--set {field} is said by --{option} here, got {changes[field]!r}")
+    spec = chosen.design(options.preset, changes)
     model = config.load(options.config).cut(**{name: getattr(options, name) for name in SIZES})
     request = Request(
         batch=_batch(options.batch),

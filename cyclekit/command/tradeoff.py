@@ -21,8 +21,6 @@ from workloads.recipes.steps import Prune
 from workloads.records import Workload
 from workloads.tasks import Task
 
-TUNING_RATE = 5e-4
-N_EPOCHS = 3
 WHOLE = ("filter", "channel")  # patterns whose pruned rows or columns leave the matrix
 
 
@@ -32,7 +30,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--patterns", metavar="P,P", help="such as element,vector 1x4,2:4 (default: seven)")
     parser.add_argument("--density", metavar="D", type=float, default=0.5, help="share kept (default: %(default)s)")
     parser.add_argument(
-        "--tune", metavar="N", type=at_least(0), help="epochs after pruning (default: 3 where there are labels)"
+        "--tune",
+        metavar="N",
+        type=at_least(0),
+        help=f"most epochs of tuning (default: {Tune.epochs}; 0 without labels)",
     )
     parser.add_argument("--out", metavar="DIR", help="draw the figure into this folder")
 
@@ -45,7 +46,7 @@ def run(options: Namespace) -> int:
     task = task_of(options)
     n_epochs = options.tune
     if n_epochs is None:
-        n_epochs = 0 if task.labels is None else N_EPOCHS
+        n_epochs = 0 if task.labels is None else Tune.epochs
     patterns = ladder(task.network, options.density, options.patterns)
     names, left = targets(task.network, patterns)
     dense_us: dict[str, list[float | None]] = {}
@@ -93,11 +94,11 @@ def _one_pattern(
     """Return the row of a pattern so far, and the layers that it makes and made them of."""
     steps = [Prune(pattern=pattern, density=options.density, targets=tuple(names))]
     fitted = task.fit(Recipe(steps=steps))
-    row = {"pattern": pattern, "quality_pruned": task.quality(fitted.apply()), "quality_tuned": None}
+    row = {"pattern": pattern, "quality_pruned": task.quality(fitted.apply()), "quality_tuned": None, "epoch": None}
     if n_epochs:
-        steps.append(Tune(epochs=n_epochs, learning_rate=TUNING_RATE))
+        steps.append(Tune(epochs=n_epochs))
         fitted = task.fit(Recipe(steps=steps))
-        row["quality_tuned"] = task.quality(fitted.apply())
+        row |= {"quality_tuned": task.quality(fitted.apply()), "epoch": fitted.state.tuned.epoch}
     pruned, dense = layers_of(task, fitted, options.batch)
     if pattern in WHOLE:
         pruned = [compacted(layer) for layer in pruned]
@@ -107,20 +108,21 @@ def _one_pattern(
 def _show(out: Output, result: dict[str, Any]) -> None:
     names = list(result["rows"][0]["machines"])
     measure = result["measure"] or "quality"
-    heads = ["pattern", "flexibility [bit/weight]", f"{measure} pruned", "tuned"]
+    heads = ["pattern", "flexibility [bit/weight]", f"{measure} pruned", "tuned", "epoch kept"]
     for name in names:
         heads += [f"{name} [B]", "cycles", "over dense [x]"]
     rows = []
     for row in result["rows"]:
         cells = [row["pattern"], f"{row['flexibility']:.4f}"]
         cells += [or_dash(row[key], ".4f") for key in ("quality_pruned", "quality_tuned")]
+        cells.append(or_dash(row["epoch"], "d"))
         for name in names:
             cost = row["machines"][name]
             cells += [or_dash(cost["bytes"], ",.0f"), or_dash(cost["cycles"], ","), or_dash(cost["speed_up"], ".2f")]
         rows.append(cells)
     for line in result["notes"]:
         out.line(line)
-    title = f"{result['network']}: {result['density']:g} of the weights kept, tuned for {result['epochs']} epochs"
+    title = f"{result['network']}: {result['density']:g} of the weights kept, tuned for up to {result['epochs']} epochs"
     out.table(title, heads, rows)
     if result["measure"]:
         out.line(f"  {result['measure']} of the dense network: {result['quality_dense']:.4f}")

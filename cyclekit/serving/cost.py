@@ -77,6 +77,7 @@ class Serves:
     BadInput where the machine has no such product. weights: the formats of weights that there are.
     cost(operator, spec, cached_bits) -> Cost of one call; cached_bits: of an element of cached keys and values.
     framework(name, spec) -> Framework (None: the first); frameworks: {name: what to know of it}.
+    asked: {field of the Spec: what says it instead}, of those that `formats` sets.
     memory_bytes(spec): what a card holds. idle_w(spec): what it draws while no kernel runs.
     """
 
@@ -85,5 +86,6 @@ class Serves:
     cost: Callable[[Operator, Any, int], Cost]
     framework: Callable[[str | None, Any], Framework]
     frameworks: Mapping[str, str]
+    asked: Mapping[str, str]
     memory_bytes: Callable[[Any], float]
     idle_w: Callable[[Any], float]

@@ -30,6 +30,7 @@ SERVES = Serves(
     cost=cost,
     framework=framework,
     frameworks=FRAMEWORKS,
+    asked={"in_dtype": "weights", "int4_weights": "weights", "sparsity": "sparsity"},
     memory_bytes=lambda spec: spec.memory_gib * 2**30,
     idle_w=lambda spec: spec.static_w,
 )

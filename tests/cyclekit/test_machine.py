@@ -14,7 +14,7 @@ import cyclekit
 from cyclekit.command import cli
 from cyclekit.machine import Demo, all_installed, installed, layers_and_inputs, named, run_through
 from tests.cyclekit import toy_sim
-from workloads import BadInput, Layer, Network, Workload
+from workloads import BadInput, Layer, Network, Shape, Workload
 
 
 @pytest.fixture
@@ -180,3 +180,15 @@ def test_a_demo_tells_what_it_shows_and_what_it_checked():
     assert demo.as_dict() == shown | {"figures": ["a.png"], "validation": None, "passed": True}
     checked = replace(demo, validation=toy_sim.validate(lambda *_: None), passed=False).as_dict()
     assert (checked["validation"]["machine"], checked["passed"]) == ("toy", False)
+
+
+def test_what_a_machine_is_unless_it_says_otherwise():
+    machine = toy_sim.MACHINE  # which says none of this
+    with pytest.raises(BadInput, match="workload 's' is a shape without values, which toy needs: name a layer"):
+        machine.layers_and_inputs(Shape(name="s", n_out=2, n_in=2, batch=1))
+    work = Workload(name="w", weights=np.ones((2, 2)), activations=np.ones((3, 2)))
+    assert len(machine.layers_and_inputs(work)[1]) == 3  # one at a time
+    with pytest.raises(BadInput, match="--batch must be 1 for toy, which takes one input at a time, got 2"):
+        machine.layers_and_inputs(work, batch=2)
+    assert (machine.balance, machine.ticks_per_cycle, machine.model_version) == ("load balance", 1, 1)
+    assert (machine.idle(toy_sim.Spec()), machine.pattern(toy_sim.Spec())) == ({}, None)

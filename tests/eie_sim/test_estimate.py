@@ -66,3 +66,12 @@ def test_a_check_holds_shared_weights_and_where_they_lie_once_more_where_any_are
     layer = Workload(name="w", weights=weights, activations=np.ones((1, 64)))
     unchecked, checked = (estimate([layer], Spec(n_pes=1), engine="schedule", check=c)[1] for c in (False, True))
     assert checked - unchecked == more
+
+
+def test_it_grows_with_the_arrays_of_each_pe():
+    """A PE more: 14 bytes for each of 4 columns, and 8 for each of 5 broadcasts of the input that has most."""
+    layer = Workload(name="w", weights=np.ones((8, 4)), activations=[[1, 1, 1, 1], [1, 0, 0, 0]])
+    one, two, nine = (estimate([layer], Spec(n_pes=n), engine="schedule", check=False)[1] for n in (1, 2, 9))
+    assert (two - one, nine - one) == (14 * 4 + 8 * 5, 8 * (14 * 4 + 8 * 5))
+    # The whole: its weights, and of each 12 bytes where it is not zero and a sixteenth of one where it may be
+    assert one == 200_000_000 + 8 * 4 * 4 + int(12 * 32 + 32 / 16 + 14 * 4 + 8 * 5)

@@ -18,7 +18,7 @@ from workloads.recipes.recipe import Recipe
 
 STEPS = {
     "sparsegpt, tuned, shared": 'do = "prune"\ncriterion = "sparsegpt"\ndensity = 0.3\n[[step]]\ndo = "tune"\n'
-    'epochs = 1\n[[step]]\ndo = "share"',
+    'epochs = 1\nheld_out = 0\n[[step]]\ndo = "share"',
     "wanda, swept, gptq": 'do = "prune"\npattern = "2:4"\ncriterion = "wanda"\n[[step]]\ndo = "reconstruct"\n'
     'method = "sweep"\n[[step]]\ndo = "quantise"\nmethod = "gptq"',
 }

@@ -7,7 +7,7 @@ import pytest
 
 from workloads import BadInput, Workload, tasks
 from workloads.graphs.feed import Feed
-from workloads.networks import lenet
+from workloads.networks import data, lenet
 from workloads.networks.decoder import untrained
 from workloads.networks.transformer import Encoder
 from workloads.recipes.recipe import Recipe
@@ -35,13 +35,25 @@ def task():
 
 def test_the_images_of_lenet_are_parted():
     task = tasks.load("lenet-300-100-dense")
-    assert (len(task.inputs), len(task.test_inputs)) == (500, 500)
-    both = np.concatenate([task.inputs, task.test_inputs])
-    assert np.array_equal(np.sort(both, axis=0), np.sort(lenet.dense().inputs, axis=0))
+    assert (len(task.inputs), len(task.test_inputs)) == (2000, 1000)
+    assert not {image.tobytes() for image in task.inputs} & {image.tobytes() for image in task.test_inputs}
     assert task.measure == "accuracy"
-    # The whole network is right as often as the two halves together.
-    halves = task.quality(task.network) + task.network.accuracy(task.inputs, task.labels)
-    assert halves / 2 == pytest.approx(lenet.dense().accuracy())
+    assert task.quality(task.network) == pytest.approx(lenet.dense().accuracy())
+
+
+def test_all_images_are_taken_where_they_were_fetched_and_never_fetched_unasked(monkeypatch):
+    monkeypatch.setattr(data, "fetch", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(data, "is_here", lambda name: False)
+    with pytest.raises(BadInput, match="which are not here: fetch them with 'zeroskip data fashion-mnist', or take "):
+        tasks.load("lenet-300-100-fashion-mnist")
+    images = {split: np.full((n, 784), n, np.float32) for split, n in (("train", 6), ("test", 4))}
+    monkeypatch.setattr(data, "is_here", lambda name: name == "fashion-mnist")
+    monkeypatch.setattr(data, "fashion_mnist", lambda split: (images[split], np.arange(len(images[split]), dtype="u1")))
+    task = tasks.load("lenet-300-100-fashion-mnist")
+    assert (task.inputs.max(), task.labels.tolist()) == (6, list(range(6)))
+    assert (task.test_inputs.max(), task.test_labels.tolist()) == (4, list(range(4)))
+    shipped = tasks.load("lenet-300-100-dense").network.matrices
+    assert all(np.array_equal(matrix, shipped[name]) for name, matrix in task.network.matrices.items())
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,9 @@ def fetch(name: str, folder: Path | None = None, timeout_s: float = TIMEOUT_S) -
     at each call and appears under its name whole or not at all. folder: the cache's, by default zeroskip in
     $XDG_CACHE_HOME or ~/.cache. Raises BadInput for an unknown name, and where the package cannot be had.
     """
-    if name not in _table():
-        raise BadInput(f"unknown data {name!r}{did_you_mean(name, _table())}")
-    place = (_cache() if folder is None else Path(folder)) / name
-    files = _table()[name]
-    if all(_is_sound(place / _name(file), file) for file in files):
-        return place
+    if is_here(name, folder):
+        return _place(name, folder)
+    place, files = _place(name, folder), _table()[name]
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as scratch:
@@ -57,6 +54,13 @@ def fetch(name: str, folder: Path | None = None, timeout_s: float = TIMEOUT_S) -
     except OSError as error:
         raise BadInput(f"data {name!r} cannot be kept in {str(place)!r}: {error}") from error
     return place
+
+
+def is_here(name: str, folder: Path | None = None) -> bool:
+    """Return whether a real input is in its folder, whole and verified: see `fetch`. Raises BadInput."""
+    if name not in _table():
+        raise BadInput(f"unknown data {name!r}{did_you_mean(name, _table())}")
+    return all(_is_sound(_place(name, folder) / _name(file), file) for file in _table()[name])
 
 
 def digits(folder: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -101,6 +105,10 @@ def _cache() -> Path:
     """Return the user's cache folder. Source: XDG Base Directory Specification (a relative path is to be ignored)."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".cache") / "zeroskip"
+
+
+def _place(name: str, folder: Path | None) -> Path:
+    return (_cache() if folder is None else Path(folder)) / name
 
 
 def _name(file: dict[str, str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -53,10 +54,16 @@ def decoder(tokens: np.ndarray, seed: int, recipe: train.Recipe = TRAINING) -> D
 
 @one_thread()
 @np.errstate(over="ignore", invalid="ignore")  # a loss that diverges is refused in one line
-def fit(network: Decoder, tokens: np.ndarray, recipe: train.Recipe, shared: Iterable[Workload] = ()) -> Decoder:
+def fit(
+    network: Decoder,
+    tokens: np.ndarray,
+    recipe: train.Recipe,
+    shared: Iterable[Workload] = (),
+    until: Callable[[Decoder], bool] | None = None,
+) -> Decoder:
     """Return the decoder trained on samples int[n, tokens + 1]; a weight that is zero stays zero.
 
-    shared: Workloads with codes, whose matrices take their values and keep their codes: see `train.fit`. Raises
+    shared: Workloads with codes, whose matrices take their values and keep their codes; until: see `train.fit`. Raises
     BadInput.
     """
     for field in NOT_HERE:
@@ -86,5 +93,6 @@ def fit(network: Decoder, tokens: np.ndarray, recipe: train.Recipe, shared: Iter
             loss += train.penalise(parameters[name], gradients[name], recipe)
         return loss, gradients
 
-    train.descend(free, parameters, gradients_of, len(tokens), recipe)
+    ends = None if until is None else partial(until, network)
+    train.descend(free, parameters, gradients_of, len(tokens), recipe, ends)
     return network

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -20,6 +20,12 @@ from workloads.records import Layer, Network, Workload, with_activations
 
 FILE = "lenet_300_100_fashion_mnist.npz"
 N_SHIPPED_OF_A_CLASS = 100  # the first test images of each class
+N_TRAINING_OF_A_CLASS = 200  # and the first training images, to calibrate and tune on
+
+IMAGES_SHIPPED = (
+    f"images: the first {N_SHIPPED_OF_A_CLASS} of each class in the test set, and to calibrate and tune on "
+    f"the first {N_TRAINING_OF_A_CLASS} of each class in the training set"
+)
 
 WIDTHS = (784, 300, 100, 10)
 # Deep Compression, table 2: the share of weights that ip1, ip2 and ip3 keep.
@@ -43,6 +49,12 @@ def dense() -> Network:
         for name in ("ip1", "ip2", "ip3")
     )
     return _network("lenet-300-100-dense", layers)
+
+
+def calibration() -> tuple[np.ndarray, np.ndarray]:
+    """Return 200 training images of each class as f32[2000, 784], with labels i64; the networks learnt from them."""
+    stored = _stored()
+    return as_inputs(stored["train_images"]), stored["train_labels"].astype(np.int64)
 
 
 def compressed() -> Network:
@@ -127,6 +139,7 @@ def main(argv: Iterable[str] | None = None) -> int:
             raise BadInput(f"--out must lie in a directory that exists, got {out}")
         images, labels = fashion_mnist("train")
         test_images, test_labels = fashion_mnist("test")
+        shipped = shipped_images()
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
@@ -141,18 +154,41 @@ def main(argv: Iterable[str] | None = None) -> int:
         f"each tuned with {_words(STEP)}, the last for {LAST_STEP.n_epochs} epochs; "
         f"4-bit exact k-means over weights and bias; centroids tuned with {_words(CENTROIDS)}; "
         f"accuracy on the 10,000 test images: {accuracies}; "
-        f"images: the first {N_SHIPPED_OF_A_CLASS} of each class in the test set; "
-        f"numpy {np.__version__}"
+        f"{IMAGES_SHIPPED}; numpy {np.__version__}"
     )
-    shipped = first_of_each_class(test_labels, N_SHIPPED_OF_A_CLASS)
-    _write(out, networks[0], networks[2], test_images[shipped], test_labels[shipped], provenance)
+    write(out, shipped | {"provenance": np.array(provenance)} | _arrays(networks[0], networks[2]))
     print(f"{out}: {out.stat().st_size} bytes; {accuracies}")
     return 0
 
 
-def _write(out: Path, trained: Network, shared: Network, images: np.ndarray, labels: np.ndarray, provenance: str):
-    """Write the networks whole or not at all: a temporary file beside `out`, then os.replace."""
-    arrays = {"images": np.rint(255 * images).astype(np.uint8), "labels": labels, "provenance": np.array(provenance)}
+def shipped_images() -> dict[str, np.ndarray]:
+    """Return the images that ship, u8[n, 784], and their labels u8[n]: of the test set, and of the training set.
+
+    Raises BadInput as `fashion_mnist` does.
+    """
+    arrays = {}
+    for split, prefix, n in (("test", "", N_SHIPPED_OF_A_CLASS), ("train", "train_", N_TRAINING_OF_A_CLASS)):
+        images, labels = fashion_mnist(split)
+        places = first_of_each_class(labels, n)
+        pixels = np.rint(255 * images[places]).astype(np.uint8)
+        arrays |= {f"{prefix}images": pixels, f"{prefix}labels": labels[places]}
+    return arrays
+
+
+def write(out: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write the file whole or not at all: a temporary file beside `out`, then os.replace."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _arrays(trained: Network, shared: Network) -> dict[str, np.ndarray]:
+    """Return the arrays of the file that hold the networks."""
+    arrays = {}
     for before, after in zip(trained.layers, shared.layers, strict=True):
         arrays |= {
             f"{before.name}_weights": before.weights.astype(np.float16),
@@ -161,13 +197,7 @@ def _write(out: Path, trained: Network, shared: Network, images: np.ndarray, lab
             f"{before.name}_codebook": after.codebook,
             f"{before.name}_bias_codes": bias_codes(after),
         }
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    return arrays
 
 
 @cache

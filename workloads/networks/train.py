@@ -5,65 +5,26 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from workloads.blas import one_thread
-from workloads.errors import BadInput, did_you_mean
+from workloads.errors import BadInput
+from workloads.networks.descent import OPTIMISERS, Recipe
 from workloads.networks.lowering import restore
 from workloads.networks.modules import Linear, Module, Weighted, he_normal
 from workloads.networks.sequential import GELU, ReLU, Sequential, with_statistics
 from workloads.quantisation.share import bias_codes
 from workloads.records import Layer, Network, Workload, checked_array, plain_array, with_activations
 
-# Adam, Kingma and Ba 2015: the defaults of algorithm 1, computed in the order that the end of their section 2 gives.
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
-MOMENTUM = 0.9
 # Moments below this change next to nothing (EPSILON is far larger), but left to decay they become denormal numbers, on
 # which every operation takes many times as long: from here in 393 steps by a factor of 0.9. They are cleared at the end
 # of an epoch, as when the shipped networks were trained, or every 500 steps of a longer one.
 NEGLIGIBLE, N_STEPS_LONGEST = 1e-20, 500
 
 Gradients = dict[str, dict[str, np.ndarray]]  # {module: {parameter: gradient}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """How to train: "adam", or "sgd" with momentum 0.9, on shuffled batches, the rate falling to 0 as a cosine.
-
-    Loss: the batch's mean of cross-entropy + activation_l1 * sum |hidden activations|, plus l2 / 2 * sum weights**2,
-    l1 * sum |weights| and gamma_l1 * sum |gamma| (Network Slimming, Liu et al. 2017). Hidden activations are what
-    leaves every ReLU and GELU but a last one; dropout is the share of them set to 0. To tune a trained network, take a
-    rate about a tenth as high.
-    """
-
-    learning_rate: float
-    batch: int = 256
-    l1: float = 0.0
-    l2: float = 0.0
-    activation_l1: float = 0.0
-    gamma_l1: float = 0.0
-    dropout: float = 0.0
-    optimiser: str = "adam"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe(Training):
-    """How to train, for how many epochs; seed: of the batches and of dropout."""
-
-    n_epochs: int
-    seed: int = 0
-
-    def __post_init__(self):
-        for field in (field.name for field in fields(self) if field.name != "optimiser"):
-            least = 1 if field in ("n_epochs", "batch") else 0
-            if not getattr(self, field) >= least:
-                raise BadInput(f"{field} must be at least {least}, got {getattr(self, field)!r}")
-        if not self.dropout < 1:
-            raise BadInput(f"dropout must be below 1, got {self.dropout!r}")
-        if self.optimiser not in OPTIMISERS:
-            raise BadInput(f"unknown optimiser {self.optimiser!r}{did_you_mean(self.optimiser, OPTIMISERS)}")
 
 
 def checked_labels(labels: np.ndarray, n_inputs: int) -> np.ndarray:
@@ -77,13 +38,19 @@ def checked_labels(labels: np.ndarray, n_inputs: int) -> np.ndarray:
 @one_thread()
 @np.errstate(over="ignore", invalid="ignore")  # a loss that diverges is refused in one line
 def fit(
-    network: Sequential, inputs: np.ndarray, labels: np.ndarray, recipe: Recipe, shared: Iterable[Workload] = ()
+    network: Sequential,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    recipe: Recipe,
+    shared: Iterable[Workload] = (),
+    until: Callable[[Sequential], bool] | None = None,
 ) -> Sequential:
     """Return the network trained; a weight or gamma that is zero stays zero, and every BatchNorm gets its statistics.
 
     inputs: f32[batch, ...]; labels: int[batch]. shared: Workloads with codes; the network is folded, and the modules of
     their names take their values (see `restore`): those of one code then stay equal, those of code 0 zero, and the
-    gradient of a centroid is the sum of its members' (Deep Compression, part 3). Raises BadInput.
+    gradient of a centroid is the sum of its members' (Deep Compression, part 3). until: looks at the network after each
+    epoch, which the next changes in place, and says whether that was the last. Raises BadInput.
     """
     labels, shared = checked_labels(labels, len(inputs)), {workload.name: workload for workload in shared}
     inputs = plain_array("inputs", inputs)
@@ -91,14 +58,15 @@ def fit(
     for name, workload in shared.items():
         if workload.codes is None:
             raise BadInput(f"layer {name!r} must be shared before its centroids are tuned, got no codes")
-    network = _copy(restore(network, shared.values()) if shared else network)
+    network = copied(restore(network, shared.values()) if shared else network)
     free = [pair for name, module in network.modules.items() for pair in free_values(name, module, shared.get(name))]
     parameters = {name: module.parameters for name, module in network.modules.items()}
 
     def gradients_of(chosen: np.ndarray, rng: np.random.Generator) -> tuple[float, Gradients]:
         return loss_and_gradients(network, inputs[chosen], labels[chosen], recipe, rng)
 
-    descend(free, parameters, gradients_of, len(labels), recipe)
+    ends = None if until is None else partial(until, network)
+    descend(free, parameters, gradients_of, len(labels), recipe, ends)
     return with_statistics(network, inputs)
 
 
@@ -108,17 +76,18 @@ def descend(
     gradients_of: Callable[[np.ndarray, np.random.Generator], tuple[float, Gradients]],
     n_samples: int,
     recipe: Recipe,
+    until: Callable[[], bool] | None = None,
 ) -> None:
     """Change the parameters in place, step by step.
 
-    free: see `free_values`; gradients_of: gives the loss of the samples int[batch] and its gradient by every parameter.
-    Raises BadInput where the loss is no longer finite.
+    free: see `free_values`; gradients_of: gives the loss of the samples int[batch] and its gradient by every parameter;
+    until: says after each epoch whether that was the last. Raises BadInput where the loss is no longer finite.
     """
     moments = [tuple(np.zeros_like(collect(parameters)) for _ in range(2)) for collect, _ in free]
     update = OPTIMISERS[recipe.optimiser]
     rng = np.random.default_rng(recipe.seed)
     n_steps_an_epoch = -(-n_samples // recipe.batch)
-    n_steps, n_steps_between, step = recipe.n_epochs * n_steps_an_epoch, min(n_steps_an_epoch, N_STEPS_LONGEST), 0
+    n_steps_between, step = min(n_steps_an_epoch, N_STEPS_LONGEST), 0
     for _ in range(recipe.n_epochs):
         order = rng.permutation(n_samples)
         for start in range(0, n_samples, recipe.batch):
@@ -127,13 +96,15 @@ def descend(
                 raise BadInput(
                     f"learning_rate must keep the loss finite, got {recipe.learning_rate!r}: take a lower one"
                 )
-            rate = recipe.learning_rate * (1 + math.cos(math.pi * step / n_steps)) / 2
+            rate = recipe.rate(step, n_steps_an_epoch)
             step += 1
             for (collect, subtract), moment in zip(free, moments, strict=True):
                 subtract(update(moment, collect(gradients), rate, step))
             if step % n_steps_between == 0:
                 for moment in itertools.chain(*moments):
                     moment[np.abs(moment) < NEGLIGIBLE] = 0
+        if until is not None and until():
+            break
 
 
 def loss_and_gradients(
@@ -143,10 +114,10 @@ def loss_and_gradients(
 
     inputs: float[batch, ...]; labels: int[batch]; rng: draws what is dropped out.
     """
-    n, loss, signal, steps, last = len(labels), 0.0, inputs, [], list(network.modules)[-1]
+    n, loss, signal, steps, inside = len(labels), 0.0, inputs, [], hidden_of(network)
     for name, module in network.modules.items():
         signal, backward = module.vjp(signal)
-        hidden, dropout = signal if isinstance(module, ReLU | GELU) and name != last else None, None
+        hidden, dropout = signal if name in inside else None, None
         if hidden is not None and recipe.activation_l1:
             loss += recipe.activation_l1 / n * float(np.abs(hidden).sum())
         if hidden is not None and recipe.dropout:
@@ -154,14 +125,8 @@ def loss_and_gradients(
             signal = hidden * dropout
         steps.append((name, module, backward, hidden, dropout))
 
-    if labels.min() < 0 or labels.max() >= signal.shape[1]:
-        raise BadInput(f"labels must be 0 to {signal.shape[1] - 1}, got {labels.min()} to {labels.max()}")
-    logits = signal - signal.max(axis=1, keepdims=True)
-    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    loss -= float(logits[np.arange(n), labels].mean())
-    delta = np.exp(logits)
-    delta[np.arange(n), labels] -= 1
-    delta /= n
+    error, delta = cross_entropy(signal, labels)
+    loss += error
 
     gradients: Gradients = {name: {} for name in network.modules}
     lowest = next((i for i, (_, module, *_) in enumerate(steps) if module.parameters), len(steps))
@@ -174,6 +139,28 @@ def loss_and_gradients(
         delta, gradients[name] = backward(delta, i > lowest)
         loss += penalise(module.parameters, gradients[name], recipe)
     return loss, gradients
+
+
+def hidden_of(network: Sequential) -> set[str]:
+    """Return the modules whose outputs are hidden activations: every ReLU and GELU but a last one."""
+    *others, _ = network.modules.items()
+    return {name for name, module in others if isinstance(module, ReLU | GELU)}
+
+
+def cross_entropy(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the mean over a batch and its gradient by the outputs, float[batch, classes]; labels: int[batch].
+
+    Raises BadInput.
+    """
+    n = len(labels)
+    if labels.min() < 0 or labels.max() >= outputs.shape[1]:
+        raise BadInput(f"labels must be 0 to {outputs.shape[1] - 1}, got {labels.min()} to {labels.max()}")
+    logits = outputs - outputs.max(axis=1, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    gradient = np.exp(logits)
+    gradient[np.arange(n), labels] -= 1
+    gradient /= n
+    return -float(logits[np.arange(n), labels].mean()), gradient
 
 
 def penalise(parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], recipe: Recipe) -> float:
@@ -189,27 +176,7 @@ def penalise(parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray]
     return penalty
 
 
-def _adam(moments: tuple[np.ndarray, np.ndarray], gradient: np.ndarray, rate: float, step: int) -> np.ndarray:
-    """Return what to subtract; moments: mean and mean square of the gradients, brought up to date in place."""
-    m, v = moments
-    rate *= math.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
-    m += (1 - BETA_1) * (gradient - m)
-    v += (1 - BETA_2) * (gradient * gradient - v)
-    return rate * m / (np.sqrt(v) + EPSILON)
-
-
-def _sgd(moments: tuple[np.ndarray, np.ndarray], gradient: np.ndarray, rate: float, step: int) -> np.ndarray:
-    """Return what to subtract; moments: the velocity, brought up to date in place, and one that is not used."""
-    velocity, _ = moments
-    velocity *= MOMENTUM
-    velocity += gradient
-    return rate * velocity
-
-
-OPTIMISERS = {"adam": _adam, "sgd": _sgd}
-
-
-def _copy(network: Sequential) -> Sequential:
+def copied(network: Sequential) -> Sequential:
     """Return the network with parameters of its own, which training then changes in place."""
     return Sequential(
         {

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from workloads.errors import BadInput
-from workloads.networks import language, train
+from workloads.networks import descent, early_stopping
 from workloads.networks.decoder import Decoder
 from workloads.networks.sequential import Sequential
 from workloads.pruning.criteria import parts as parts_of
@@ -57,15 +57,20 @@ class Reconstruct(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tune(Step, train.Training):
-    """Train on the calibration's inputs and labels; zeros stay zero, shared values shared. Keys: train.Training.
+class Tune(Step, descent.Training):
+    """Train on the calibration's inputs and labels; zeros stay zero, shared values shared. Keys: see descent.Training.
 
-    Works on the whole network: targets and ignore are not for it.
+    held_out: the share of the inputs that is not trained on but tells which epoch is best, the start among them, whose
+    weights are then kept; patience: epochs without a better one after which the training ends (None: never). Works on
+    the whole network: targets and ignore are not for it.
     """
 
-    epochs: int = 3
+    epochs: int = 10
     learning_rate: float = 1e-3
     batch: int = 64
+    schedule: str = "one-cycle"
+    held_out: float = 0.1
+    patience: int | None = None
     do: ClassVar[str] = "tune"
 
     def __post_init__(self):
@@ -74,9 +79,17 @@ class Tune(Step, train.Training):
             raise BadInput("targets and ignore are not for tune, which trains the whole network")
         whole("epochs", self.epochs, 1, 10**6)
         whole("batch", self.batch, 1, 10**9)
-        for key in sorted(self._keys() - {"batch", "optimiser"}):
+        for key in sorted(self._keys() - {"batch", "optimiser", "schedule"}):
             number(key, getattr(self, key))
-        one_of("optimiser", self.optimiser, train.OPTIMISERS)
+        one_of("optimiser", self.optimiser, descent.OPTIMISERS)
+        one_of("schedule", self.schedule, descent.SCHEDULES)
+        number("held_out", self.held_out)
+        if not self.held_out < 1:
+            raise BadInput(f"held_out must be below 1, got {self.held_out!r}")
+        if self.patience is not None:
+            whole("patience", self.patience, 1, 10**6)
+            if not self.held_out:
+                raise BadInput(f"patience takes a share that is held_out, got {self.patience!r} with held_out 0")
         self._training(0)
 
     def apply(self, state: State) -> State:
@@ -86,17 +99,26 @@ class Tune(Step, train.Training):
             for layer in (state.current.workloads(state.inputs, 1) if state.bits else ())
             if layer.name in state.bits
         ]
+        training, stopping = self._training(state.seed), {"held_out": self.held_out, "patience": self.patience}
         if isinstance(network := state.current.network, Decoder):
-            tuned = language.fit(network, state.inputs, self._training(state.seed), shared)
-            return replace(state, current=Transformer(tuned))
+            network, best = early_stopping.fit(network, state.inputs, None, training, shared, **stopping)
+            return replace(state, current=Transformer(network), tuned=best)
         network, inputs, labels = self._trained(state)
         if labels is None:
             raise BadInput("tune takes labels to learn from, the calibration has none")
-        tuned = Modules(train.fit(network, inputs, labels, self._training(state.seed), shared))
+        network, best = early_stopping.fit(network, inputs, labels, training, shared, **stopping)
+        tuned, state = Modules(network), replace(state, tuned=best)
         if isinstance(state.current, Modules):
             return replace(state, current=tuned)
         parameters = {name: (matrix, tuned.biases[name]) for name, matrix in tuned.matrices.items()}
         return replace(state, current=state.current.with_parameters(parameters))
+
+    def notes(self, before: State, behind: State) -> list[str]:
+        best = behind.tuned
+        if not best.n_held_out:
+            return [f"trained for {best.n_epochs} epochs, with no input held out to tell which is best"]
+        which = f"kept epoch {best.epoch} of {best.n_epochs}" if best.epoch else f"none of {best.n_epochs} epochs kept"
+        return [f"{which}: least loss on {best.n_held_out} inputs held out of the calibration"]
 
     @staticmethod
     def _trained(state: State) -> tuple[Sequential, np.ndarray, np.ndarray | None]:
@@ -117,12 +139,12 @@ class Tune(Step, train.Training):
         network = Modules(chain.network).with_parameters({name: (matrices[name], biases[name]) for name in matrices})
         return network.network, chain.inputs, chain.labels
 
-    def _training(self, seed: int) -> train.Recipe:
-        return train.Recipe(n_epochs=self.epochs, seed=seed, **{key: getattr(self, key) for key in self._keys()})
+    def _training(self, seed: int) -> descent.Recipe:
+        return descent.Recipe(n_epochs=self.epochs, seed=seed, **{key: getattr(self, key) for key in self._keys()})
 
     @staticmethod
     def _keys() -> set[str]:
-        return {entry.name for entry in fields(train.Training)}
+        return {entry.name for entry in fields(descent.Training)}
 
 
 def _solved(

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workloads.errors import BadInput, did_you_mean, fits
+from workloads.networks.early_stopping import Kept
 from workloads.recipes.chain import Chain
 from workloads.recipes.evidence import Calibration
 from workloads.recipes.subjects import Subject
@@ -22,7 +23,7 @@ class State:
 
     current: as it is by now; dense: as it was, its outputs in the order of current's; inputs, labels: the calibration;
     chain: gives what a model's layers are trained as, or raises BadInput; bits: {matrix: bits} of those shared by now;
-    quantised: the matrices that are.
+    quantised: the matrices that are; tuned: which epoch the last tuning kept.
     """
 
     current: Subject
@@ -33,6 +34,7 @@ class State:
     chain: Callable[[], Chain] | None = None
     bits: Mapping[str, int] = field(default_factory=dict)
     quantised: frozenset[str] = frozenset()
+    tuned: Kept | None = None
 
     def evidence(self) -> Calibration:
         """Return what can be seen of the network as it is."""

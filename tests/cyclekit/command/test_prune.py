@@ -161,6 +161,13 @@ def test_what_is_passed_over_is_said(zeroskip, recipe, tmp_path):
     assert str(np.load(tmp_path / "w.npz")["provenance"]).startswith(f"file a.npz, layer fc; {said}; ")
 
 
+def test_images_that_were_not_fetched_are_named(refused, recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    told = refused("prune", "lenet-300-100-fashion-mnist", "--recipe", recipe(SHARED), "--out", tmp_path / "w.npz")
+    assert "fetch them with 'zeroskip data fashion-mnist'" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.toml"]
+
+
 def test_the_calibration_is_a_files_or_the_first_inputs(zeroskip, recipe, tiny, tmp_path):
     text = '[[step]]\ndo = "prune"\ncriterion = "wanda"\ndensity = 0.5'
     np.savez(tmp_path / "c.npz", inputs=tiny.inputs[:5], labels=tiny.labels[:5])
@@ -186,6 +193,9 @@ def test_the_tradeoff_has_a_row_for_each_pattern(zeroskip, tmp_path):
         assert row["pattern"] in ended.out
         assert row["machines"].keys() == {"eie", "tensorcore"}
         assert 0 <= row["quality_tuned"] <= 1
+        assert row["epoch"] in (0, 1)  # of the one asked for
+        if row["epoch"] == 0:
+            assert row["quality_tuned"] == row["quality_pruned"]
     by_pattern = {row["pattern"]: row["flexibility"] for row in result["rows"]}
     assert by_pattern["element"] > by_pattern["2:4"] > by_pattern["vector 1x4"] > by_pattern["block 4x4"]
     assert (tmp_path / "f" / "tradeoff-tiny.png").stat().st_size > 10_000

@@ -41,6 +41,7 @@ def face(weight_bits=16.0, energy=1.0, **framework):
         cost=cost,
         framework=lambda name, spec: Framework(name="plain", **framework),
         frameworks={"plain": ""},
+        asked={},
         memory_bytes=lambda spec: 1e6,
         idle_w=lambda spec: 0.5,
     )

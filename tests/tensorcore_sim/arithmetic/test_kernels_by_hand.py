@@ -89,5 +89,7 @@ def test_the_bound_is_the_sum_of_what_is_cut_off():
     rule = FusedAdd(**on, n_products=4, fraction_bits=10, min_exponent={"f32": -126})
     least = 2 * 5 * 2.0**-136
     found = bound(np.array([[3.0, 0.0]]), 6, rule)
-    assert found[0, 0] == pytest.approx(1.01 * 2 * (5 * 2.0**-10 + 2.0**-23) * 3 + least + 8 * 2.0**-52 * 3, rel=1e-14)
+    assert found[0, 0] == pytest.approx(
+        1.01 * 2 * (5 * 2.0**-10 + 2.0**-23) * 3 + least + 8 * 2.0**-52 * 3, rel=1e-14, abs=0
+    )
     assert found[0, 1] == least

@@ -152,3 +152,11 @@ def test_a_tile_that_fits_nothing_is_refused_with_what_would_do():
         with pytest.raises(BadInput) as refusal:
             choose.tiling(Problem(m=8, n=8, k=8), preset.replace(n_stages=1, shared_bytes_of_block=100))
         assert str(refusal.value).endswith(line.format(rows))
+
+
+def test_tiles_that_do_not_suit_an_instruction_are_left_out_and_no_other():
+    # tcgen05 with block scales has 128 rows and columns in sixteens: of Hopper's tiles those
+    wide = {(256, 128), (256, 64), (128, 256), (128, 192), (128, 128), (128, 64), (128, 32), (128, 16)}
+    narrow = {(64, 256), (64, 128), (64, 64), (64, 32), (64, 16), (64, 8), (128, 8)}
+    assert kernels(PRESETS["b200"].replace(in_dtype="nvfp4"), "tile_m", "tile_n") == wide
+    assert kernels(PRESETS["b200"].replace(in_dtype="e4m3"), "tile_m", "tile_n") == wide | narrow

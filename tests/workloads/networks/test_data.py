@@ -210,6 +210,15 @@ def test_a_file_comes_out_of_a_debian_package(table, tmp_path, monkeypatch):
     assert (data.fetch("toy", tmp_path / "cache") / "toy.bin").read_bytes() == CONTENT
 
 
+def test_an_input_is_here_where_every_file_is_whole(table, wheels, tmp_path):
+    assert not data.is_here("toy", tmp_path)
+    wheels(toy=CONTENT)
+    place = data.fetch("toy", tmp_path)
+    assert data.is_here("toy", tmp_path)
+    (place / "toy.bin").write_bytes(CONTENT[:-1] + b"!")
+    assert not data.is_here("toy", tmp_path)
+
+
 # The arrays
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from workloads.errors import BadInput
-from workloads.networks import lenet
+from workloads.networks import data, lenet
 from workloads.records import Workload
 
 
@@ -29,9 +29,10 @@ def fixed(values, fraction_bits):
 
 
 def test_the_file_is_small_and_its_licence_stands_beside_it():
-    data = importlib.resources.files("workloads") / "data"
-    assert len((data / lenet.FILE).read_bytes()) < 1_500_000
-    assert "Zalando SE" in (data / "LICENSE.fashion-mnist").read_text()
+    folder = importlib.resources.files("workloads") / "data"
+    # 3,000 images of 784 bytes, deflated to about half, and 266,200 weights of 2 bytes and half a byte
+    assert len((folder / lenet.FILE).read_bytes()) < 2_000_000
+    assert "Zalando SE" in (folder / "LICENSE.fashion-mnist").read_text()
 
 
 def test_the_shapes_are_lenet_300_100(dense, compressed):
@@ -108,6 +109,24 @@ def test_the_first_of_each_class_are_taken_in_order():
 
 def test_the_shipped_images_are_a_hundred_of_each_class(dense):
     assert np.bincount(dense.labels).tolist() == [100] * 10
+
+
+def test_two_hundred_training_images_of_each_class_are_shipped_too_none_of_them_a_test_image(dense):
+    images, labels = lenet.calibration()
+    assert np.bincount(labels).tolist() == [200] * 10
+    assert (images.dtype, images.shape, images.max()) == (np.float32, (2000, 784), 1)
+    assert not {image.tobytes() for image in images} & {image.tobytes() for image in dense.inputs}
+
+
+def test_the_shipped_images_are_those_of_the_data_set_where_it_was_fetched(dense):
+    if not data.is_here("fashion-mnist"):
+        pytest.skip("takes `zeroskip data fashion-mnist`")
+    images, labels = lenet.calibration()
+    ships = lenet.shipped_images()
+    assert np.array_equal(data.as_inputs(ships["train_images"]), images)
+    assert np.array_equal(ships["train_labels"], labels)
+    assert np.array_equal(data.as_inputs(ships["images"]), dense.inputs)
+    assert np.array_equal(ships["labels"], dense.labels)
 
 
 def test_the_earlier_of_two_codes_lies_in_the_low_half():

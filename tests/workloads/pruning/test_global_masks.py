@@ -82,6 +82,8 @@ def test_the_scores_given_are_left_alone():
         ),
         ([SMALL], "element", {"floor": 0.6}, "floor must be a number from 0 to the density 0.5, got 0.6"),
         ([SMALL], "element", {"floor": -0.1}, "floor must be a number from 0 to the density 0.5, got -0.1"),
+        ([SMALL], "element", {"floor": False}, "floor must be a number from 0 to the density 0.5, got False"),
+        ([SMALL], "element", {"floor": "0.1"}, "floor must be a number from 0 to the density 0.5, got '0.1'"),
         (
             [SMALL, SMALL, SMALL],
             "filter",

@@ -80,6 +80,13 @@ def test_a_file_that_means_nothing(text, complaint):
         ("tune", "epochs = 0", "epochs must be a whole number from 1 to "),
         ("tune", 'optimiser = "adan"', "unknown optimiser 'adan', did you mean 'adam'?"),
         ("tune", "dropout = 1", "dropout must be below 1, got 1"),
+        ("tune", 'schedule = "cosin"', "unknown schedule 'cosin', did you mean 'cosine'?"),
+        ("tune", "power = 2", "power belongs to schedule 'polynomial', got 2 with 'one-cycle'"),
+        ("tune", 'schedule = "cosine"\ndecay = 0.9', "decay belongs to schedule 'exponential', got 0.9 with 'cosine'"),
+        ("tune", 'schedule = "exponential"\ndecay = 0', "decay must be above 0 and at most 1, got 0"),
+        ("tune", "held_out = 1", "held_out must be below 1, got 1"),
+        ("tune", "patience = 0", "patience must be a whole number from 1 to "),
+        ("tune", "held_out = 0\npatience = 2", "patience takes a share that is held_out, got 2 with held_out 0"),
     ],
 )
 def test_a_step_that_means_nothing(do, keys, complaint):

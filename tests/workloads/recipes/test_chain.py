@@ -14,7 +14,7 @@ from workloads.recipes.chain import of_graph
 from workloads.recipes.recipe import Recipe
 
 LABELS = np.random.default_rng(1).integers(0, 3, 12)
-TUNE = '[[step]]\ndo = "tune"\nepochs = 2\nbatch = 5\nlearning_rate = 0.01\n'
+TUNE = '[[step]]\ndo = "tune"\nepochs = 2\nbatch = 5\nlearning_rate = 0.01\nheld_out = 0\n'
 W = normal(5, 3)
 NORM = {name: np.abs(normal(4, seed=i)) + np.float32(0.5) for i, name in enumerate("gbmv")}
 
