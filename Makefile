@@ -33,6 +33,7 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/bench_eie.py
 	$(BIN)/python benchmarks/bench_tensorcore.py
+	$(BIN)/python benchmarks/bench_points.py
 	$(BIN)/python benchmarks/bench_prune.py
 	$(BIN)/python benchmarks/bench_share.py
 	$(BIN)/python benchmarks/bench_sweep.py

@@ -19,6 +19,7 @@ from cyclekit.trace import Track
 from cyclekit.validation import Validation
 from cyclekit.views import View
 from workloads.errors import BadInput, did_you_mean
+from workloads.points.convolution import SparseConvolution
 from workloads.records import Network, Shape, Workload, with_activations
 
 GROUP = "zeroskip.machines"  # the entry-point group in which a package announces its Machine
@@ -59,6 +60,8 @@ class Machine:
     size_field: the field of the Spec that says how many of its units a design has, such as its PEs. None: none does.
     chip(spec) -> Chip: what a design is made in. None: not known.
     off_chip_bytes(run) -> bytes that a run moves to and from memory off the chip. None: not known.
+    rests_on(spec, besides) -> what a result on a design rests on unverified, but for the fields `besides`: remarks.
+    takes: the records of layers that it runs: Workloads, a cloud's SparseConvolutions (workloads.points).
     idle(spec) -> {field: why} of the fields that change nothing of any run on a design: neither time, nor energy.
     estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
     serves: what it knows of whole language models. None: nothing. validate_models(progress) -> Validation: those
@@ -83,6 +86,7 @@ class Machine:
     costs: Mapping[str, tuple[float, int]]
     batched: bool = False
     needs_values: bool = True
+    takes: tuple[type, ...] = (Workload,)
     energy: Callable[[Run, str], Energy] | None = None
     prices: Mapping[str, str] = field(default_factory=dict)
     default_prices: str | None = None
@@ -100,6 +104,7 @@ class Machine:
     chip: Callable[[Any], Chip] | None = None
     off_chip_bytes: Callable[[Run], float] | None = None
     idle: Callable[[Any], Mapping[str, str]] = lambda spec: {}
+    rests_on: Callable[[Any, Iterable[str]], Iterable[str]] = lambda spec, besides: ()
     serves: Serves | None = None
     validate_models: Callable[..., Validation] | None = None
 
@@ -111,8 +116,11 @@ class Machine:
         n_inputs: take only so many of the batch. batch: how many enter together (None: all, where they can). A layer's
         own activations are those of the real network.
         """
-        if batch is not None and batch > 1 and not self.batched:
+        self.check_takes(work)
+        if batch is not None and batch > 1 and (not self.batched or isinstance(work, SparseConvolution)):
             raise BadInput(f"--batch must be 1 for {self.name}, which takes one input at a time, got {batch}")
+        if isinstance(work, SparseConvolution):
+            return [work], [work.features]
         if isinstance(work, Shape):
             if self.needs_values:
                 raise BadInput(
@@ -124,6 +132,14 @@ class Machine:
             rows = (batch or len(inputs)) * (layers[0].rows_of_input if isinstance(work, Workload) else 1)
             return layers, [inputs[start : start + rows] for start in range(0, len(inputs), rows)]
         return layers, inputs_of(layers[0]) if isinstance(work, Workload) else inputs
+
+    def check_takes(self, work: Any) -> None:
+        """Raise BadInput where a layer, or a network of them, is of a kind that the machine does not run."""
+        is_cloud = isinstance(work, SparseConvolution)
+        if is_cloud and SparseConvolution not in self.takes:
+            raise BadInput(f"{self.name} takes no sparse convolution, which {work.name!r} is: name matrices")
+        if not is_cloud and Workload not in self.takes:
+            raise BadInput(f"{self.name} takes clouds, as lidar-0.1:minkunet-0.5, which {work.name!r} is not")
 
     def design(self, preset: str | None, changes: Mapping[str, Any]) -> Any:
         """Return a preset's Spec (None: the default preset) with some fields changed."""
@@ -219,15 +235,18 @@ def load(name: str) -> Machine:
         ) from error
 
 
-def all_installed() -> list[Machine]:
-    """Import all machines that are installed."""
-    return [load(name) for name in installed()]
+def all_installed(takes: type | None = None) -> list[Machine]:
+    """Import all machines that are installed; of them those that take such layers (None: all)."""
+    return [chosen for name in installed() if takes in (None, *(chosen := load(name)).takes)]
 
 
 def named(names: str | None) -> list[Machine]:
-    """Return the machines of "NAME,NAME": all that are installed for None, none for "none". Raises BadInput."""
+    """Return the machines of "NAME,NAME": for None all installed ones that take matrices, none for "none".
+
+    Raises BadInput.
+    """
     if names is None:
-        return all_installed()
+        return all_installed(Workload)
     words = [] if names == "none" else [word.strip() for word in names.split(",")]
     if twice := next((word for word in words if words.count(word) > 1), None):
         raise BadInput(f"--machines must name each machine once, got {twice!r} twice")

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "house.svg"
 BANDS = (
     ("zeroskip",),
-    ("eie_sim", "tensorcore_sim"),
+    ("eie_sim", "pointacc_sim", "tensorcore_sim"),
     ("cyclekit",),
     ("workloads",),
 )  # who stands above may import who stands below

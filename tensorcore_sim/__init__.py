@@ -5,14 +5,18 @@ from cyclekit.views import ENERGY, Quantity, View, measure
 from tensorcore_sim.actions import CardAction
 from tensorcore_sim.arithmetic.gemm import fused_dot_add, gemm
 from tensorcore_sim.card.tiling import Problem
-from tensorcore_sim.encode import STORED_FIELDS, pattern, stored, suited
+from tensorcore_sim.clouds.doors import encode, energy, estimate, simulate, spans, stored, suited
+from tensorcore_sim.encode import STORED_FIELDS, pattern
 from tensorcore_sim.format.image import Compressed, compress, decompress
 from tensorcore_sim.operators.serves import SERVES
-from tensorcore_sim.prices import NOTES, dense_over_sparse, energy
+from tensorcore_sim.prices import NOTES, dense_over_sparse
 from tensorcore_sim.published import validate
-from tensorcore_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, simulate, spans, time_gemm
+from tensorcore_sim.simulate import ENGINES, MODEL_VERSION, NAME, time_gemm
 from tensorcore_sim.sm.microbenchmark import Throughput, latency, throughput
 from tensorcore_sim.spec import PRESET_NOTES, PRESETS, TICKS, Spec, idle
+from workloads.errors import BadInput
+from workloads.points.convolution import SparseConvolution
+from workloads.records import Workload
 
 __all__ = [
     "MACHINE",
@@ -51,6 +55,10 @@ def _demo(folder, *, short, progress):
 def _explain(workload, spec, row, column):
     from tensorcore_sim.explain import explain
 
+    if isinstance(workload, SparseConvolution):
+        raise BadInput(
+            f"{NAME} explains matrices, no sparse convolution as {workload.name!r}: pointacc explains its map"
+        )
     return explain(workload, spec, row, column)
 
 
@@ -69,7 +77,6 @@ def _size(result):
 _MOVED = (CardAction.HBM_READ_BYTES, CardAction.WRITE_BYTES)
 _AD102, _GH100 = ("TSMC 4N", 608.5, "AD102"), ("TSMC 4N", 814.0, "H100's whole die")
 _DIES = {
-    "t4": ("TSMC 12FFN", 545.0, "TU104"),
     "a100": ("TSMC N7", 826.0, "A100's whole die"),
     "rtx-3090": ("Samsung 8N", 628.4, "GA102"),
     "l40s": _AD102,
@@ -80,8 +87,11 @@ _DIES = {
 }  # NVIDIA's whitepapers; of the H100 and GB202 only through secondary sources
 
 
+_TURING_DIES = {40: ("TSMC 12FFN", 545.0, "TU104"), 68: ("TSMC 12FFN", 754.0, "TU102")}  # by the SMs of the card
+
+
 def _chip(spec):
-    process, area_mm2, source = _DIES[spec.card]
+    process, area_mm2, source = _TURING_DIES[68 if spec.n_sms > 48 else 40] if spec.card == "t4" else _DIES[spec.card]
     note = f"weights come from memory in every call; {spec.launch_us:g} us of a call are its launch"
     if area_mm2:
         note += "; the area is without memory"
@@ -109,9 +119,10 @@ MACHINE = Machine(
     stored=stored,
     suited=suited,
     # Measured on two shared cores, rounded up.
-    costs={"validate": (15, 0.6e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9), "validate llm": (60, 0.4e9)},
+    costs={"validate": (60, 0.8e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9), "validate llm": (60, 0.4e9)},
     batched=True,
     needs_values=False,
+    takes=(Workload, SparseConvolution),
     balance="utilisation of the peak",
     model_version=MODEL_VERSION,
     encoding_fields=STORED_FIELDS,

@@ -14,16 +14,19 @@ from tensorcore_sim.actions import SmState
 
 PAPERS = ("Sun et al.", "Luo et al.")
 SEARCHED = "vllmbench"  # too many rows for a line each
+CLOUDS = "TorchSparse"
 
 
 def draw_validation(validation: Validation, folder: Path) -> list[Path]:
-    """Draw the errors of instructions and of GEMMs, LLMCompass' ladder and vllmbench's times; return the files."""
-    drawn = [folder / f"tensorcore_{name}.png" for name in ("instructions", "gemms", "ladder", "vllmbench")]
+    """Draw the errors of instructions, GEMMs and sparse convolutions, LLMCompass' ladder and vllmbench's times."""
+    drawn = [folder / f"tensorcore_{name}.png" for name in ("instructions", "gemms", "ladder", "vllmbench", "clouds")]
     instructions = [row for row in validation.comparisons if row.source in PAPERS]
-    gemms = [row for row in validation.comparisons if row.source not in (*PAPERS, SEARCHED)]
+    gemms = [row for row in validation.comparisons if row.source not in (*PAPERS, SEARCHED, CLOUDS)]
     searched = [row for row in validation.select(source=SEARCHED) if row.unit == "us"]
     errors_by_row(instructions, drawn[0], title="Instructions: Sun et al. (A100), Luo et al. (H800)", band=5)
     errors_by_row(gemms, drawn[1], title="Whole GEMMs, and Sparseloop's counts", band=15)
+    clouds = validation.select(source=CLOUDS)
+    errors_by_row(clouds, drawn[4], title="TorchSparse: groups, moves and cards", band=15)
     times_on_diagonal(searched, drawn[3], title="104 GEMMs of vllmbench, dense and 2:4", band=10)
     ladder = validation.select(source="LLMCompass")
     sizes = [[int(part) for part in row.layer.split(" x ")] for row in ladder]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cyclekit.machine import Progress, quiet
 from cyclekit.validation import Comparison, Validation
+from tensorcore_sim.clouds import published as clouds
 from tensorcore_sim.evidence import gemms
 from tensorcore_sim.simulate import NAME
 from tensorcore_sim.sm.microbenchmark import latency, throughput
@@ -39,11 +40,12 @@ FOOTNOTES = (
 
 def validate(progress: Progress = quiet) -> Validation:
     """Run the microbenchmarks of both papers and the measured GEMMs on the schedule, and compare."""
-    progress("instructions", 0, 2)
+    progress("instructions", 0, 3)
     instructions = (*_mma(), *_loads(), *_wgmma())
-    whole = gemms.compare(lambda share: progress("GEMMs", 1 + share, 2))
-    footnotes = (*FOOTNOTES, *gemms.FOOTNOTES)
-    return Validation(machine=NAME, comparisons=(*instructions, *whole), footnotes=footnotes)
+    whole = gemms.compare(lambda share: progress("GEMMs", 1 + share, 3))
+    sparse = clouds.compare(lambda share: progress("sparse convolutions", 2 + share, 3))
+    footnotes = (*FOOTNOTES, *gemms.FOOTNOTES, *clouds.FOOTNOTES)
+    return Validation(machine=NAME, comparisons=(*instructions, *whole, *sparse), footnotes=footnotes)
 
 
 def _mma() -> Iterator[Comparison]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cyclekit.spec import Spec as BaseSpec
 from cyclekit.spec import choice, number, switch
-from tensorcore_sim import cards
+from tensorcore_sim import cards, cloud_fields
+from tensorcore_sim.cloud_fields import CloudFields
 from workloads.errors import BadInput
 
 SUN = "Sun et al., arXiv 2206.02874v3"
@@ -38,7 +38,7 @@ TICKS = 10  # a cycle in units of the timeline: published times have tenths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec(BaseSpec):
+class Spec(CloudFields):
     """One card and one kernel. The defaults are A100's; times in cycles are whole tenths.
 
     A rate of 0: the card lacks the format. A tile or a number of stages of 0: the model chooses.
@@ -328,6 +328,7 @@ def idle(spec: Spec) -> dict[str, str]:
         fields["wgmma_rs_floor_cycles"] = "of a wgmma with A from registers, which h100 with int4_weights runs"
     if not spec.n_calls:
         fields["limit_after_ms"] = "of few calls, and n_calls=0 is without end"
+    fields |= cloud_fields.idle(spec)
     if not spec.int4_weights:
         fields["scale_group"] = "of int4_weights, which is off"
     return fields

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-DATA = [ROOT / package / "data" for package in ("workloads", "eie_sim")]
+DATA = [ROOT / package / "data" for package in ("workloads", "eie_sim", "pointacc_sim")]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_the_wheel_holds_the_packages_their_data_and_its_licence(wheel):
 
 def test_the_demo_runs_checks_its_values_and_draws(fresh, tmp_path):
     machines = fresh("demo", "--short", "--out", tmp_path)
-    assert machines.keys() == {"eie", "tensorcore"}
+    assert machines.keys() == {"eie", "pointacc", "tensorcore"}
     assert all(found["passed"] is True for found in machines.values())
     runs = next(rows for rows in machines["eie"]["tables"].values() if "values checked" in rows[0])
     assert {row["engines equal"] for row in runs} == {"yes"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("zeroskip", "workloads", "cyclekit", "eie_sim", "tensorcore_sim")
+PACKAGES = ("zeroskip", "workloads", "cyclekit", "eie_sim", "pointacc_sim", "tensorcore_sim")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))

@@ -19,6 +19,7 @@ from workloads import address
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import read_table
 from workloads.graphs.feed import Feed
+from workloads.points import networks as cloud_networks
 from workloads.records import Model, Network, Shape, Workload
 
 CALIBRATED = "-calibrated"
@@ -49,7 +50,7 @@ def describe() -> dict[str, str]:
         name: f"{b.n_in} -> {b.n_out}, weights {b.weight_density:.2%}, activations {b.act_density:.1%}; {b.provenance}"
         for name, b in benchmarks().items()
     }
-    return lines | {name: line for name, (_, line) in _networks().items()}
+    return lines | {name: line for name, (_, line) in _networks().items()} | cloud_networks.describe()
 
 
 @cache
@@ -99,6 +100,12 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
     if name in _networks():
         feed.check_number_only(f"network {name!r}")
         return _networks()[name][0]()
+    if cloud_networks.split(name):
+        feed.check_number_only(f"{name!r}, a cloud with a network,")
+        if (feed.n or 1) > 1 or feed.positions is not None:
+            raise BadInput(f"{name!r} is one cloud: it takes no number of inputs or positions")
+        return cloud_networks.load(name, seed=feed.seed)
+    cloud_networks.check_no_cloud(name)
     if address.names_a_file(name):
         return address.load(name, feed)
     if sizes := re.fullmatch(r"(?:(\d+)\*)?(\d+)x(\d+)x(\d+)", name):

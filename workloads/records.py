@@ -319,8 +319,8 @@ class Model:
 
     @property
     def layers(self) -> tuple[Workload, ...]:
-        """The products with stored weights."""
-        return tuple(operator for operator in self.operators if isinstance(operator, Workload))
+        """The products with stored weights: Workloads, and a cloud's SparseConvolutions (workloads.points)."""
+        return tuple(operator for operator in self.operators if not isinstance(operator, Other))
 
     @property
     def others(self) -> tuple[Other, ...]:
@@ -329,7 +329,7 @@ class Model:
     def with_layers(self, layers: Iterable[Workload]) -> Model:
         """Return the model with other layers in the place of its own, in their order."""
         layers = iter(layers)
-        put = tuple(next(layers) if isinstance(operator, Workload) else operator for operator in self.operators)
+        put = tuple(operator if isinstance(operator, Other) else next(layers) for operator in self.operators)
         return replace(self, operators=put)
 
 

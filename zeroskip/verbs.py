@@ -23,7 +23,9 @@ from cyclekit.sweep.sweep import sweep as sweep_into
 from workloads import tasks
 from workloads.errors import BadInput, did_you_mean
 from workloads.graphs.feed import Feed
+from workloads.points.convolution import SparseConvolution
 from workloads.recipes.recipe import Recipe
+from workloads.records import Workload
 from workloads.transformers import config
 from zeroskip.result import Result
 
@@ -141,10 +143,12 @@ def compare(
     detail: the Comparisons, with their ladders over batch, density and size. Raises BadInput.
     """
     several = [works] if isinstance(works, str | Path) or not isinstance(works, Iterable) else works
-    entrants, comparisons, rows = comparing.entrants(machines), [], []
-    for work in several:
-        loaded = load(work) if isinstance(work, str | Path) else work
-        layers = comparing.layers_of(loaded, inputs)
+    all_loaded = [load(work) if isinstance(work, str | Path) else work for work in several]
+    of_works = [comparing.layers_of(loaded, inputs) for loaded in all_loaded]
+    is_cloud = any(isinstance(layers[0], SparseConvolution) for layers in of_works)
+    entrants = comparing.entrants(machines, takes=SparseConvolution if is_cloud else Workload)
+    comparisons, rows = [], []
+    for loaded, layers in zip(all_loaded, of_works, strict=True):
         comparisons.append(conditions.compare(loaded.name, layers, entrants, batch=batch, check=check))
         for label, cost in comparisons[-1].total.items():
             told = cost.as_dict()

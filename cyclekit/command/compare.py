@@ -29,7 +29,9 @@ from cyclekit.comparison.conditions import (
 from cyclekit.terminal import Output, announce, make_folder, progress
 from workloads.address import readable
 from workloads.errors import BadInput
-from workloads.records import Model
+from workloads.points import networks as cloud_networks
+from workloads.points.convolution import SparseConvolution
+from workloads.records import Model, Workload
 
 MOST_LINES = 6  # that a figure has colours for
 MOST_TABLES = 4  # of single layers that are printed; more go into one
@@ -53,7 +55,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Compare, and say where which design wins; 1 where a check failed."""
     out = Output(options.json)
-    chosen = entrants(options.machines, options.prices)
+    is_cloud = any(cloud_networks.split(name) for name in options.workloads)
+    chosen = entrants(options.machines, options.prices, SparseConvolution if is_cloud else Workload)
     if options.out is not None:
         if len(chosen) > MOST_LINES:
             raise BadInput(f"--out can draw at most {MOST_LINES} designs, got {len(chosen)}: name fewer in --machines")
@@ -177,7 +180,8 @@ def _show(out: Output, comparison: Comparison, designs: Sequence[Mapping[str, An
         out.line(f"  workload: {provenance}")
     out.line()
     for ladder in comparison.ladders:
-        _show_ladder(out, comparison, ladder)
+        if len(ladder.points) > 1:
+            _show_ladder(out, comparison, ladder)
 
 
 def _cells(

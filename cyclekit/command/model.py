@@ -14,13 +14,14 @@ from cyclekit.command.show import or_dash
 from cyclekit.positions import NUMBER
 from cyclekit.run import Run
 from cyclekit.terminal import Output
+from workloads.points.convolution import SparseConvolution
 from workloads.records import Model, Workload
 
 N_NOTES = 6  # of all layers that are printed
 ABOUT = ("out x in", "positions", "weights [%]", "act. [%]", "reached")  # what `about` tells of a layer
 
 
-def layer_row(layer: Workload) -> dict[str, Any]:
+def layer_row(layer: Workload | SparseConvolution) -> dict[str, Any]:
     """Return what a layer is, whatever runs it."""
     return {
         "layer": layer.name,
@@ -36,7 +37,7 @@ def layer_row(layer: Workload) -> dict[str, Any]:
         "reached": layer.reached,
         "weight_bits": layer.weight_bits,
         "relu": layer.relu,
-        "macs": layer.positions * layer.blocks.size,
+        "macs": layer.macs if isinstance(layer, SparseConvolution) else layer.positions * layer.blocks.size,
     }
 
 

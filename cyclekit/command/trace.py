@@ -78,7 +78,7 @@ def run(options: Namespace) -> int:
         out.line(line)
     if options.units is None and max(sum(spent.values()) for spent in ran.states.values()) > ROWS * ran.cycles:
         out.line(f"  the first {ROWS} units of a kind: --units N shows others")
-    if note := chosen.idle_note(changes, [spec]):
+    for note in filter(None, (*chosen.rests_on(spec, ()), chosen.idle_note(changes, [spec]))):
         out.line(f"  note: {note}")
     if files:
         whole = spans(options.units)

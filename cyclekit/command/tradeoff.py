@@ -18,6 +18,7 @@ from workloads.recipes.granularity import flexibility, ladder, targets
 from workloads.recipes.recipe import Recipe
 from workloads.recipes.repair import Tune
 from workloads.recipes.steps import Prune
+from workloads.records import Workload
 from workloads.tasks import Task
 
 WHOLE = ("filter", "channel")  # patterns whose pruned rows or columns leave the matrix
@@ -55,7 +56,7 @@ def run(options: Namespace) -> int:
         n_inputs = max(n_inputs, *(layer.batch for layer in pruned))  # that there were, of those that --batch asks for
         row["flexibility"] = flexibility(task.network, pattern, options.density, names)
         row["machines"] = {}
-        for chosen in machine.all_installed():
+        for chosen in machine.all_installed(Workload):
             if chosen.name not in dense_us:
                 announce(*report.expected([chosen], [*pruned * len(patterns), *dense], False))
             with progress(f"{pattern}: {chosen.name}") as step:

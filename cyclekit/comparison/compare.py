@@ -16,6 +16,7 @@ from cyclekit.energy import Energy
 from cyclekit.machine import Machine
 from cyclekit.run import Run
 from workloads.errors import BadInput, did_you_mean
+from workloads.points.convolution import SparseConvolution
 from workloads.pruning import patterns
 from workloads.pruning.prune import masked
 from workloads.records import Model, Network, Shape, Workload
@@ -40,7 +41,7 @@ class Entrant:
 
     @property
     def only_shape(self) -> bool:
-        """Whether the machine's time hangs on the sizes alone."""
+        """Whether the machine's time hangs on the sizes alone, of matrices."""
         return self.machine.batched and not self.machine.needs_values
 
     def price(self, run: Run) -> Energy | str:
@@ -61,13 +62,13 @@ class Entrant:
 
     def inputs(self, layer: Workload, batch: int) -> Workload:
         """Return the layer with its inputs for a batch, repeated where the machine takes them all at once."""
-        if not self.machine.batched:
+        if not self.machine.batched or isinstance(layer, SparseConvolution):
             return layer.first(batch)
         return replace(layer, activations=np.resize(layer.activations, (batch * layer.rows_of_input, layer.n_in)))
 
     def played(self, layer: Workload, batch: int, check: bool) -> tuple[dict[str, float], list[Run]]:
         """Return a layer's bytes by part, and its runs of a batch: of the shape alone where nothing else counts."""
-        if check or not self.only_shape:
+        if check or not self.only_shape or isinstance(layer, SparseConvolution):
             return report.played(self.machine, self.inputs(layer, batch), self.spec, check=check)
         shape = layer.n_out, layer.n_in, layer.positions, layer.groups, batch
         if shape not in self._runs:
@@ -75,13 +76,17 @@ class Entrant:
         return self._runs[shape]
 
 
-def entrants(names: str | None = None, prices: str | None = None) -> list[Entrant]:
+def entrants(names: str | None = None, prices: str | None = None, takes: type = Workload) -> list[Entrant]:
     """Return the designs of a comparison.
 
-    names: "MACHINE,MACHINE:PRESET,..." (None: every machine that is installed, its default preset). prices: tables,
-    "T,T"; a machine takes the first that it has. Raises BadInput for what is unknown or named twice.
+    names: "MACHINE,MACHINE:PRESET,..." (None: every machine that is installed and takes such layers, its default
+    preset). prices: tables, "T,T"; a machine takes the first that it has. Raises BadInput for what is unknown or named
+    twice.
     """
-    words = list(machines.installed()) if names is None else [word.strip() for word in names.split(",")]
+    if names is None:
+        words = [chosen.name for chosen in machines.all_installed(takes)]
+    else:
+        words = [word.strip() for word in names.split(",")]
     tables = [] if prices is None else [word.strip() for word in prices.split(",")]
     designs: dict[str, Entrant] = {}
     known: dict[str, None] = {}
@@ -128,7 +133,7 @@ def beyond(layer: Workload, pattern: str | None) -> tuple[np.ndarray, np.ndarray
     Of a group with too many weights the N largest in magnitude stay; a row's last group is filled up with zeros.
     """
     none = np.zeros(0, int)
-    if pattern is None:
+    if pattern is None or isinstance(layer, SparseConvolution):
         return none, none
     kind = patterns.pattern(pattern)
     if not kind.m:

@@ -15,6 +15,7 @@ from cyclekit.comparison.compare import Cost, Entrant, Trial, total
 from cyclekit.machine import Progress, quiet
 from workloads.errors import BadInput
 from workloads.graphs.lowering import block_diagonal
+from workloads.points.convolution import SparseConvolution
 from workloads.pruning.patterns import mask
 from workloads.pruning.prune import masked
 from workloads.pruning.scores import magnitude
@@ -131,6 +132,8 @@ def batch_of(name: str, layers: Sequence[Workload], batch: int | None) -> int:
     """Return the batch asked for, or else the layers' own. Raises BadInput where they differ, or for a huge one."""
     if batch is not None and batch > MOST_BATCH:
         raise BadInput(f"--batch must be at most {MOST_BATCH:,}, got {batch:,}")
+    if isinstance(layers[0], SparseConvolution) and (batch or 1) > 1:
+        raise BadInput(f"--batch must be 1 for {name}, which is one cloud, got {batch}")
     own = {layer.batch for layer in layers}
     if batch is None and len(own) > 1:
         raise BadInput(f"--batch must be given for {name}, whose layers have batches of {sorted(own)}")
@@ -153,9 +156,13 @@ def compare(
     layer of many positions runs LADDER_POSITIONS of them. Raises BadInput.
     """
     batch = batch_of(name, layers, batch)
-    batches = sorted({*BATCHES, batch})
+    batches = batches_of(layers, batch)
     shares = shares_of(layers)
-    sized = [(entrant, sizes_of(entrant)) for entrant in entrants if entrant.machine.size_field]
+    sized = [
+        (entrant, sizes_of(entrant))
+        for entrant in entrants
+        if entrant.machine.size_field and isinstance(layers[0], entrant.machine.takes)
+    ]
     labels = [entrant.label for entrant in entrants]
     at_batch: list[dict[str, list[Cost]]] = []  # a layer each, as the next ones
     at_share: list[dict[str, list[Cost]]] = []
@@ -219,8 +226,18 @@ def compare(
     return Comparison(workload=name, batch=batch, layers=layers, costs=base, total=whole, ladders=ladders)
 
 
+def batches_of(layers: Sequence[Workload], batch: int) -> list[int]:
+    """Return the batches of a ladder, a layer's own among them; a cloud is one input."""
+    return [1] if isinstance(layers[0], SparseConvolution) else sorted({*BATCHES, batch})
+
+
 def shares_of(layers: Sequence[Workload]) -> list[float]:
-    """Return the shares of KEPT that take a tenth of all weights or more and leave some in every layer; at last 1."""
+    """Return the shares of KEPT that take a tenth of all weights or more and leave some in every layer; at last 1.
+
+    1 alone for layers on a cloud: they stay as they are.
+    """
+    if isinstance(layers[0], SparseConvolution):
+        return [1.0]
     counts = [(int(layer.mask.sum()), _size(layer)) for layer in layers]
     most = 0.9 * sum(n for n, _ in counts)
     shares = [
@@ -279,11 +296,20 @@ def _estimates(
         return report.estimated(chosen, [work], own.spec, check=checked)
 
     if entrant.only_shape:
-        shapes = [Shape.of(layer, n) for layers, batch in comparisons for layer in layers for n in {*BATCHES, batch}]
+        shapes = [
+            Shape.of(layer, n)
+            for layers, batch in comparisons
+            for layer in layers
+            if not isinstance(layer, SparseConvolution)
+            for n in batches_of(layers, batch)
+        ]
         yield report.estimated(chosen, shapes, entrant.spec)
     for layers, batch in comparisons:
         shares, sizes = shares_of(layers), sizes_of(entrant).values() if chosen.size_field else []
         for layer in layers:
+            if isinstance(layer, SparseConvolution):
+                yield estimate(layer, checked=check)
+                continue
             if check:
                 yield estimate(entrant.inputs(layer, batch), checked=True)
             if entrant.only_shape:

@@ -105,6 +105,8 @@ def estimated(
     """Return about how many seconds and bytes `played` takes, one after the other; nothing for what is refused."""
 
     def estimate(some: Sequence[Workload | Shape]) -> tuple[float, int]:
+        for layer in some:
+            chosen.check_takes(layer)
         return chosen.estimate(some, spec, engine=engine_of(chosen), check=check)
 
     with suppress(BadInput):

@@ -14,6 +14,7 @@ from cyclekit.machine import Machine, Progress, quiet, run_through
 from cyclekit.positions import rows_of
 from cyclekit.run import Run
 from workloads.errors import BadInput
+from workloads.points.convolution import SparseConvolution
 from workloads.records import Model, Network, Shape, Workload
 
 Work = Workload | Network | Model | Shape
@@ -81,9 +82,10 @@ def _judged(runs: Iterable[Run], layers: Sequence[Workload | Shape], inputs: Seq
     runs, first = iter(runs), 0
     for signal in inputs:
         n = 1 if np.ndim(rows := rows_of(signal)) == 1 else len(rows)
-        for outputs in expected:
+        for layer, outputs in zip(layers, expected, strict=True):
             ran = next(runs)
-            yield ran if ran.outputs is None else judged(ran, outputs[first : first + n])
+            of_input = outputs if isinstance(layer, SparseConvolution) else outputs[first : first + n]
+            yield ran if ran.outputs is None else judged(ran, of_input)
         first += n
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from cyclekit.run import Run
+from workloads.points.convolution import SparseConvolution
 from workloads.records import Layer
 
 RELATIVE_ERROR = "relative_error_%"  # the name of the measure
@@ -14,8 +15,10 @@ WARN_FROM_PERCENT = 10.0
 N_CHUNK_ROWS = 256  # taken to float64 at a time
 
 
-def float64_outputs(layer: Layer, inputs: np.ndarray) -> np.ndarray:
-    """Return the layer's outputs in float64, f64[batch, out], for inputs f32[batch, in]."""
+def float64_outputs(layer: Layer | SparseConvolution, inputs: np.ndarray) -> np.ndarray:
+    """Return the layer's outputs in float64, f64[batch, out], for inputs f32[batch, in]; a row of either is a voxel."""
+    if isinstance(layer, SparseConvolution):
+        return layer.forward(inputs, np.float64)
     signal, outputs = inputs.T.astype(np.float64), np.empty((len(inputs), layer.n_out))
     for start in range(0, layer.n_out, N_CHUNK_ROWS):
         rows = slice(start, start + N_CHUNK_ROWS)

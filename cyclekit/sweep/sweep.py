@@ -82,8 +82,9 @@ class Sweep:
         return self.machine.idle_note([*self.points.fields, *others], designs)
 
     def said(self, others: Iterable[str] = ()) -> list[str]:
-        """Return the notes on the workloads, and the idle note, if there is one."""
-        return [*self.notes, *filter(None, [self.idle_note(others)])]
+        """Return the notes on the workloads, what all points rest on unverified, and the idle note, if there is one."""
+        rests_on = self.machine.rests_on(self.points.base, self.points.fields)
+        return [*self.notes, *rests_on, *filter(None, [self.idle_note(others)])]
 
     def estimate(self) -> tuple[float, int]:
         """Return about how many seconds and bytes the sweep takes if nothing of it is stored."""

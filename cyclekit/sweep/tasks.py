@@ -17,6 +17,7 @@ from cyclekit.sweep.store import Row
 from cyclekit.sweep.unit_map import pack, unit_maps
 from workloads.blas import one_thread
 from workloads.errors import BadInput
+from workloads.points.kernel_map import KernelMap
 from workloads.records import Network, Shape, Workload
 
 SEND_S = 0.25  # rows leave a worker at least this often; what a kill can cost is about this much work
@@ -155,5 +156,6 @@ class Runner:
 def _content(layer: Workload | Shape) -> Iterator[Any]:
     """Yield all of a layer that can enter a row; what reaches a layer is hashed on its own."""
     for entry in fields(layer):
-        if entry.name not in ("activations", "provenance"):
-            yield getattr(layer, entry.name)
+        if entry.name not in ("activations", "features", "provenance"):
+            value = getattr(layer, entry.name)
+            yield value.digest if isinstance(value, KernelMap) else value

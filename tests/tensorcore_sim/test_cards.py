@@ -28,6 +28,7 @@ OTHERS = {row["preset"]: row["value"] for row in ROWS if row["field"] == "like"}
 # What the vendor's documents quote, in dense TFLOPS or TOPS; of GeForce with f32 accumulation. Sources: data/cards.csv
 QUOTED = {
     "t4": {"f16": 65, "int8": 130, "int4": 260},
+    "rtx-2080-ti": {"f16": 56.9, "int8": 227.7, "int4": 455.4},
     "rtx-3090": {"f16": 71.2, "bf16": 71.2, "tf32": 35.6, "int8": 284.7, "int4": 569.4},
     "rtx-4090": {"f16": 165.2, "bf16": 165.2, "tf32": 82.6, "e4m3": 330.3, "int8": 660.6, "int4": 1321.2},
     "l40s": {"f16": 733 / 2, "bf16": 733 / 2, "tf32": 366 / 2, "e5m2": 1466 / 2, "int8": 1466 / 2, "int4": 1466 / 2},
@@ -38,6 +39,7 @@ QUOTED = {
 # GB/s, W, MiB of L2, KiB of shared memory that a block can have, SMs
 MEMORY = {
     "t4": (320, 70, 4, 64, 40),
+    "rtx-2080-ti": (616, 260, 5.5, 64, 68),
     "rtx-3090": (936, 350, 6, 99, 82),
     "rtx-4090": (1008, 450, 72, 99, 128),
     "l40s": (864, 350, 96, 99, 142),
@@ -47,6 +49,7 @@ MEMORY = {
 }
 LACKS = {
     "t4": ("bf16", "tf32", "e4m3"),
+    "rtx-2080-ti": ("bf16", "tf32", "e4m3"),
     "rtx-3090": ("e4m3", "e5m2"),
     "rtx-4090": (),
     "l40s": (),
@@ -70,7 +73,7 @@ def test_the_peak_is_the_one_that_is_quoted(preset):
 @pytest.mark.parametrize("preset", OTHERS)
 def test_energies_are_the_measured_card_s_at_the_highest_clock(preset):
     spec, measured = PRESETS[preset], PRESETS[OTHERS[preset]]
-    if preset not in ("rtx-3090", "t4"):  # 4N processes: Hopper's, though the mma is like A100's
+    if preset not in ("rtx-3090", "t4", "rtx-2080-ti"):  # 4N processes: Hopper's, though the mma is like A100's
         measured = PRESETS["h100-sxm"]
     for name in ("hbm_pj_per_bit_ghz", "f16_pj_per_ghz", "tf32_pj_per_ghz", "fp8_pj_per_ghz", "int8_pj_per_ghz"):
         rate = getattr(spec, name.replace("_pj_per_ghz", "_fma_per_cycle"))  # of HBM the energy itself
@@ -115,7 +118,12 @@ def test_a_layer_s_values_are_the_card_s_own(preset):
     weights, activations = rng.standard_normal((5, 64)), rng.standard_normal((3, 64)).astype(np.float32)
     layer = Workload(name="w", weights=weights, activations=activations, relu=False)
     run = simulate(encode(layer, spec), activations, spec, check=True)
-    name = {"t4": "mma.m16n8k8", "gh200": "wgmma.m64n256k16", "b200": "tcgen05.m128n256k16"}.get(preset, "mma.m16n8k16")
+    name = {
+        "t4": "mma.m16n8k8",
+        "rtx-2080-ti": "mma.m16n8k8",
+        "gh200": "wgmma.m64n256k16",
+        "b200": "tcgen05.m128n256k16",
+    }.get(preset, "mma.m16n8k16")
     a, b = weights.astype(np.float16), activations.T.astype(np.float16)
     asked = {"card": spec.card, "in_dtype": "f16", "out_dtype": "f32", "instruction": name}
     assert np.array_equal(run.outputs, gemm(a, b, np.zeros((5, 3), np.float32), **asked).T)

@@ -32,10 +32,13 @@ def test_instructions_gemms_and_the_ladder_each_have_a_figure(drawn, tmp_path):
     sun, luo = row("Sun et al.", "mma", 1, 2), row("Luo et al.", "wgmma", 3, 4)
     ladder, torchao = row("LLMCompass", "10 x 20 x 50", 5, 4), row("torchao", "1 x 1 x 1", 1, 1)
     searched = row("vllmbench", "2 x 2 x 2", 3, 3)
-    rows = (sun, ladder, luo, torchao, searched)
+    cloud = row("TorchSparse", "Table 2", 2, 1)
+    rows = (sun, ladder, luo, torchao, searched, cloud)
     files = figures.draw_validation(Validation(machine="tensorcore", comparisons=rows, footnotes=()), tmp_path)
-    assert files == [tmp_path / f"tensorcore_{name}.png" for name in ("instructions", "gemms", "ladder", "vllmbench")]
-    of_instructions, of_gemms, of_searched, of_ladder = drawn
+    names = ("instructions", "gemms", "ladder", "vllmbench", "clouds")
+    assert files == [tmp_path / f"tensorcore_{name}.png" for name in names]
+    of_instructions, of_gemms, of_clouds, of_searched, of_ladder = drawn
+    assert (of_clouds.given, of_clouds.band) == (([cloud], files[4]), 15)
     assert (of_searched.given, of_searched.band) == (([searched], files[3]), 10)
     assert (of_instructions.given, of_instructions.band) == (([sun, luo], files[0]), 5)
     assert (of_gemms.given, of_gemms.band) == (([ladder, torchao], files[1]), 15)

@@ -14,6 +14,7 @@ from cyclekit.run import Run
 from tensorcore_sim import PRESETS, encode, simulate
 from tensorcore_sim.format.operand import to_reals
 from tensorcore_sim.simulate import estimate
+from tensorcore_sim.simulate import simulate as simulate_gemm
 from workloads import Layer, Network, Workload
 from workloads.records import Shape
 
@@ -120,8 +121,8 @@ def test_any_reals_are_within_the_formats_rounding(preset, in_dtype):
 
 @pytest.mark.parametrize(("in_dtype", "wrong"), [("f16", lambda s: s * 1.001), ("int8", lambda s: s + (s == s.max()))])
 def test_a_wrong_sum_does_not_pass_the_check(monkeypatch, in_dtype, wrong):
-    right = simulate.__globals__["gemm"]
-    monkeypatch.setitem(simulate.__globals__, "gemm", lambda *a, **how: wrong(right(*a, **how)))
+    right = simulate_gemm.__globals__["gemm"]
+    monkeypatch.setitem(simulate_gemm.__globals__, "gemm", lambda *a, **how: wrong(right(*a, **how)))
     rng = np.random.default_rng(7)
     found = run(rng.standard_normal((8, 64)), rng.standard_normal((4, 64)), A100.replace(in_dtype=in_dtype), check=True)
     assert not found.check["passed"]

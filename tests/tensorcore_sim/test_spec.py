@@ -43,6 +43,12 @@ OF_KERNEL = {
     "tile_n": 0, "tile_k": 0, "n_stages": 0, "kernels": "best", "scheduler": "chosen", "split_k": 0, "raster_tiles": 0,
     "host_us": 0, "sync_us": 0, "n_calls": 0, "warm_l2": False,
 }  # fmt: skip
+# How a sparse convolution runs: as TorchSparse runs it, tuned
+OF_CLOUDS = {
+    "sparse_dataflow": "gather-scatter", "grouping": "adaptive", "tuned_groups": True, "epsilon": 0, "mm_threshold": 0,
+    "mask_splits": 1, "vector_moves": True, "fused_moves": True, "local_moves": True, "map_search": "grid",
+    "map_symmetry": True,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("preset", OF_CARD)
@@ -50,7 +56,7 @@ def test_a_measured_card_is_that_of_its_documents(preset):
     place = int(preset not in A100)
     names = ("clock_mhz", "n_sms", "hbm_gb_per_s", "hbm_share", "power_limit_w", "memory_gib")
     named = dict(zip(names, OF_CARD[preset], strict=True))
-    expected = {name: values[place] for name, values in OF_FAMILY.items()} | named | OF_KERNEL
+    expected = {name: values[place] for name, values in OF_FAMILY.items()} | named | OF_KERNEL | OF_CLOUDS
     card = "a100" if preset in A100 else "h200" if preset.startswith("h200") else "h100"
     assert PRESETS[preset].as_dict() == expected | {"card": card}
 
@@ -66,7 +72,7 @@ LIMITS = {
     "hbm_share": (1e-3, 1), "hbm_latency_cycles": (0.1, None), "memory_gib": (1e-3, None),
     "power_limit_w": (1, None), "scale_group": (1, None), "output_bytes": (1, 8),
     "tile_m": (0, 1024), "tile_n": (0, 1024), "tile_k": (0, 4096), "n_stages": (0, 64),
-    "split_k": (0, 1024), "raster_tiles": (0, 2**62),
+    "split_k": (0, 1024), "raster_tiles": (0, 2**62), "epsilon": (0, 1), "mask_splits": (0, 9),
 }  # fmt: skip
 
 
@@ -91,6 +97,8 @@ def test_dies_are_those_that_are_published():
     # NVIDIA's whitepapers, in mm2
     areas = {"a100": 826, "h100": 814, "t4": 545, "rtx-3090": 628.4, "rtx-4090": 608.5, "l40s": 608.5, "rtx-5090": 750}
     areas |= {"h200": 814, "gh200": 814, "b200": None}
-    assert {spec.card: MACHINE.chip(spec).area_mm2 for spec in PRESETS.values()} == areas
+    others = {preset: spec for preset, spec in PRESETS.items() if preset != "rtx-2080-ti"}
+    assert {spec.card: MACHINE.chip(spec).area_mm2 for spec in others.values()} == areas
+    assert MACHINE.chip(PRESETS["rtx-2080-ti"]).area_mm2 == 754  # another die than the t4's, whose instructions it runs
     assert MACHINE.chip(PRESETS["b200"]).note.endswith("3.4 us of a call are its launch")
     assert MACHINE.chip(PRESETS["t4"]).note.endswith("; the area is without memory")

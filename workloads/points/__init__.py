@@ -1,0 +1,1 @@
+"""Clouds of points: voxels, kernel maps, groups, neighbours, sparse convolutions and the networks made of them."""
