@@ -12,6 +12,8 @@ import numpy as np
 from cyclekit.budgets.knob import N_SHORT, Knob
 from workloads.allocation.table import Choice, Table
 from workloads.errors import BadInput
+from workloads.graphs.lowering import block_diagonal
+from workloads.pruning.scores import wanda
 from workloads.recipes.recipe import Fitted, Recipe
 from workloads.recipes.repair import Tune
 from workloads.recipes.steps import Prune
@@ -39,25 +41,24 @@ class Densities(Knob):
         scores, costs, losses = self._scores(), {}, {}
         for done, layer in enumerate(layers):
             self.progress(f"costs of {layer.name}", done, len(layers))
-            order = np.argsort(np.abs(layer.weights), axis=None, kind="stable")
+            order = np.argsort(np.abs(layer.blocks), axis=None, kind="stable")
             harm = np.append(0.0, np.cumsum(scores[layer.name].ravel()[order], dtype=np.float64))
-            gone = [layer.weights.size - max(1, round(share * layer.weights.size)) for share in shares]
+            gone = [len(order) - max(1, round(share * len(order))) for share in shares]
             costs[layer.name] = np.array([[self._cost_without(layer, order[:n]) for n in gone]])
             losses[layer.name] = harm[gone]
         return Table(levels={layer.name: shares for layer in layers}, costs=costs, losses=losses, before={})
 
     def _cost_without(self, layer: Workload, places: np.ndarray) -> float:
-        mask = np.ones(layer.weights.size, np.float32)
+        mask = np.ones(layer.blocks.size, np.float32)
         mask[places] = 0
-        return self.cost_of([_in_places(layer, mask.reshape(layer.weights.shape))])[layer.name]
+        return self.cost_of([_in_places(layer, mask.reshape(layer.blocks.shape))])[layer.name]
 
     def _scores(self) -> dict[str, np.ndarray]:
         """Return what is lost with a weight: OBD's h w^2 / 2 where there are labels, else its share of outputs."""
         seen = self._fit({"*": 1.0}, n=N_SCORED).state.evidence()
         if self.can_tune:
             return {name: seen.fisher[name] * matrix**2 / 2 for name, matrix in seen.matrices.items()}
-        norms = {name: np.linalg.norm(reaching, axis=0) for name, reaching in seen.reaching.items()}
-        return {name: (matrix * norms[name][None]) ** 2 for name, matrix in seen.matrices.items()}
+        return {name: np.concatenate([wanda(*part) for part in seen.parts(name)]) ** 2 for name in seen.matrices}
 
     def start(self, choice: Choice) -> Fitted:
         return self._fit(self.densities(choice))
@@ -98,7 +99,7 @@ class Densities(Knob):
 
     def layer_costs(self, cut: Fitted) -> dict[str, float]:
         layers = cut.workloads(self._inputs, self.batch, self.task.provenance)
-        return self.cost_of([_in_places(layer, (layer.weights != 0).astype(np.float32)) for layer in layers])
+        return self.cost_of([_in_places(layer, (layer.blocks != 0).astype(np.float32)) for layer in layers])
 
     def workloads(self, cut: Fitted) -> list[Workload]:
         return cut.workloads(self._inputs, self.batch, self.task.provenance)
@@ -143,6 +144,6 @@ def _next(tried: list[tuple[float, float, Any]], goal: float) -> float:
 
 
 def _in_places(layer: Workload, mask: np.ndarray) -> Workload:
-    """Return a layer with ones where a mask keeps weights: as many cycles, and no values to share."""
+    """Return a layer with ones where a mask of its blocks keeps weights: as many cycles, and no values to share."""
     bias = None if layer.bias is None else (layer.bias != 0).astype(np.float32)
-    return replace(layer, weights=mask, bias=bias, codes=None, codebook=None)
+    return replace(layer, weights=block_diagonal(mask, layer.groups), bias=bias, codes=None, codebook=None)

@@ -13,7 +13,7 @@ from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
 from cyclekit.command.arguments import add_network
 from cyclekit.command.show import or_dash
-from cyclekit.command.subject import task_of
+from cyclekit.command.subject import said_of, task_of
 from cyclekit.comparison import report
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, check_writable, make_folder, progress, write_asked
@@ -136,7 +136,8 @@ def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> Non
     measure = knob.task.measure or "quality"
     heads = ["method", f"budget [{unit}]", f"cost [{unit}]", "of dense [%]", f"{measure} dense", "cut", "tuned"]
     out.table(f"{knob.task.name} on {name}", heads, cells)
-    out.line(f"  network: {knob.task.provenance}")
+    for line in said_of(knob.task) or [f"network: {knob.task.provenance}"]:
+        out.line(f"  {line}")
     if not knob.can_tune:
         out.line("  note: nothing was tuned: the network does not learn here, or --epochs is 0")
 
@@ -146,6 +147,7 @@ def _as_dict(knob: Knob, result: Adapted) -> dict[str, Any]:
     return {
         "network": knob.task.name,
         "provenance": knob.task.provenance,
+        "notes": said_of(knob.task),
         "machine": knob.chosen.name,
         "spec": knob.spec.as_dict(),
         "method": result.method,

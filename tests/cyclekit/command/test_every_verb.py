@@ -82,6 +82,7 @@ REFUSALS = {
     "search tensorcore": {},
     "prune": UNTRAINED,
     "tradeoff": UNTRAINED,
+    "adapt": UNTRAINED,
     "sensitivity": {
         **dict.fromkeys((k for k in KINDS if "." in k and "onnx" not in k), "no labels to be right or wrong about"),
         **UNTRAINED,
@@ -98,6 +99,22 @@ MORE = {
     "search tensorcore": ["--vary", "raster_tiles=4,8", "--minimise", "cycles", "--workers", "1", "--into", "OUT.db"],
     "prune": ["--recipe", "r.toml", "--out", "OUT.npz", "--batch", "1"],
     "tradeoff": ["--patterns", "element,row", "--batch", "1", "--tune", "0"],
+    "adapt": [
+        *[
+            "--machine",
+            "eie",
+            "--set",
+            "n_pes=2",
+            "--budget",
+            "1",
+            "--method",
+            "uniform",
+            "--batch",
+            "1",
+            "--epochs",
+            "0",
+        ]
+    ],
 }
 ONE_LAYER = ("explain", "trace")  # show one layer, and no sum of several
 PASSED_OVER = {"table.safetensors": "passed over 160 numbers, 83.3% of", "table.onnx": "passed over, with 83.3% of"}
@@ -157,4 +174,5 @@ LAYERS = {
     "run tensorcore": _layers_of_runs,
     "compare": lambda told: told["comparisons"][0]["layers"],
     "prune": lambda told: told["layers"],
+    "adapt": lambda told: told["layers"],
 }
