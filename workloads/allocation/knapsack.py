@@ -47,8 +47,8 @@ def knapsack(table: Table, budget: float) -> dict[str, int]:
     i, j, values = zip(*entries, strict=True)
     ends = np.array([end for _, end in rows])
     sums = LinearConstraint(coo_matrix((values, (i, j)), shape=(len(rows), n_all)).tocsr(), ends, ends)
-    scale = max(budget - table.fixed, 1e-300)
-    within = LinearConstraint(costs[None] / scale, -np.inf, 1.0)
+    most = costs.max() or 1.0
+    within = LinearConstraint(costs[None] / most, -np.inf, (budget - table.fixed) / most)
     whole = np.zeros(n_all)
     whole[:n] = 1
     largest = losses.max()
