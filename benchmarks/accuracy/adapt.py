@@ -11,11 +11,12 @@ from statistics import fmean, stdev
 import numpy as np
 
 from cyclekit import machine
-from cyclekit.budgets.adapt import adapt
+from cyclekit.budgets.adapt import METHODS, adapt
 from cyclekit.budgets.densities import Densities
 from cyclekit.budgets.widths import Widths
 from workloads import tasks
-from workloads.networks import data
+from workloads.networks import data, nets
+from workloads.networks.train import fit
 
 SEEDS = range(5)
 N_LEARNT = 10_000
@@ -57,10 +58,35 @@ def compare(task, chosen, changes, kind, budgets, methods, batch) -> None:
             )
 
 
+def choices(task, chosen, changes, budgets, seeds) -> None:
+    """Print what the choices of AMC's agent and of chance, as often tried, are worth before any tuning."""
+    first = Densities(task=task, chosen=chosen, spec=chosen.design(None, changes), metric="us", batch=4, epochs=0)
+    table = first.table()
+    for share in budgets:
+        for method in ("amc", "random", "uniform", "knapsack"):
+            values = []
+            for seed in seeds:
+                knob = replace(first, seed=seed, _values={"table": table})
+                choice, _, _ = METHODS[method](knob, table, share * table.cost(table.whole))
+                values.append(task.quality(knob.network_of(knob.start(choice))))
+            told = ", ".join(f"{100 * value:.2f}" for value in values)
+            print(f"  {share:g} {method:9s} not tuned {100 * fmean(values):.2f}% ({told})", flush=True)
+
+
+def six_layers() -> tasks.Task:
+    """Return an MLP of six layers that has learnt the digits."""
+    digits = tasks.load("digits-mlp")
+    untrained = nets.mlp((64, 160, 128, 96, 64, 48, 10), 0)
+    network = fit(untrained, digits.inputs, digits.labels, replace(nets.DIGITS_MLP, seed=0, dropout=0.1))
+    return replace(digits, name="digits-mlp-6", network=network)
+
+
 if __name__ == "__main__":
-    which, methods = sys.argv[1:] or ["eie", "tensorcore"], ("uniform", "knapsack", "netadapt")
+    which, methods = sys.argv[1:] or ["eie", "tensorcore", "amc"], ("uniform", "knapsack", "netadapt")
     if "eie" in which:
         for n_pes, budgets in ((64, (0.5, 0.4)), (16, (0.25,))):  # 64 PEs: a broadcast a cycle alone takes 31%
             compare(lenet(), machine.load("eie"), {"n_pes": n_pes}, Densities, budgets, methods, 8)
     if "tensorcore" in which:
         compare(tasks.load("digits-convnet"), machine.load("tensorcore"), {}, Widths, (0.9, 0.7, 0.6), methods, 4096)
+    if "amc" in which:
+        choices(six_layers(), machine.load("eie"), {"n_pes": 8}, (0.5, 0.4), range(3))
