@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cyclekit.machine import Progress, quiet
 from cyclekit.serving.serve import Request, Serving, serve
@@ -142,6 +142,22 @@ def _models() -> Iterator[Comparison]:
         if len(pair) > 1:
             ratios = (pair[-1][place] / pair[0][place] for place in (0, 1))
             yield _row(row["source"], "over dense", "x", layer, False, *ratios, row["mark"])
+
+
+def framework_bands(rows: Iterable[Comparison]) -> dict[tuple[str, str], tuple[int, str]]:
+    """Return {(framework, architecture): (rows, mean size of their errors in %)} of the times of whole models.
+
+    Of rows that no constant was fitted on; energies and power are left out, and so are the ratios of SLEB and ModelOpt.
+    """
+    by_id = {row["id"]: row for row in read_table("tensorcore_sim", "llm_latency")}
+    errors: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        entry = by_id.get(row.layer.partition(" ")[0])
+        if entry is None or row.kind == "calibrated" or row.unit in ("x", "J", "W"):
+            continue
+        key = entry["framework"], PRESETS[entry["preset"]].architecture
+        errors.setdefault(key, []).append(abs(row.error))
+    return {key: (len(of), f"{sum(of) / len(of):.1f}") for key, of in errors.items()}
 
 
 def serving_of(row: dict[str, str]) -> Serving:

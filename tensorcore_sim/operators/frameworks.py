@@ -7,6 +7,8 @@ from tensorcore_sim.spec import Spec
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import read_table
 
+MEASURED = ("a100", "h100", "h200")
+KIND = {"ampere": "an A100", "hopper": "an H100 or H200"}
 FRAMEWORKS = {
     "tensorrt-llm": "NVIDIA's TensorRT-LLM, 0.5 to 1.0: add and norm in one kernel, rope inside attention",
     "vllm": "vLLM, 0.4 to 0.11: steps are CUDA graphs, add and norm in one kernel",
@@ -37,4 +39,21 @@ def framework(name: str | None, spec: Spec) -> Framework:
         chunk_tokens=int(row["chunk_tokens"]),
         memory_share=float(row["memory_share"]),
         fused=frozenset(row["fused"].split()),
+        notes=_notes(row, spec),
     )
+
+
+def _notes(row: dict[str, str], spec: Spec) -> tuple[str, ...]:
+    """Return on what the constants rest: how far measured models were, and whose they are on a card of no evidence."""
+    notes = []
+    if row["n_rows"] and spec.card in MEASURED:
+        notes.append(
+            f"whole models measured with {row['framework']} on {KIND[spec.architecture]}: {row['mean_pct']}% off on "
+            f"average in {row['n_rows']} rows"
+        )
+    if spec.card not in MEASURED:
+        notes.append(
+            f"kernels beside GEMMs and what the framework takes are {KIND[spec.architecture]}'s, taken over: nothing "
+            f"was measured on {spec.card}"
+        )
+    return tuple(notes)

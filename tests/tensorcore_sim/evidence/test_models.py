@@ -62,6 +62,15 @@ def test_joules_of_a_token(validation):
     assert mean_error(rows) <= 20
 
 
+def test_what_a_result_says_of_measured_models_is_so(validation):
+    told = {
+        (row["framework"], row["architecture"]): (int(row["n_rows"]), row["mean_pct"])
+        for row in read_table("tensorcore_sim", "frameworks")
+        if row["n_rows"]
+    }
+    assert models.framework_bands(validation.comparisons) == told
+
+
 def test_rows_that_a_constant_was_fitted_on_are_no_evidence():
     fitted = {row["id"] for row in read_table("tensorcore_sim", "llm_latency") if row["fitted"]}
     assert fitted == {"R001", "R004", "R008", "R020", "R023", "R027", "R052", "R060", "R096", "R105"}

@@ -122,6 +122,14 @@ def test_an_unknown_framework():
     assert SERVES.framework(None, A100).name == "tensorrt-llm"
 
 
+def test_what_a_framework_rests_on_is_said():
+    (note,) = SERVES.framework("vllm", H100).notes
+    assert note.startswith("whole models measured with vllm on an H100 or H200: ")
+    (note,) = SERVES.framework("vllm", PRESETS["rtx-4090"]).notes
+    assert "an A100's, taken over: nothing was measured on rtx-4090" in note
+    assert SERVES.framework("ideal", A100).notes == ()
+
+
 @pytest.mark.parametrize("name", SERVES.frameworks)
 @pytest.mark.parametrize("preset", ["a100-sxm-80gb", "h100-sxm", "t4", "b200"])
 def test_every_framework_runs_on_every_card(name, preset):
