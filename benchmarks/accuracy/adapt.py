@@ -15,6 +15,7 @@ from cyclekit.budgets.adapt import METHODS, adapt
 from cyclekit.budgets.densities import Densities
 from cyclekit.budgets.widths import Widths
 from workloads import tasks
+from workloads.allocation.knapsack import knapsack
 from workloads.networks import data, nets
 from workloads.networks.train import fit
 
@@ -58,6 +59,47 @@ def compare(task, chosen, changes, kind, budgets, methods, batch) -> None:
             )
 
 
+def by_operations(task, chosen, budgets, batch) -> None:
+    """Print what the knapsack's widths are worth by simulated time, and by operations at no more of the same time."""
+    first = Widths(task=task, chosen=chosen, spec=chosen.design(None, {}), metric="us", batch=batch, epochs=1)
+    table = first.table()
+    operations = replace(table, costs=_operations(task, table))
+    for share in budgets:
+        budget = share * table.cost(table.whole)
+        for what, choice in (("time", knapsack(table, budget)), ("operations", _within(operations, table, budget))):
+            values = []
+            for seed in SEEDS:
+                knob = replace(first, seed=seed, _values={"table": table})
+                values.append(task.quality(knob.finished(choice, budget)))
+            spread = f"{100 * fmean(values):.2f} +- {100 * stdev(values):.2f}%"
+            print(f"  {share:g} by {what:10s} {spread}, time {table.cost(choice) / budget:.3f} of it", flush=True)
+
+
+def _operations(task, table) -> dict[str, np.ndarray]:
+    """Return the multiply-adds of an input at each pair of widths, as a table has costs."""
+    positions = {name: len(rows) for name, rows in task.network.inputs(task.inputs[:1]).items()}
+    costs = {}
+    for name, module in task.network.weighted.items():
+        ins = table.levels[table.before[name]] if name in table.before else (1,)
+        each = module.matrix.shape[1] / ins[0]
+        costs[name] = np.outer(np.array(ins) * each, table.levels[name]) * positions[name]
+    return costs
+
+
+def _within(operations, table, budget) -> dict[str, int]:
+    """Return the knapsack's choice by operations, of the largest budget of them whose time is within the budget."""
+    low, high = operations.cost(operations.least), operations.cost(operations.whole)
+    best = operations.least
+    for _ in range(24):
+        middle = (low + high) / 2
+        choice = knapsack(operations, middle)
+        if table.cost(choice) <= budget:
+            low, best = middle, choice
+        else:
+            high = middle
+    return best
+
+
 def choices(task, chosen, changes, budgets, seeds) -> None:
     """Print what the choices of AMC's agent and of chance, as often tried, are worth before any tuning."""
     first = Densities(task=task, chosen=chosen, spec=chosen.design(None, changes), metric="us", batch=4, epochs=0)
@@ -73,6 +115,14 @@ def choices(task, chosen, changes, budgets, seeds) -> None:
             print(f"  {share:g} {method:9s} not tuned {100 * fmean(values):.2f}% ({told})", flush=True)
 
 
+def wide_convnet() -> tasks.Task:
+    """Return three convolutions of widths between a card's tiles that have learnt the digits."""
+    digits = tasks.load("digits-convnet")
+    untrained = nets.convnet((1, 8, 8), (80, 144, 272), 10, 0)
+    network = fit(untrained, digits.inputs, digits.labels, replace(nets.DIGITS_CONVNET, n_epochs=4, seed=0))
+    return replace(digits, name="digits-convnet-wide", network=network)
+
+
 def six_layers() -> tasks.Task:
     """Return an MLP of six layers that has learnt the digits."""
     digits = tasks.load("digits-mlp")
@@ -82,11 +132,13 @@ def six_layers() -> tasks.Task:
 
 
 if __name__ == "__main__":
-    which, methods = sys.argv[1:] or ["eie", "tensorcore", "amc"], ("uniform", "knapsack", "netadapt")
+    which, methods = sys.argv[1:] or ["eie", "tensorcore", "operations", "amc"], ("uniform", "knapsack", "netadapt")
     if "eie" in which:
         for n_pes, budgets in ((64, (0.5, 0.4)), (16, (0.25,))):  # 64 PEs: a broadcast a cycle alone takes 31%
             compare(lenet(), machine.load("eie"), {"n_pes": n_pes}, Densities, budgets, methods, 8)
     if "tensorcore" in which:
         compare(tasks.load("digits-convnet"), machine.load("tensorcore"), {}, Widths, (0.9, 0.7, 0.6), methods, 4096)
+    if "operations" in which:
+        by_operations(wide_convnet(), machine.load("tensorcore"), (0.7, 0.55), 512)
     if "amc" in which:
         choices(six_layers(), machine.load("eie"), {"n_pes": 8}, (0.5, 0.4), range(3))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -52,9 +56,29 @@ def knapsack(table: Table, budget: float) -> dict[str, int]:
     whole = np.zeros(n_all)
     whole[:n] = 1
     largest = losses.max()
-    solved = milp(
-        losses / largest if largest else losses, constraints=[sums, within], bounds=Bounds(0, 1), integrality=whole
-    )
+    with _quiet():
+        solved = milp(
+            losses / largest if largest else losses, constraints=[sums, within], bounds=Bounds(0, 1), integrality=whole
+        )
     if solved.x is None:
         raise BadInput(f"budget must be one that the program can meet, got {budget:.6g}: {solved.message}")
     return {name: int(np.argmax(solved.x[at.start : at.stop])) for name, at in places.items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Send nowhere what the solver prints past Python, in the midst of what a command writes to standard output."""
+    sys.stdout.flush()
+    try:
+        stdout = os.dup(1)
+    except OSError:  # closed: nothing is printed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(nowhere)
+        os.close(stdout)

@@ -132,3 +132,10 @@ def test_a_table_whose_shapes_do_not_go_together():
             losses={"a": np.zeros(2), "b": np.zeros(1)},
             before={"b": "a"},
         )
+
+
+def test_the_solver_says_nothing_and_standard_output_is_there_again(capfd):
+    print("before")
+    knapsack(two_layers(), 120)
+    print("after")
+    assert capfd.readouterr().out == "before\nafter\n"
