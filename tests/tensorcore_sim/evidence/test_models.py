@@ -62,6 +62,12 @@ def test_joules_of_a_token(validation):
     assert mean_error(rows) <= 20
 
 
+def test_power_is_what_each_token_takes_in_the_time_of_each(validation):
+    simulated = {row.layer.partition(" ")[0]: row.simulated for row in validation.select(source="MLE")}
+    # of 8 sequences at once: ms between tokens, J of a token, W
+    assert simulated["R098"] == pytest.approx(8 * simulated["R097"] / (simulated["R096"] / 1e3))
+
+
 def test_what_a_result_says_of_measured_models_is_so(validation):
     told = {
         (row["framework"], row["architecture"]): (int(row["n_rows"]), row["mean_pct"])

@@ -53,6 +53,14 @@ def test_attention_of_a_prompt_multiplies_and_of_a_step_reads():
     assert of("attention", work, cached_bits=8).n_bytes == pytest.approx(step.n_bytes / 2, rel=0.001)
 
 
+def test_the_energy_of_attention_is_its_bytes_its_multiply_adds_and_what_the_card_draws_at_any_clock():
+    """A100: 60 W, 9.9 pJ a bit and 1.5 pJ a multiply-add for each of the 1.41 GHz."""
+    work = Attention(n_sequences=16, n_new=1, n_context=4096, n_heads=32, n_kv_heads=32, head_dim=128)
+    own = of("attention", work)
+    macs, bits = 16 * 32 * 128 * 2 * 4096, 8 * (2 * 16 * 32 * 128 * 4096 * 2 + 2 * 16 * 32 * 128 * 2)
+    assert own.energy_uj == pytest.approx(60 * own.time_us + (1.5 * macs + 9.9 * bits) * 1.41 / 1e6)
+
+
 @pytest.mark.parametrize(
     ("n_bytes", "time_us"),
     [(1024, 13.02), (16384, 17.39), (1 << 30, 7219.0), (4, 12.52)],  # LLMCompass, four A100; no less than the least
