@@ -94,9 +94,6 @@ class Densities(Knob):
             raise BadInput(f"budget must be at least {least:.6g}, the least that was reached, got {budget:.6g}")
         return max(within, key=lambda of_try: of_try[1])[2]
 
-    def cost_of_network(self, cut: Fitted) -> float:
-        return sum(self.layer_costs(cut).values())
-
     def layer_costs(self, cut: Fitted) -> dict[str, float]:
         layers = cut.workloads(self._inputs, self.batch, self.task.provenance)
         return self.cost_of([_in_places(layer, (layer.blocks != 0).astype(np.float32)) for layer in layers])

@@ -15,7 +15,6 @@ from workloads.tasks import Task
 
 N_EVALUATED = 1000  # inputs that a choice is tried on, of those calibrated on
 N_SHORT = 2000  # inputs of a short tuning
-DENSITY, WIDTH = "density", "width"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +22,8 @@ class Knob:
     """A network of a task on a design, what of its layers can be turned, and what that costs in a metric.
 
     batch: inputs that enter a machine, of those calibrated on. epochs: of the last tuning; 0 where nothing is tuned.
+    A subclass names its unit and says, of a choice, start, lowered and finished, and of a cut network, network_of,
+    layer_costs, workloads and levels_of; _table is what each layer costs and loses at each of its levels.
     """
 
     task: Task
@@ -64,6 +65,10 @@ class Knob:
                 f"network {self.task.name!r} has no labels to be judged by here: take --method knapsack or uniform"
             )
         return network.accuracy(self.task.inputs[:N_EVALUATED], self.task.labels[:N_EVALUATED])
+
+    def cost_of_network(self, cut: Any) -> float:
+        """Return what a cut network costs, all its layers together."""
+        return sum(self.layer_costs(cut).values())
 
     def table(self) -> Table:
         """Return what each layer costs and loses at each of its levels; made once."""

@@ -110,9 +110,6 @@ class Widths(Knob):
         recipe = train.Recipe(n_epochs=epochs, learning_rate=TUNING.learning_rate, batch=TUNING.batch, seed=self.seed)
         return train.fit(network, self.task.inputs[:n], self.task.labels[:n], recipe)
 
-    def cost_of_network(self, cut: Sequential) -> float:
-        return sum(self.layer_costs(cut).values())
-
     def layer_costs(self, cut: Sequential) -> dict[str, float]:
         return {
             name: self._cost_of_shape({}, name, len(module.weights), module.matrix.shape[1])

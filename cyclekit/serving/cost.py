@@ -74,18 +74,19 @@ class Serves:
     """A machine's face for whole models.
 
     formats(spec, weights, activations, sparsity) -> Formats; activations None: those that go with the weights. Raises
-    BadInput where the machine has no such product. weights: the formats of weights that there are.
+    BadInput where the machine has no such product.
     cost(operator, spec, cached_bits) -> Cost of one call; cached_bits: of an element of cached keys and values.
     framework(name, spec) -> Framework (None: the first); frameworks: {name: what to know of it}.
     asked: {field of the Spec: what says it instead}, of those that `formats` sets.
+    links: what a result of more than one card is told of the sums over them.
     memory_bytes(spec): what a card holds. idle_w(spec): what it draws while no kernel runs.
     """
 
     formats: Callable[[Any, str, str | None, str], Formats]
-    weights: tuple[str, ...]
     cost: Callable[[Operator, Any, int], Cost]
     framework: Callable[[str | None, Any], Framework]
     frameworks: Mapping[str, str]
     asked: Mapping[str, str]
+    links: str
     memory_bytes: Callable[[Any], float]
     idle_w: Callable[[Any], float]

@@ -217,7 +217,7 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
         step_ms=of_context,
         peak_tflops=formats.peak_tflops,
         gb_per_s=formats.gb_per_s,
-        notes=(*model.notes, *framework.notes),
+        notes=(*model.notes, *framework.notes, *([face.links] if request.n_cards > 1 else [])),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cyclekit.serving.cost import Cost, Serves
 from tensorcore_sim.operators.all_reduce import all_reduce
 from tensorcore_sim.operators.frameworks import FRAMEWORKS, framework
-from tensorcore_sim.operators.gemms import WEIGHTS, formats, gemm
+from tensorcore_sim.operators.gemms import formats, gemm
 from tensorcore_sim.operators.kernels import attention, movement
 from tensorcore_sim.spec import Spec
 from workloads.records import Shape
@@ -26,11 +26,11 @@ def cost(operator: Operator, spec: Spec, cached_bits: int) -> Cost:
 
 SERVES = Serves(
     formats=formats,
-    weights=WEIGHTS,
     cost=cost,
     framework=framework,
     frameworks=FRAMEWORKS,
     asked={"in_dtype": "weights", "int4_weights": "weights", "sparsity": "sparsity"},
+    links="sums over cards: as measured over NVSwitch, whatever the card's links; what the links draw is not counted",
     memory_bytes=lambda spec: spec.memory_gib * 2**30,
     idle_w=lambda spec: spec.static_w,
 )

@@ -37,11 +37,11 @@ def face(weight_bits=16.0, energy=1.0, **framework):
             peak_tflops=1.0,
             gb_per_s=1.0,
         ),
-        weights=("f16",),
         cost=cost,
         framework=lambda name, spec: Framework(name="plain", **framework),
         frameworks={"plain": ""},
         asked={},
+        links="by string",
         memory_bytes=lambda spec: 1e6,
         idle_w=lambda spec: 0.5,
     )
@@ -153,6 +153,11 @@ def test_an_encoder_answers_once():
     with pytest.raises(BadInput, match="output must be 1 for tiny"):
         served(model=encoder, output=2)
     assert served(model=encoder, output=1).tpot_ms is None
+
+
+@pytest.mark.parametrize(("n_cards", "told"), [(1, ()), (2, ("by string",))])
+def test_only_several_cards_have_links(n_cards, told):
+    assert serve(MODEL, "toy", face(), None, Request(batch=2, input=10, output=1, n_cards=n_cards)).notes == told
 
 
 @pytest.mark.parametrize("field", ["batch", "input", "output", "n_cards"])
