@@ -61,10 +61,16 @@ class Cluster:
 
     def _spread(self, runner: Runner) -> None:
         """Send what runs batches to all workers that there are: one that is lost takes nothing along."""
-        try:
-            self._at_home, self._runner = runner, self._client.scatter(runner, broadcast=True)
-        except GONE as error:
-            raise self._gone() from error
+        self._at_home = runner
+        for n_left in reversed(range(MOST_TRIES)):
+            self._wait_for_a_worker()
+            try:
+                self._runner = self._client.scatter(runner, broadcast=True)
+                return
+            except GONE as error:  # where a worker has gone, the scheduler may not have noticed yet
+                if not (n_left and self._n_workers() is not None):
+                    raise self._gone() from error
+                time.sleep(LOOK_S)
 
     def _run(self, groups: Iterator[Iterator[Batch]]) -> Iterator[list[Row]]:
         batches = itertools.chain.from_iterable(groups)
@@ -81,12 +87,9 @@ class Cluster:
                 return
             for future in self._some_done(list(running)):
                 batch, n_tries = running.pop(future)
-                if future.status == "finished":
-                    yield self._result(future)
+                if (rows := self._rows(future)) is not None:
+                    yield rows
                     continue
-                error = future.exception() if future.status == "error" else None
-                if error is not None and not isinstance(error, distributed.KilledWorker):
-                    raise error
                 if n_tries == MOST_TRIES:
                     raise BadInput(f"{MOST_TRIES} dask workers were lost over the same tasks; what is stored is whole")
                 self._spread(self._at_home)  # the worker may have been the only one at the start
@@ -96,19 +99,25 @@ class Cluster:
     def _submit(self, batch: Batch, images: dict[int, Any]) -> Any:
         return self._client.submit(_run_batch, self._runner, images[batch.group], batch, pure=False)
 
-    def _result(self, future: Any) -> list[Row]:
-        """Return the rows of a finished future; raises BadInput where the scheduler has gone before they came."""
-        try:
-            return future.result()
-        except GONE as error:
-            raise self._gone() from error
+    def _rows(self, future: Any) -> list[Row] | None:
+        """Return the rows of a future that is no longer pending, None where they are lost with a worker."""
+        if future.status == "finished":
+            try:
+                return future.result()
+            except GONE as error:
+                if self._n_workers() is None:
+                    raise self._gone() from error
+                return None
+        error = future.exception() if future.status == "error" else None
+        if error is not None and not isinstance(error, distributed.KilledWorker):
+            raise error
+        return None
 
     def _gone(self) -> BadInput:
         return BadInput(f"the dask scheduler at {self.address!r} has gone away; what is stored is whole")
 
     def _some_done(self, futures: list[Any]) -> list[Any]:
         """Wait until some futures are no longer pending; raises BadInput where scheduler or workers have gone."""
-        workerless_since = None
         while True:
             try:
                 done = distributed.wait(futures, timeout=LOOK_S, return_when="FIRST_COMPLETED").done
@@ -116,21 +125,24 @@ class Cluster:
                 done = set()
             except distributed.CancelledError:  # the scheduler has gone, or begun anew
                 done = {future for future in futures if future.status != "pending"}
-            if self._client.status != "running" or self._n_workers() is None:
-                raise self._gone()
+            self._wait_for_a_worker()
             if done:
                 return list(done)
-            if self._n_workers():
-                workerless_since = None
-            elif workerless_since is None:
-                workerless_since = time.monotonic()
-            elif time.monotonic() - workerless_since > WORKERLESS_S:
+
+    def _wait_for_a_worker(self) -> None:
+        """Return as soon as there is a worker; raises BadInput where the scheduler has gone, or none comes."""
+        ends = time.monotonic() + WORKERLESS_S
+        while not (n_workers := self._n_workers()):
+            if n_workers is None:
+                raise self._gone()
+            if time.monotonic() > ends:
                 raise BadInput(f"the dask scheduler at {self.address!r} has lost all workers; what is stored is whole")
+            time.sleep(0.1)
 
     def _n_workers(self) -> int | None:
         """Return how many workers there are; None where the scheduler does not answer."""
         try:
-            return len(self._client.nthreads())
+            return len(self._client.nthreads()) if self._client.status == "running" else None
         except GONE:
             return None
 

@@ -126,6 +126,7 @@ def test_the_only_worker_at_the_start_is_lost_before_another_comes(at_home, tmp_
     running = sweep_there(into)
     wait_for_rows(into, running)
     first.send_signal(signal.SIGKILL)
+    time.sleep(7)  # longer than a scheduler waits by itself for somebody who takes what is sent
     a_worker()
     assert running.communicate()[1] == ""
     assert running.returncode == 0
@@ -161,16 +162,28 @@ def test_the_scheduler_goes_away_while_rows_are_on_their_way():
     from cyclekit.sweep.cluster import Cluster
 
     class Finished:
+        status = "finished"
+
         def __init__(self, error):
             self.error = error
 
         def result(self):
             raise self.error
 
-    cluster = object.__new__(Cluster)  # one that has no scheduler any more
+    class Client:
+        def __init__(self, status):
+            self.status = status
+
+        def nthreads(self):
+            return {"tcp://somebody:2": 1}
+
+    cluster = object.__new__(Cluster)
     cluster.address = "tcp://nobody:1"
     for error in (CommClosedError("in <TCP (closed)>"), ConnectionResetError(104, "reset"), TimeoutError()):
+        cluster._client = Client("closed")
         with pytest.raises(BadInput, match="'tcp://nobody:1' has gone away; what is stored is whole"):
-            cluster._result(Finished(error))
+            cluster._rows(Finished(error))
+        cluster._client = Client("running")  # it was a worker that has gone, with its rows
+        assert cluster._rows(Finished(error)) is None
     with pytest.raises(ZeroDivisionError):  # what a task itself raises stays what it is
-        cluster._result(Finished(ZeroDivisionError()))
+        cluster._rows(Finished(ZeroDivisionError()))
