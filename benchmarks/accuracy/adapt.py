@@ -6,6 +6,7 @@ training images of Fashion-MNIST (zeroskip data fashion-mnist) and is judged by 
 
 import sys
 from dataclasses import replace
+from functools import reduce
 from statistics import fmean, stdev
 
 import numpy as np
@@ -16,6 +17,7 @@ from cyclekit.budgets.densities import Densities
 from cyclekit.budgets.widths import Widths
 from workloads import tasks
 from workloads.allocation.knapsack import knapsack
+from workloads.allocation.table import Cost
 from workloads.networks import data, nets
 from workloads.networks.train import fit
 
@@ -75,14 +77,15 @@ def by_operations(task, chosen, budgets, batch) -> None:
             print(f"  {share:g} by {what:10s} {spread}, time {table.cost(choice) / budget:.3f} of it", flush=True)
 
 
-def _operations(task, table) -> dict[str, np.ndarray]:
-    """Return the multiply-adds of an input at each pair of widths, as a table has costs."""
+def _operations(task, table) -> dict[str, Cost]:
+    """Return the multiply-adds of an input at each level of its knobs, as a table has costs."""
     positions = {name: len(rows) for name, rows in task.network.inputs(task.inputs[:1]).items()}
     costs = {}
     for name, module in task.network.weighted.items():
-        ins = table.levels[table.before[name]] if name in table.before else (1,)
-        each = module.matrix.shape[1] / ins[0]
-        costs[name] = np.outer(np.array(ins) * each, table.levels[name]) * positions[name]
+        n_outputs, n_inputs = module.matrix.shape
+        shares = [np.array(table.levels[knob]) / table.levels[knob][0] for knob in table.costs[name].knobs]
+        products = reduce(np.multiply.outer, shares, np.float64(n_outputs * n_inputs * positions[name]))
+        costs[name] = replace(table.costs[name], amounts=products)
     return costs
 
 

@@ -54,14 +54,15 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
     choice, log, start = METHODS[method](knob, table, budget)
     cut = knob.finished(choice, budget, start)
     whole = knob.start(table.whole)
-    dense_costs, costs, levels = knob.layer_costs(whole), knob.layer_costs(cut), knob.levels_of(cut)
+    dense_costs, costs = knob.layer_costs(whole), knob.layer_costs(cut)
+    dense_levels, levels = knob.levels_of(whole), knob.levels_of(cut)
     quality: Callable[[Any], float | None] = knob.task.quality
     return Adapted(
         method=method,
         budget=budget,
         dense_cost=table.cost(table.whole),
         cost=sum(costs.values()),
-        levels={name: (table.levels[name][0], levels[name]) for name in levels},
+        levels={name: (dense_levels[name], levels[name]) for name in levels},
         costs={name: (dense_costs[name], costs[name]) for name in costs},
         values=(
             quality(knob.task.network),
@@ -87,10 +88,10 @@ def _knapsack(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None
 
 
 def _amc(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
-    sizes = {}
-    matrices = {layer.name: layer for layer in knob.workloads(knob.start(table.whole))}
-    for name, layer in matrices.items():
-        sizes[name] = (layer.n_out, layer.n_in // layer.kernel, layer.positions, 1.0, layer.kernel)
+    sizes = {
+        layer.name: (layer.n_out, layer.n_in // layer.kernel, layer.positions, 1.0, layer.kernel)
+        for layer in knob.workloads(knob.start(table.whole))
+    }
     return *amc(table, budget, sizes, knob.evaluate, seed=knob.seed), None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cyclekit.budgets.knob import N_SHORT, Knob
-from workloads.allocation.table import Choice, Table
+from workloads.allocation.table import Choice, Cost, Table
 from workloads.errors import BadInput
 from workloads.graphs.lowering import block_diagonal
 from workloads.pruning.scores import wanda
@@ -44,9 +44,10 @@ class Densities(Knob):
             order = np.argsort(np.abs(layer.blocks), axis=None, kind="stable")
             harm = np.append(0.0, np.cumsum(scores[layer.name].ravel()[order], dtype=np.float64))
             gone = [len(order) - max(1, round(share * len(order))) for share in shares]
-            costs[layer.name] = np.array([[self._cost_without(layer, order[:n]) for n in gone]])
+            amounts = np.array([self._cost_without(layer, order[:n]) for n in gone])
+            costs[layer.name] = Cost(knobs=(layer.name,), amounts=amounts)
             losses[layer.name] = harm[gone]
-        return Table(levels={layer.name: shares for layer in layers}, costs=costs, losses=losses, before={})
+        return Table(levels={layer.name: shares for layer in layers}, costs=costs, losses=losses)
 
     def _cost_without(self, layer: Workload, places: np.ndarray) -> float:
         mask = np.ones(layer.blocks.size, np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cyclekit.budgets.knob import N_SHORT, Knob
 from workloads.allocation.narrow import importance, narrowable, narrowed
-from workloads.allocation.table import Choice, Table
+from workloads.allocation.table import Choice, Cost, Table
 from workloads.errors import BadInput
 from workloads.networks import train
 from workloads.networks.sequential import Sequential
@@ -41,25 +41,19 @@ class Widths(Knob):
         return importance(self.task.network, self.task.inputs, self.task.labels)
 
     def _table(self) -> Table:
-        network, known = self.task.network, {}
-        weighted, free = network.weighted, narrowable(network)
-        levels = {
-            name: _widths(len(module.weights)) if name in free else (len(module.weights),)
-            for name, module in weighted.items()
-        }
-        before, costs, losses = {}, {}, {}
+        weighted, known = self.task.network.weighted, {}
+        levels = {name: widths(len(weighted[name].weights)) for name in narrowable(self.task.network)}
+        losses = {name: np.array([self._lost(name, width) for width in own]) for name, own in levels.items()}
+        costs, before = {}, None
         for done, (name, module) in enumerate(weighted.items()):
             self.progress(f"costs of {name}", done, len(weighted))
-            last = list(weighted)[done - 1] if done else None
-            if last is not None:
-                before[name] = last
-            ins = levels[last] if last else (module.weights.shape[1],)
+            knobs = tuple(knob for knob in (before, name) if knob in levels)
+            ins, outs = levels.get(before, (module.weights.shape[1],)), levels.get(name, (len(module.weights),))
             each = module.matrix.shape[1] // ins[0]
-            costs[name] = np.array(
-                [[self._cost_of_shape(known, name, n_out, n_in * each) for n_out in levels[name]] for n_in in ins]
-            )
-            losses[name] = np.array([self._lost(name, width) for width in levels[name]])
-        return Table(levels=levels, costs=costs, losses=losses, before=before)
+            pairs = [[self._cost_of_shape(known, name, n_out, n_in * each) for n_out in outs] for n_in in ins]
+            shape = tuple(len(levels[knob]) for knob in knobs)
+            costs[name], before = Cost(knobs=knobs, amounts=np.reshape(pairs, shape)), name
+        return Table(levels=levels, costs=costs, losses=losses)
 
     def _cost_of_shape(self, known: dict, name: str, n_out: int, n_in: int) -> float:
         key = n_out, n_in, self._positions[name]
@@ -73,14 +67,11 @@ class Widths(Knob):
         return {name: len(rows) for name, rows in self.task.network.inputs(self.task.inputs[:1]).items()}
 
     def _lost(self, name: str, width: int) -> float:
-        if name not in self._importance:
-            return 0.0
         return float(np.sort(self._importance[name])[: len(self._importance[name]) - width].sum())
 
     def widths(self, choice: Choice) -> dict[str, int]:
         """Return the outputs of each matrix that may be narrower, at a choice."""
-        free = narrowable(self.task.network)
-        return {name: int(self.table().levels[name][level]) for name, level in choice.items() if name in free}
+        return {name: int(self.table().levels[name][level]) for name, level in choice.items()}
 
     def start(self, choice: Choice) -> Sequential:
         return _narrowed(self.task.network, self._importance, self.widths(choice))
@@ -123,7 +114,8 @@ class Widths(Knob):
         return {name: len(module.weights) for name, module in cut.weighted.items()}
 
 
-def _widths(n_outputs: int) -> tuple[int, ...]:
+def widths(n_outputs: int) -> tuple[int, ...]:
+    """Return N_WIDTHS widths from all outputs down, whole numbers."""
     step = n_outputs / N_WIDTHS
     return tuple(sorted({max(1, math.ceil(step * part)) for part in range(1, N_WIDTHS + 1)}, reverse=True))
 

@@ -12,22 +12,27 @@ from cyclekit.budgets.adapt import Adapted
 from cyclekit.figures.style import PRINT, save
 from workloads.allocation.table import Table
 
+N_ABREAST = 5  # panels
+
 
 def draw_costs(table: Table, metric: str, unit: str, path: Path, title: str) -> Path:
-    """Draw a panel a layer: its cost at each level, where it hangs on the layer before with that whole and halved."""
-    names = [name for name in table.levels if len(table.levels[name]) > 1]
+    """Draw a panel a layer: its cost at each level of its last knob, with the knob before that whole and halved."""
+    costs = {name: cost for name, cost in table.costs.items() if cost.knobs}
+    n_rows = -(-len(costs) // N_ABREAST)
+    n_columns = min(len(costs), N_ABREAST)
     with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
-        figure, panels = plt.subplots(1, len(names), figsize=(3.4 * len(names), 3.2), squeeze=False)
-        for panel, name in zip(panels[0], names, strict=True):
-            levels, costs = table.levels[name], table.costs[name]
-            rows = {"": 0}
-            if name in table.before:
-                before = table.levels[table.before[name]]
-                rows = {f"{before[i]:g} into it": i for i in sorted({0, len(before) // 2})}
-            for (label, row), colour in zip(rows.items(), PRINT.series, strict=False):
-                panel.step(levels, costs[row], where="mid", color=colour, linewidth=1.3, label=label)
-            panel.set(xlabel=unit, ylabel=f"cost [{metric}]", title=name)
-            if any(rows):
+        figure, panels = plt.subplots(n_rows, n_columns, figsize=(3.4 * n_columns, 3.2 * n_rows), squeeze=False)
+        for panel in panels.flat[len(costs) :]:
+            panel.set_axis_off()
+        for panel, (name, cost) in zip(panels.flat, costs.items(), strict=False):
+            own, before = cost.knobs[-1], table.levels[cost.knobs[0]]
+            lines = {"": cost.amounts}
+            if len(cost.knobs) > 1:
+                lines = {f"{before[i]:g} into it": cost.amounts[i] for i in sorted({0, len(before) // 2})}
+            for (label, line), colour in zip(lines.items(), PRINT.series, strict=False):
+                panel.step(table.levels[own], line, where="mid", color=colour, linewidth=1.3, label=label)
+            panel.set(xlabel=unit if own == name else f"{unit} of {own}", ylabel=f"cost [{metric}]", title=name)
+            if any(lines):
                 panel.legend(fontsize=8)
         figure.suptitle(title, x=0.02, y=1.02, ha="left", fontsize=10)
         figure.tight_layout()

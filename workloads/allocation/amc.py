@@ -27,7 +27,7 @@ def amc(
     """Return the best choice that the agent tried within the budget, and a row an episode: {"episode", "cost", "value",
     "reward"}.
 
-    sizes: of each layer (outputs, inputs, positions, stride, kernel). evaluate: from a choice to its accuracy.
+    sizes: of each knob (outputs, inputs, positions, stride, kernel). evaluate: from a choice to its accuracy.
     accuracy_alone: the reward is the accuracy, under the budget; else -error x log(cost), which needs no budget to
     trade. The state has ten numbers (place, the five sizes, the layer's own cost, what is saved so far, what the rest
     costs whole, the last action), each as a share of its largest. Raises BadInput for a budget out of reach.
@@ -76,16 +76,26 @@ def _walled(table: Table, choice: Choice, place: int, name: str, action: float, 
 
 
 def _static(table: Table, sizes: Mapping[str, tuple[float, ...]]) -> np.ndarray:
-    """Return f64[layers, 7] of what never changes of the state: place, sizes, own cost; each as a share of its most."""
-    whole = [float(table.costs[name][0, 0]) for name in table.levels]
-    rows = [[place, *sizes[name], whole[place]] for place, name in enumerate(table.levels)]
+    """Return f64[knobs, 7] of what never changes of the state: place, sizes, own cost; each as a share of its most."""
+    whole = _whole(table)
+    rows = [[place, *sizes[name], whole[name]] for place, name in enumerate(table.levels)]
     array = np.array(rows, dtype=float)
     most = np.abs(array).max(axis=0)
     return array / np.where(most, most, 1)
 
 
+def _whole(table: Table) -> dict[str, float]:
+    """Return what each knob's layers cost whole: those whose last knob it is."""
+    costs, order = dict.fromkeys(table.levels, 0.0), list(table.levels)
+    for cost in table.costs.values():
+        if cost.knobs:
+            costs[max(cost.knobs, key=order.index)] += cost.at(table.whole)
+    return costs
+
+
 def _state(table: Table, static: np.ndarray, choice: Choice, place: int, last_action: float) -> np.ndarray:
     names, total = list(table.levels), table.cost(table.whole)
-    later = sum(float(table.costs[name][0, 0]) for name in names[place:])
+    whole = _whole(table)
+    later = sum(whole[name] for name in names[place:])
     saved = 1 - table.cost(choice) / total
     return np.array([*static[place], saved, later / total, last_action])

@@ -1,4 +1,4 @@
-"""The choice of least loss within a budget, exactly, with costs that hang on the layer before."""
+"""The choice of least loss within a budget, exactly, with costs that hang on several knobs at once."""
 
 from __future__ import annotations
 
@@ -19,42 +19,44 @@ from workloads.errors import BadInput
 def knapsack(table: Table, budget: float) -> dict[str, int]:
     """Return the choice whose losses sum to the least of all that cost no more than the budget.
 
-    HALP's knapsack (Shen et al. 2022) of one level a layer, with a layer's cost by the levels of two, as MDP has it
-    (Sun et al. 2025): x[l, j] is 1 for the level chosen, z[l, i, j] for it behind level i of the layer before, with
-    sum_i z[l, i, j] = x[l, j] and sum_j z[l, i, j] = x[before, i]. Raises BadInput for a budget out of reach.
+    HALP's knapsack (Shen et al. 2022) of one level a knob, with a layer's cost by the levels of several, as MDP has it
+    (Sun et al. 2025): x[k, j] is 1 for the level chosen, z[l, i, j] for levels i and j of the two knobs that layer l
+    hangs on, with sum_i z[l, i, j] = x[own, j] and sum_j z[l, i, j] = x[before, i]. Raises BadInput for a budget out of
+    reach.
     """
     table.check(budget)
-    names = list(table.levels)
-    starts = np.cumsum([0, *(len(table.levels[name]) for name in names)])
-    places = {name: range(a, b) for name, (a, b) in zip(names, pairwise(starts), strict=True)}
-    n = int(starts[-1])
-    coupled = [name for name in names if name in table.before]
-    z_starts = np.cumsum([n, *(table.costs[name].size for name in coupled)])
-    z_of = dict(zip(coupled, z_starts, strict=False))
-    n_all = int(z_starts[-1])
-    losses, costs = np.zeros(n_all), np.zeros(n_all)
-    rows: list[tuple[dict[int, float], float]] = []  # sums that equal a number
-    for name in names:
-        at = places[name]
-        losses[at.start : at.stop] = table.losses[name]
-        rows.append((dict.fromkeys(at, 1.0), 1.0))
-        if name not in z_of:
-            costs[at.start : at.stop] = table.costs[name][0]
-            continue
-        z = z_of[name] + np.arange(table.costs[name].size).reshape(table.costs[name].shape)
-        costs[z.ravel()] = table.costs[name].ravel()
-        rows += [(dict.fromkeys(map(int, z[:, j]), 1.0) | {x: -1.0}, 0.0) for j, x in enumerate(at)]
-        rows += [
-            (dict.fromkeys(map(int, z[i]), 1.0) | {x: -1.0}, 0.0) for i, x in enumerate(places[table.before[name]])
-        ]
+    if not table.levels:
+        return {}
+    starts = np.cumsum([0, *(len(levels) for levels in table.levels.values())])
+    places = {name: np.arange(a, b) for name, (a, b) in zip(table.levels, pairwise(starts), strict=True)}
+    n = n_all = int(starts[-1])
+    costs = [np.zeros(n)]
+    fixed = 0.0
+    rows = [(dict.fromkeys(at.tolist(), 1.0), 1.0) for at in places.values()]  # sums that equal a number
+    for cost in table.costs.values():
+        if not cost.knobs:
+            fixed += float(cost.amounts)
+        elif len(cost.knobs) == 1:
+            costs[0][places[cost.knobs[0]]] += cost.amounts
+        else:
+            z = n_all + np.arange(cost.amounts.size).reshape(cost.amounts.shape)
+            costs.append(cost.amounts.ravel())
+            n_all += z.size
+            for axis, knob in enumerate(cost.knobs):
+                of_levels = np.moveaxis(z, axis, 0).reshape(len(places[knob]), -1)
+                rows += [
+                    (dict.fromkeys(of_level.tolist(), 1.0) | {int(x): -1.0}, 0.0)
+                    for of_level, x in zip(of_levels, places[knob], strict=True)
+                ]
     entries = [(i, j, value) for i, (of_row, _) in enumerate(rows) for j, value in of_row.items()]
     i, j, values = zip(*entries, strict=True)
     ends = np.array([end for _, end in rows])
     sums = LinearConstraint(coo_matrix((values, (i, j)), shape=(len(rows), n_all)).tocsr(), ends, ends)
-    most = costs.max() or 1.0
-    within = LinearConstraint(costs[None] / most, -np.inf, (budget - table.fixed) / most)
-    whole = np.zeros(n_all)
+    prices, losses, whole = np.concatenate(costs), np.zeros(n_all), np.zeros(n_all)
+    losses[:n] = np.concatenate([table.losses[name] for name in table.levels])
     whole[:n] = 1
+    most = prices.max() or 1.0
+    within = LinearConstraint(prices[None] / most, -np.inf, (budget - fixed) / most)
     largest = losses.max()
     with _quiet():
         solved = milp(
@@ -62,7 +64,7 @@ def knapsack(table: Table, budget: float) -> dict[str, int]:
         )
     if solved.x is None:
         raise BadInput(f"budget must be one that the program can meet, got {budget:.6g}: {solved.message}")
-    return {name: int(np.argmax(solved.x[at.start : at.stop])) for name, at in places.items()}
+    return {name: int(np.argmax(solved.x[at])) for name, at in places.items()}
 
 
 @contextmanager

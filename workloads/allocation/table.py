@@ -1,4 +1,4 @@
-"""What each layer costs at each of its levels, a density or a width, and what is lost there: what methods choose by."""
+"""What a network costs and loses at each level of its knobs, densities or widths: what methods choose by."""
 
 from __future__ import annotations
 
@@ -9,53 +9,59 @@ import numpy as np
 
 from workloads.errors import BadInput
 
-Choice = Mapping[str, int]  # {layer: which of its levels}
+Choice = Mapping[str, int]  # {knob: which of its levels}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cost:
+    """What a layer costs: f64[levels of each knob that it hangs on], of no knob f64[]."""
+
+    knobs: tuple[str, ...]
+    amounts: np.ndarray
+
+    def at(self, choice: Choice) -> float:
+        """Return what the layer costs with each knob at a level."""
+        return float(self.amounts[tuple(choice[name] for name in self.knobs)])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """levels: {layer: its shares or widths, from the whole down}, in the order in which the layers run.
+    """levels: {knob: its shares or widths, from the whole down}, in the order in which they are chosen.
 
-    costs: {layer: f64[levels of the layer before, its own]}, or f64[1, its own] where `before` names none. losses:
-    {layer: f64[levels]}, what is lost there beside the whole, additive. fixed: the cost of all that no level changes.
-    Raises BadInput where the shapes do not go together.
+    costs: {layer: Cost}, whose sum is the network's: each of its own knob, of the one it reads as well, or of none.
+    losses: {knob: f64[levels]}, what is lost there beside the whole, additive. Raises BadInput where the shapes do not
+    go together.
     """
 
     levels: Mapping[str, tuple[float, ...]]
-    costs: Mapping[str, np.ndarray]
+    costs: Mapping[str, Cost]
     losses: Mapping[str, np.ndarray]
-    before: Mapping[str, str]
-    fixed: float = 0.0
 
     def __post_init__(self):
+        for name, cost in self.costs.items():
+            unknown = [knob for knob in cost.knobs if knob not in self.levels]
+            if unknown or len(set(cost.knobs)) < len(cost.knobs):
+                raise BadInput(f"costs of layer {name!r} must hang on knobs of the table, each once, got {cost.knobs}")
+            _check(f"costs of layer {name!r}", cost.amounts, tuple(len(self.levels[knob]) for knob in cost.knobs))
         for name, levels in self.levels.items():
-            n_before = len(self.levels[self.before[name]]) if name in self.before else 1
-            for what, array, shape in (
-                ("costs", self.costs[name], (n_before, len(levels))),
-                ("losses", self.losses[name], (len(levels),)),
-            ):
-                if np.shape(array) != shape:
-                    raise BadInput(f"{what} of layer {name!r} must be f64{list(shape)}, got {np.shape(array)}")
+            _check(f"losses of knob {name!r}", self.losses[name], (len(levels),))
 
     def cost(self, choice: Choice) -> float:
-        """Return what the network costs with each layer at a level."""
-        return self.fixed + sum(
-            float(costs[choice[self.before[name]] if name in self.before else 0, choice[name]])
-            for name, costs in self.costs.items()
-        )
+        """Return what the network costs with each knob at a level."""
+        return sum(cost.at(choice) for cost in self.costs.values())
 
     def loss(self, choice: Choice) -> float:
-        """Return what is lost with each layer at a level."""
+        """Return what is lost with each knob at a level."""
         return sum(float(losses[choice[name]]) for name, losses in self.losses.items())
 
     @property
     def whole(self) -> dict[str, int]:
-        """The choice of all layers whole."""
+        """The choice of all knobs whole."""
         return dict.fromkeys(self.levels, 0)
 
     @property
     def least(self) -> dict[str, int]:
-        """The choice of all layers at their lowest."""
+        """The choice of all knobs at their lowest."""
         return {name: len(levels) - 1 for name, levels in self.levels.items()}
 
     def check(self, budget: float) -> None:
@@ -65,3 +71,8 @@ class Table:
             raise BadInput(
                 f"budget must be at least {least:.6g}, which all layers at their lowest take, got {budget:.6g}"
             )
+
+
+def _check(what: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if np.shape(array) != shape:
+        raise BadInput(f"{what} must be f64{list(shape)}, got {np.shape(array)}")

@@ -1,6 +1,7 @@
 """Does each method keep within the budget, and does the knapsack find what trying everything finds?"""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,25 +12,25 @@ from workloads import BadInput
 from workloads.allocation.amc import amc
 from workloads.allocation.knapsack import knapsack
 from workloads.allocation.simple import drawn, uniform
-from workloads.allocation.table import Table
+from workloads.allocation.table import Cost, Table
 
 
 @st.composite
 def tables(draw):
-    """Return a table of up to four layers of up to four levels, each behind the one before or on its own."""
-    n_layers = draw(st.integers(1, 4))
-    levels, costs, losses, before = {}, {}, {}, {}
-    for i in range(n_layers):
-        n = draw(st.integers(1, 4))
-        levels[f"l{i}"] = tuple(float(n - j) / n for j in range(n))
-        coupled = i > 0 and draw(st.booleans())
-        if coupled:
-            before[f"l{i}"] = f"l{i - 1}"
-        rows = len(levels[f"l{i - 1}"]) if coupled else 1
-        grid = draw(st.lists(st.integers(0, 50), min_size=rows * n, max_size=rows * n))
-        costs[f"l{i}"] = np.array(grid, float).reshape(rows, n)
-        losses[f"l{i}"] = np.array(draw(st.lists(st.integers(0, 50), min_size=n, max_size=n)), float)
-    return Table(levels=levels, costs=costs, losses=losses, before=before, fixed=float(draw(st.integers(0, 5))))
+    """Return a table of up to four knobs of up to four levels, and up to five layers that hang on up to two of them."""
+    n_levels = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    levels = {f"k{i}": tuple(float(n - j) / n for j in range(n)) for i, n in enumerate(n_levels)}
+    losses = {
+        name: np.array(draw(st.lists(st.integers(0, 50), min_size=len(own), max_size=len(own))), float)
+        for name, own in levels.items()
+    }
+    costs = {}
+    for i in range(draw(st.integers(1, 5))):
+        knobs = tuple(draw(st.lists(st.sampled_from(sorted(levels)), max_size=2, unique=True)))
+        shape = tuple(len(levels[knob]) for knob in knobs)
+        grid = draw(st.lists(st.integers(0, 50), min_size=math.prod(shape), max_size=math.prod(shape)))
+        costs[f"l{i}"] = Cost(knobs=knobs, amounts=np.array(grid, float).reshape(shape))
+    return Table(levels=levels, costs=costs, losses=losses)
 
 
 def every(table):
@@ -55,9 +56,8 @@ def two_layers():
     keeps = np.array(levels)
     return Table(
         levels={"a": levels, "b": levels},
-        costs={"a": 100 * keeps[None], "b": 100 * keeps[None]},
+        costs={name: Cost(knobs=(name,), amounts=100 * keeps) for name in ("a", "b")},
         losses={"a": 10 * (1 - keeps), "b": 1 - keeps},
-        before={},
     )
 
 
@@ -70,9 +70,11 @@ def test_uniform_is_the_largest_common_share():
 def test_uniform_of_widths_is_by_shares_of_each_whole():
     table = Table(
         levels={"a": (16, 8, 4), "b": (30, 15)},
-        costs={"a": np.array([[16.0, 8, 4]]), "b": np.array([[30.0, 15]])},
+        costs={
+            "a": Cost(knobs=("a",), amounts=np.array([16.0, 8, 4])),
+            "b": Cost(knobs=("b",), amounts=np.array([30.0, 15])),
+        },
         losses={"a": np.zeros(3), "b": np.zeros(2)},
-        before={},
     )
     assert uniform(table, 24) == {"a": 1, "b": 1}
 
@@ -99,9 +101,8 @@ def test_the_agent_stays_behind_the_wall_and_beats_chance():
     names = [f"l{i}" for i in range(5)]
     table = Table(
         levels=dict.fromkeys(names, levels),
-        costs=dict.fromkeys(names, 100 * keeps[None]),
+        costs={name: Cost(knobs=(name,), amounts=100 * keeps) for name in names},
         losses={name: 3.0 ** (4 - i) * (1 - keeps) for i, name in enumerate(names)},
-        before={},
     )
     worst = table.loss(table.least)
     sizes = dict.fromkeys(names, (100.0, 100.0, 1.0, 1.0, 1.0))
@@ -124,13 +125,46 @@ def test_a_budget_out_of_reach_says_how_low_it_can_go(method):
         method(two_layers(), 19)
 
 
-def test_a_table_whose_shapes_do_not_go_together():
-    with pytest.raises(BadInput, match=r"costs of layer 'b' must be f64\[2, 1\], got \(1, 1\)"):
+def test_a_residual_sum_couples_all_that_reads_it():
+    """Three layers: `in` writes the sum's 4 or 2 channels, `out` too, from a hidden width of 4 or 2 that `hid` writes.
+
+    A layer costs inputs x outputs: with (sum, hidden) whole 12 + 16 + 16 = 44, (2, 4) 22, (4, 2) 28, (2, 2) 14.
+    """
+    table = Table(
+        levels={"sum": (4, 2), "hidden": (4, 2)},
+        costs={
+            "in": Cost(knobs=("sum",), amounts=np.array([12.0, 6])),
+            "hid": Cost(knobs=("sum", "hidden"), amounts=np.array([[16.0, 8], [8, 4]])),
+            "out": Cost(knobs=("hidden", "sum"), amounts=np.array([[16.0, 8], [8, 4]])),
+        },
+        losses={"sum": np.array([0.0, 3]), "hidden": np.array([0.0, 1])},
+    )
+    assert [table.cost({"sum": i, "hidden": j}) for i in (0, 1) for j in (0, 1)] == [44, 28, 22, 14]
+    assert knapsack(table, 28) == {"sum": 0, "hidden": 1}
+    assert knapsack(table, 27) == {"sum": 1, "hidden": 0}
+
+
+def test_nothing_to_choose_is_the_whole():
+    table = Table(levels={}, costs={"a": Cost(knobs=(), amounts=np.array(3.0))}, losses={})
+    assert knapsack(table, 3) == {}
+    with pytest.raises(BadInput, match="budget must be at least 3"):
+        knapsack(table, 2)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "match"),
+    [
+        (("a", "b"), r"costs of layer 'l' must be f64\[2, 1\], got \(1, 1\)"),
+        (("a", "a"), "must hang on knobs of the table, each once"),
+        (("c",), "must hang on knobs of the table"),
+    ],
+)
+def test_a_table_whose_shapes_do_not_go_together(knobs, match):
+    with pytest.raises(BadInput, match=match):
         Table(
             levels={"a": (1.0, 0.5), "b": (1.0,)},
-            costs={"a": np.zeros((1, 2)), "b": np.zeros((1, 1))},
+            costs={"l": Cost(knobs=knobs, amounts=np.zeros((1, 1)))},
             losses={"a": np.zeros(2), "b": np.zeros(1)},
-            before={"b": "a"},
         )
 
 
