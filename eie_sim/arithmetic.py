@@ -17,10 +17,13 @@ import numpy as np
 
 from cyclekit.jit import kernel
 from eie_sim.image import MAX_RUN, Image
-from eie_sim.spec import MAX_FRACTION_BITS, RUN_BITS, VALUE_BITS
+from eie_sim.reuse import reuse
+from eie_sim.spec import CODE_BITS, MAX_FRACTION_BITS, RUN_BITS, VALUE_BITS
 
 VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
 VALUE_MIN = -VALUE_MAX - 1
+CODE_MASK = (1 << CODE_BITS) - 1
+SHORT_ROWS = 1 << (32 - CODE_BITS)  # of a layer whose row and code fit 32 bits
 MIN_FRACTION_BITS = -VALUE_BITS  # of what is chosen: values up to 2**31
 
 
@@ -72,59 +75,78 @@ def multiply(image: Image, column: np.ndarray, activations: np.ndarray, bits: Fo
     """
     inputs = np.append(activations, quantise(np.ones(1), bits.activations))  # the bias column's 1 (R7)
     value, codebook = inputs[column].astype(np.int32), quantise(image.codebook, bits.weights).astype(np.int32)
-    layout = image.entries, image.pe_start, image.pointers
+    sums, operands = (
+        np.zeros(image.layer.n_out, np.int64),
+        (column, value, codebook, *reuse(image, "columns", None, lambda: by_column(image))),
+    )
     if not fixed:
-        peak = _peak(column, value, codebook, *layout, np.zeros(image.layer.n_out, np.int64))
+        peak = _accumulate(*operands, 0, sums)
         shift = max(0, peak.bit_length() - (VALUE_BITS - 1), bits.activations + bits.weights - MAX_FRACTION_BITS)
         bits = bits._replace(outputs=bits.activations + bits.weights - min(shift, MAX_FRACTION_BITS))
     while True:
-        accumulators = np.zeros(image.layer.n_out, np.int32)
-        n_saturations = _accumulate(column, value, codebook, bits.shift, *layout, accumulators)
+        n_saturations = 0
+        sums[:] = 0
+        if _accumulate(*operands, bits.shift, sums) > VALUE_MAX:
+            sums[:] = 0
+            n_saturations = _saturate(*operands, bits.shift, sums)
         if fixed or not n_saturations or bits.shift == MAX_FRACTION_BITS:
             break
         bits = bits._replace(outputs=bits.outputs - 1)  # the addends' rounding added up to more than the sums
     if image.layer.relu:
-        np.maximum(accumulators, 0, out=accumulators)
-    return Product(accumulators.astype(np.int16), n_saturations, bits)
+        np.maximum(sums, 0, out=sums)
+    return Product(sums.astype(np.int16), n_saturations, bits)
+
+
+def by_column(image: Image) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each column begins, i64[C+1], and its weights, row << 4 | code: u32[nnz], beyond 2**28 rows u64."""
+    start = np.zeros(image.n_columns + 1, np.int64)
+    n = image.n_entries - image.n_paddings
+    weights = np.empty(n + 1, np.uint32 if image.layer.n_out <= SHORT_ROWS else np.uint64)  # the last place is spare
+    _list_columns(image.entries, image.pe_start, image.pointers, start, weights)
+    return start, weights[:n]
 
 
 @kernel
-def _peak(column, value, codebook, entries, pe_start, pointers, sums):
-    """Return the largest magnitude that a sum of unrounded products reaches on the way."""
-    n_pes = len(pe_start) - 1
-    peak = 0
-    for k in range(len(column)):
+def _list_columns(entries, pe_start, pointers, start, weights):
+    n_pes, n = len(pe_start) - 1, 0
+    for column in range(len(pointers) - 1):
+        start[column] = n
         for pe in range(n_pes):
-            row = -1
-            for e in range(pe_start[pe] + pointers[column[k], pe], pe_start[pe] + pointers[column[k] + 1, pe]):
-                row += (entries[e] & MAX_RUN) + 1
-                sums[row * n_pes + pe] += np.int64(codebook[entries[e] >> RUN_BITS]) * value[k]
-                peak = max(peak, abs(sums[row * n_pes + pe]))
-    return peak
+            row = pe - n_pes
+            for e in range(pe_start[pe] + pointers[column, pe], pe_start[pe] + pointers[column + 1, pe]):
+                row += ((entries[e] & MAX_RUN) + 1) * n_pes
+                code = entries[e] >> RUN_BITS
+                weights[n] = row << CODE_BITS | code
+                n += code != 0
+    start[len(pointers) - 1] = n
 
 
 @kernel
-def _accumulate(column, value, codebook, shift, entries, pe_start, pointers, accumulators):
+def _accumulate(column, value, codebook, start, weights, shift, sums):
+    """Add up as if accumulators had no end; return the largest magnitude that one reaches on the way."""
     half = (1 << shift) >> 1
-    n_pes = len(pe_start) - 1
-    n_saturations = 0
-    addend = np.zeros(len(codebook), np.int32)
+    low = high = 0
+    addend = np.zeros(len(codebook), np.int64)
     for k in range(len(column)):
         for code in range(len(codebook)):
             addend[code] = (codebook[code] * value[k] + half) >> shift
-        for pe in range(n_pes):
-            row = -1
-            for e in range(pe_start[pe] + pointers[column[k], pe], pe_start[pe] + pointers[column[k] + 1, pe]):
-                row += (entries[e] & MAX_RUN) + 1
-                code = entries[e] >> RUN_BITS
-                if code == 0:  # a padding performs no write
-                    continue
-                total = accumulators[row * n_pes + pe] + addend[code]
-                if total > VALUE_MAX:
-                    total = VALUE_MAX
-                    n_saturations += 1
-                elif total < VALUE_MIN:
-                    total = VALUE_MIN
-                    n_saturations += 1
-                accumulators[row * n_pes + pe] = total
+        for weight in weights[start[column[k]] : start[column[k] + 1]]:
+            row, code = weight >> np.uint32(CODE_BITS), weight & np.uint32(CODE_MASK)
+            total = sums[row] + addend[code]
+            sums[row] = total
+            low, high = min(low, total), max(high, total)
+    return max(-low, high)
+
+
+@kernel
+def _saturate(column, value, codebook, start, weights, shift, accumulators):
+    """Add up in 16 bits; return how many additions saturated."""
+    half = (1 << shift) >> 1
+    n_saturations = 0
+    for k in range(len(column)):
+        for weight in weights[start[column[k]] : start[column[k] + 1]]:
+            row, code = weight >> np.uint32(CODE_BITS), weight & np.uint32(CODE_MASK)
+            total = accumulators[row] + ((codebook[code] * value[k] + half) >> shift)
+            accumulators[row] = min(max(total, VALUE_MIN), VALUE_MAX)
+            n_saturations += accumulators[row] != total
     return n_saturations

@@ -169,10 +169,8 @@ def estimate(layers: Sequence[Workload], spec: Spec, *, engine: str, check: bool
         pairs = n_active * spec.n_pes
         n_non_zeros, n_shared = _n_non_zeros_and_shared(layer)
         n_entries = float(n_active.sum()) * n_non_zeros / layer.n_in
-        seconds += 4e-9 * n_weights + 5e-4 * len(layer.activations)
-        seconds += (
-            float(pairs.sum()) * 12e-6 if engine == "events" else 1.5e-8 * float(pairs.sum()) + 1.2e-8 * n_entries
-        )
+        seconds += 4e-9 * (n_weights + n_non_zeros) + 5e-4 * len(layer.activations)
+        seconds += float(pairs.sum()) * (12e-6 if engine == "events" else 4e-9) + 2e-9 * n_entries
         seconds += check * float(n_active.sum()) * layer.n_out * 2e-8
         seconds += min(0.4, 5e-6 * n_shared) + 2e-7 * n_shared  # what is split at last, and the passes over all
         lists = 12.0 * n_non_zeros + n_weights / 16 + 14.0 * layer.n_in * spec.n_pes  # and paddings, pointers, counts

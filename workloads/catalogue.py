@@ -22,6 +22,12 @@ from workloads.graphs.feed import Feed
 from workloads.points import networks as cloud_networks
 from workloads.records import Model, Network, Shape, Workload
 
+NETWORKS = {
+    "lenet-300-100": (
+        "784 -> 300 -> 100 -> 10, trained on Fashion-MNIST, pruned to 8, 9, 26%, 4-bit weights; 1,000 test images"
+    ),
+    "lenet-300-100-dense": "the same network before pruning and weight sharing",
+}
 CALIBRATED = "-calibrated"
 N_CHUNK_ROWS = 256  # rows drawn at a time, so that the largest layer needs little more than its own memory
 
@@ -50,7 +56,7 @@ def describe() -> dict[str, str]:
         name: f"{b.n_in} -> {b.n_out}, weights {b.weight_density:.2%}, activations {b.act_density:.1%}; {b.provenance}"
         for name, b in benchmarks().items()
     }
-    return lines | {name: line for name, (_, line) in _networks().items()} | cloud_networks.describe()
+    return lines | NETWORKS | cloud_networks.describe()
 
 
 @cache
@@ -97,9 +103,9 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
     name, feed = str(name), Feed() if feed is None else feed
     if name in benchmarks():
         return address.fed(draw(benchmarks()[name]), feed)
-    if name in _networks():
+    if name in NETWORKS:
         feed.check_number_only(f"network {name!r}")
-        return _networks()[name][0]()
+        return _network(name)
     if cloud_networks.split(name):
         feed.check_number_only(f"{name!r}, a cloud with a network,")
         if (feed.n or 1) > 1 or feed.positions is not None:
@@ -154,15 +160,7 @@ def _row_factors(rng: np.random.Generator, benchmark: Benchmark) -> np.ndarray:
     return factors / factors.mean()
 
 
-def _networks():
-    from workloads.networks import (
-        lenet,  # late, so that `python -m workloads.networks.lenet` does not find itself imported
-    )
+def _network(name: str) -> Network:
+    from workloads.networks import lenet  # late: it brings all that trains
 
-    return {
-        "lenet-300-100": (
-            lenet.compressed,
-            "784 -> 300 -> 100 -> 10, trained on Fashion-MNIST, pruned to 8, 9, 26%, 4-bit weights; 1,000 test images",
-        ),
-        "lenet-300-100-dense": (lenet.dense, "the same network before pruning and weight sharing"),
-    }
+    return lenet.compressed() if name == "lenet-300-100" else lenet.dense()

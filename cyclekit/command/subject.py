@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 import workloads
 from cyclekit.command.arguments import feed_of
 from cyclekit.terminal import announce
-from workloads import address, tasks
+from workloads import address
 from workloads.errors import BadInput
-from workloads.recipes.recipe import Fitted
 from workloads.records import Model, Network, Shape, Workload
-from workloads.tasks import Task
+
+if TYPE_CHECKING:
+    from workloads.recipes.recipe import Fitted
+    from workloads.tasks import Task
 
 
 def announce_reading(*names: str) -> None:
@@ -28,6 +31,8 @@ def load(name: str, options: Namespace) -> Workload | Network | Model | Shape:
 
 def task_of(options: Namespace) -> Task:
     """Return the network that the options name, with the inputs to calibrate on that they name."""
+    from workloads import tasks  # late: it brings all that trains and tunes
+
     announce_reading(options.network, *filter(None, [options.calibration]))
     feed = feed_of(options)
     if options.calibration is not None:

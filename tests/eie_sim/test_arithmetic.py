@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cyclekit.spec import CHOSEN
-from eie_sim import Spec, arithmetic, encode, reference, simulate
+from eie_sim import Spec, arithmetic, decode, encode, reference, simulate
 from tests import eie_cases, naive_eie
 from workloads import Workload
 
@@ -94,6 +94,20 @@ def test_every_accumulator_equals_the_naive_loop(workload, n_pes, activation_bit
         assert run.outputs[i] == (max(0, expected) if workload.relu else expected)
     assert any("additions saturated" in note for note in run.notes) == (saturations > 0)
     assert run.check["passed"]
+
+
+@pytest.mark.parametrize("short_rows", [1, 1 << 28])  # the rows up to which 32 bits hold a row and its code
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(workload=eie_cases.workloads(max_out=90), n_pes=st.integers(1, 9))
+def test_by_column_are_the_weights_without_paddings(short_rows, workload, n_pes, monkeypatch):
+    monkeypatch.setattr(arithmetic, "SHORT_ROWS", short_rows)
+    image = encode(workload, Spec(n_pes=n_pes))
+    codes, bias_codes = decode(image)
+    dense = codes if workload.bias is None else np.column_stack((codes, bias_codes))
+    start, weights = arithmetic.by_column(image)
+    assert weights.dtype == (np.uint32 if workload.n_out <= short_rows else np.uint64)
+    of_column = [sorted(weights[a:b].tolist()) for a, b in zip(start[:-1], start[1:], strict=True)]
+    assert of_column == [[int(row) << 4 | int(line[row]) for row in np.flatnonzero(line)] for line in dense.T]
 
 
 def test_a_wrong_value_fails_the_check():

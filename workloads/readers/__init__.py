@@ -37,8 +37,9 @@ READERS = {
     ".h5": keras,
 }
 MOST_LETTERS = 300  # of a complaint, which may quote what a file holds
-# Of reading, as measured on two shared cores: a byte of the file, a number that it stands for; Python with NumPy.
-BYTE_S, NUMBER_S, CELL_BYTES, BASE_BYTES = 5e-8, 1.2e-8, 4, 100e6  # CELL_BYTES: where the reader has no other
+# Of reading, as measured on two shared cores: a byte of text, a number that it stands for; Python with NumPy. A reader
+# may have a BYTE_S or CELL_BYTES of its own.
+BYTE_S, NUMBER_S, CELL_BYTES, BASE_BYTES = 5e-8, 1.2e-8, 4, 100e6
 
 
 def read(path: str | Path) -> dict[str, np.ndarray | Stored]:
@@ -73,9 +74,10 @@ def expected(path: str | Path) -> tuple[float, float]:
     """
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
-    n_numbers, number_bytes = getattr(reader, "n_numbers", None), getattr(reader, "CELL_BYTES", CELL_BYTES)
+    n_numbers, byte_s = getattr(reader, "n_numbers", None), getattr(reader, "BYTE_S", BYTE_S)
+    number_bytes = getattr(reader, "CELL_BYTES", CELL_BYTES)
     try:
         n_bytes, n = path.stat().st_size, n_numbers(path) if n_numbers else 0
     except Exception:  # whatever is wrong with it, `read` says it better
         return 0.0, 0.0
-    return (BYTE_S * n_bytes + NUMBER_S * n, BASE_BYTES + 3 * n_bytes + number_bytes * n) if n else (0.0, 0.0)
+    return (byte_s * n_bytes + NUMBER_S * n, BASE_BYTES + 3 * n_bytes + number_bytes * n) if n else (0.0, 0.0)

@@ -10,6 +10,7 @@ from workloads.errors import BadInput
 from workloads.readers.limits import check_dense
 
 KIND = ".npz archive of plain numbers"
+BYTE_S = 5e-9  # of reading: bytes are copied or inflated, no text is understood
 _SPARSE = {"format", "shape", "data"}  # which SciPy's save_npz writes, and beside them where the values stand
 _PLACES = {"csr": ("indices", "indptr"), "csc": ("indices", "indptr"), "coo": ("row", "col")}
 MOST_DEFLATED = 1100  # deflate makes nothing more than 1032 times smaller
