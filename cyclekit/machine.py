@@ -15,7 +15,8 @@ from cyclekit.positions import inputs_of, played
 from cyclekit.run import Run
 from cyclekit.serving.cost import Serves
 from cyclekit.spec import Spec
-from cyclekit.trace import Track
+from cyclekit.trace.steps import Step
+from cyclekit.trace.tracks import Track
 from cyclekit.validation import Validation
 from cyclekit.views import View
 from workloads.errors import BadInput, did_you_mean
@@ -50,6 +51,8 @@ class Machine:
     suited(workload, spec) -> Spec: the spec with what the workload's own weights ask for, such as their N:M.
     spans(run, image, spec, *, begin, end, n_units) -> Tracks, one after the other: what each unit, or the first n_units
     of each kind, did in the ticks [begin, end) of a run; ticks_per_cycle of them are a cycle. None: no traces.
+    steps(run, image, signal, spec, *, begin, end, n_units) -> Steps, one after the other: what those units worked on,
+    with values; signal: what entered, as simulate takes it. None: none are shown.
     costs: about how many seconds and bytes "validate", "demo" and "demo --short" take, and "validate llm".
     model_version: part of the identity of what a sweep stores; raise it when a rule or the arithmetic changes.
     encoding_fields: those fields of the Spec that encode looks at; None: all of them.
@@ -93,6 +96,7 @@ class Machine:
     balance: str = "load balance"
     spans: Callable[..., Iterable[Track]] | None = None
     ticks_per_cycle: int = 1
+    steps: Callable[..., Iterable[Step]] | None = None
     model_version: int = 1
     encoding_fields: tuple[str, ...] | None = None
     estimate_point: Callable[..., float] | None = None

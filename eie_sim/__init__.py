@@ -11,6 +11,7 @@ from eie_sim.prices import NOTES, energy
 from eie_sim.published import validate
 from eie_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, estimate_point, simulate
 from eie_sim.spec import PRESET_NOTES, PRESETS, Spec, idle
+from eie_sim.steps import steps
 
 __all__ = ["MACHINE", "PRESETS", "Spec", "decode", "encode", "energy", "explain", "simulate", "validate"]
 
@@ -49,6 +50,7 @@ MACHINE = Machine(
     energy=energy,
     prices=NOTES,
     default_prices="bottom-up",
+    steps=steps,
     spans=lambda run, image, spec, **window: spans(run.timeline, image, spec, **window),
     stored=stored,
     suited=lambda workload, spec: spec,

@@ -13,7 +13,7 @@ import numpy as np
 
 from cyclekit.jit import kernel
 from cyclekit.ledger import Ledger
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 from eie_sim.actions import Action, BroadcasterState, PeState
 from eie_sim.capacity import Pauses
 from eie_sim.image import PADDING_ENTRY, Image

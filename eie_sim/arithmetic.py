@@ -11,6 +11,7 @@ enters, Fo for all that the accumulators hold on the way. With activation_fracti
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -104,6 +105,23 @@ def by_column(image: Image) -> tuple[np.ndarray, np.ndarray]:
     weights = np.empty(n + 1, np.uint32 if image.layer.n_out <= SHORT_ROWS else np.uint64)  # the last place is spare
     _list_columns(image.entries, image.pe_start, image.pointers, start, weights)
     return start, weights[:n]
+
+
+def additions(
+    image: Image, column: np.ndarray, activations: np.ndarray, bits: Format
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the accumulators i64[out] before and after each of the columns i32[K], added in that order.
+
+    In a column every accumulator is added to at most once, so these are what each of its additions finds and leaves.
+    """
+    inputs = np.append(activations, quantise(np.ones(1), bits.activations))
+    value, codebook = inputs[column].astype(np.int32), quantise(image.codebook, bits.weights).astype(np.int32)
+    layout = reuse(image, "columns", None, lambda: by_column(image))
+    accumulators = np.zeros(image.layer.n_out, np.int64)
+    for k in range(len(column)):
+        before, own = accumulators.copy(), slice(k, k + 1)
+        _saturate(column[own], value[own], codebook, *layout, bits.shift, accumulators)
+        yield before, accumulators
 
 
 @kernel

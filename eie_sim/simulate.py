@@ -81,7 +81,7 @@ def simulate(
     signal = _bytes_of(activations)
     number_format = spec.activation_fraction_bits, spec.weight_fraction_bits
     values, reals, bits, notes = reuse(
-        image, "entered", (signal, number_format), lambda: _enter(activations, image, spec)
+        image, "entered", (signal, number_format), lambda: enter(activations, image, spec)
     )
     timing = {**vars(spec), "clock_mhz": None}  # the clock alone changes no cycle
     books = reuse(image, "books", (signal, engine, timing), lambda: _books(image, reals != 0, spec, engine, progress))
@@ -193,7 +193,7 @@ def _n_non_zeros_and_shared(layer: Workload) -> tuple[int, int]:
     return n_non_zeros, 0 if few else n_non_zeros
 
 
-def _enter(
+def enter(
     activations: np.ndarray | Run, image: Image, spec: Spec
 ) -> tuple[np.ndarray, np.ndarray, arithmetic.Format, tuple[str, ...]]:
     """Return what enters the machine: 16-bit values i16[in], the reals that they stand for f64[in], bits, and notes."""

@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from cyclekit.ledger import Ledger
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 from pointacc_sim.actions import Action, DramState, MappingState, MatrixState, MemoryState
 from pointacc_sim.image import Image
 from pointacc_sim.plan import READY, Plan

@@ -9,7 +9,7 @@ import numpy as np
 
 from cyclekit.machine import run_through
 from cyclekit.run import Run, identity
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 from pointacc_sim import account, events, image, reference, schedule
 from pointacc_sim.actions import DRAM, Action
 from pointacc_sim.arithmetic import multiply

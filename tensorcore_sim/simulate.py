@@ -13,7 +13,7 @@ from cyclekit.ledger import Ledger
 from cyclekit.machine import run_through
 from cyclekit.positions import worst_of
 from cyclekit.run import Run, identity
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 from tensorcore_sim.actions import CardAction, SmState
 from tensorcore_sim.arithmetic import reference
 from tensorcore_sim.arithmetic.gemm import gemm

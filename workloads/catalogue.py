@@ -1,4 +1,4 @@
-"""The workloads that come with the project, by name: the paper's nine benchmarks in two kinds, and a trained network.
+"""The workloads that come with the project, by name: a paper's nine benchmarks in two kinds, two examples, a network.
 
 A benchmark "as published" (alex-6) has the densities of the paper's Table III, uniformly at random: what published data
 predict. A "calibrated" one (alex-6-calibrated) has densities and a spread of row densities chosen so that the simulated
@@ -29,7 +29,35 @@ NETWORKS = {
     "lenet-300-100-dense": "the same network before pruning and weight sharing",
 }
 CALIBRATED = "-calibrated"
+LECTURE = "MIT 6.5940, lecture 4"  # Pruning and Sparsity, part II
 N_CHUNK_ROWS = 256  # rows drawn at a time, so that the largest layer needs little more than its own memory
+
+
+EXAMPLES = {
+    "lecture-eie": "4 -> 8 on four PEs (--set n_pes=4), 11 weights, activations (0, a1, 0, a3)",
+    "lecture-2:4": "8 -> 4 in 2:4 (--set sparsity=2:4), all six pairs of places, two inputs",
+}
+# EIE: a = (0, a1, 0, a3) times 8 x 4 weights, rows dealt to four PEs; signs so that ReLU cuts b2, b4 and b7, as there.
+EIE_WEIGHTS = (
+    (0.5, 1.5, 0, 0.75),
+    (0, 0, 1.75, 0),
+    (0, -1, 0, 0.25),
+    (0, 0, 0, 0),
+    (0, 0, 2, -0.5),
+    (1, 0, 0, 0),
+    (0, 0, 0, 1.25),
+    (0, -2, 0, 0),
+)
+EIE_ACTIVATIONS = (0, 2, 0, 3)
+
+# 2:4: all six pairs of places, a group of one non-zero, and one of none; two inputs, the columns of B.
+WEIGHTS_2_4 = (
+    (1, 0, 0, 2, 0, 3, 4, 0),
+    (0, 5, 0, 6, 1, 0, 2, 0),
+    (0, 0, 3, 0, 0, 0, 0, 0),
+    (4, 5, 0, 0, 0, 0, 6, 1),
+)
+ACTIVATIONS_2_4 = ((1, 2, 3, 4, 5, 6, 7, 8), (2, 0, -1, 3, 0, 1, -2, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +84,8 @@ def describe() -> dict[str, str]:
         name: f"{b.n_in} -> {b.n_out}, weights {b.weight_density:.2%}, activations {b.act_density:.1%}; {b.provenance}"
         for name, b in benchmarks().items()
     }
-    return lines | NETWORKS | cloud_networks.describe()
+    lectured = {name: f"{line}; {LECTURE}'s worked example" for name, line in EXAMPLES.items()}
+    return lines | lectured | NETWORKS | cloud_networks.describe()
 
 
 @cache
@@ -103,6 +132,8 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
     name, feed = str(name), Feed() if feed is None else feed
     if name in benchmarks():
         return address.fed(draw(benchmarks()[name]), feed)
+    if name in EXAMPLES:
+        return address.fed(examples()[name], feed)
     if name in NETWORKS:
         feed.check_number_only(f"network {name!r}")
         return _network(name)
@@ -151,6 +182,29 @@ def draw(benchmark: Benchmark) -> Workload:
         bias=book[rng.integers(0, len(book), benchmark.n_out)],
         provenance=f"{benchmark.provenance}; seed {benchmark.seed}",
     )
+
+
+def examples() -> dict[str, Workload]:
+    """Return the two worked examples of the lecture, small enough to follow by hand.
+
+    Of its slides only the places of what is not zero are taken (docs/trace.md); the numbers, which they leave as
+    symbols, are chosen here.
+    """
+    return {
+        "lecture-eie": Workload(
+            name="lecture-eie",
+            weights=np.float32(EIE_WEIGHTS),
+            activations=np.float32(EIE_ACTIVATIONS),
+            provenance=f"{LECTURE}, EIE: places from the slide, numbers chosen here",
+        ),
+        "lecture-2:4": Workload(
+            name="lecture-2:4",
+            weights=np.float32(WEIGHTS_2_4),
+            activations=np.float32(ACTIVATIONS_2_4),
+            relu=False,
+            provenance=f"{LECTURE}, 2:4: an example of its R x C matrix, made here",
+        ),
+    }
 
 
 def _row_factors(rng: np.random.Generator, benchmark: Benchmark) -> np.ndarray:

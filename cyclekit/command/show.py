@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ from cyclekit import machine
 from cyclekit.sweep.export import export
 from cyclekit.sweep.store import Store
 from cyclekit.terminal import Output, progress
+from cyclekit.trace.steps import Step, as_text
 from cyclekit.validation import Validation, mean_error, worst
 
 
@@ -25,6 +26,25 @@ def show_tables(out: Output, explanation: machine.Explanation) -> None:
     """Print an explanation's tables."""
     for title, rows in explanation.tables.items():
         out.table(title, list(rows[0]), [list(row.values()) for row in rows])
+        out.line()
+
+
+def show_steps(out: Output, steps: Sequence[Step]) -> None:
+    """Print steps, each by its title, lines and tables; those that say the same as the one before only by name."""
+    alike: list[list[Step]] = []
+    for step in steps:
+        if alike and alike[-1][0].says(step):
+            alike[-1].append(step)
+        else:
+            alike.append([step])
+    for step, *same in alike:
+        out.line(step.title)
+        for line in step.lines:
+            out.line(f"  {line}")
+        for title, rows in step.tables.items():
+            out.table(f"  {title}", list(rows[0]), [[as_text(value) for value in row.values()] for row in rows])
+        if same:
+            out.line(f"  the same: {same[0].title}" + (f" to {same[-1].title}" if len(same) > 1 else ""))
         out.line()
 
 

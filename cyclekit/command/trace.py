@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cyclekit import machine
-from cyclekit import trace as formats
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, add_layer, at_least, feed_of
+from cyclekit.command.show import show_steps
 from cyclekit.command.subject import load
 from cyclekit.positions import first_row
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
+from cyclekit.trace import formats
+from cyclekit.trace.steps import Step
+from cyclekit.trace.tracks import Trace, limited
 from workloads.errors import BadInput
 from workloads.records import Model
 
+STEPS = 40  # that are shown, where --window does not say
 ROWS = 16  # units of a kind in the diagram, where --units does not say
 
 
@@ -31,6 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--input", metavar="N", type=at_least(0), default=0, help="of the batch (default: 0)")
     parser.add_argument("--window", metavar="A:B", help="cycles A to B, which count from 1 (default: all of them)")
     parser.add_argument("--units", metavar="N", type=at_least(1), help="the first N units of each kind")
+    parser.add_argument("--steps", action="store_true", help="show what the units work on, step by step, with values")
     parser.add_argument("--chrome", metavar="FILE", help="write a Chrome trace (JSON), which Perfetto opens")
     parser.add_argument("--vcd", metavar="FILE", help="write a value change dump, which GTKWave opens")
 
@@ -44,6 +51,8 @@ def run(options: Namespace) -> int:
     engine = chosen.engine(options.engine)
     if chosen.spans is None:
         raise BadInput(f"{chosen.name} has no traces: its Machine says nothing of spans")
+    if options.steps and chosen.steps is None:
+        raise BadInput(f"{chosen.name} has no --steps to show: its Machine says nothing of them")
     window = None if options.window is None else _window(options.window)
     files = {"--chrome": options.chrome, "--vcd": options.vcd}
     files = {option: Path(name) for option, name in files.items() if name is not None}
@@ -53,7 +62,7 @@ def run(options: Namespace) -> int:
         formats.check_vcd()
     amounts = feed_of(options).n, options.batch
     work = load(options.workload, options)
-    ran, image = _run_layer(chosen, work, spec, engine, options.layer, options.input, *amounts)
+    ran, image, entered = _run_layer(chosen, work, spec, engine, options.layer, options.input, *amounts)
     if not ran.cycles:
         raise BadInput(f"{ran.workload} takes no cycle: there is nothing to trace")
     first, last = window or (1, ran.cycles)
@@ -61,15 +70,21 @@ def run(options: Namespace) -> int:
         raise BadInput(f"--window must end by cycle {ran.cycles}, the run's last, got {options.window!r}")
     ticks = chosen.ticks_per_cycle
 
-    def spans(n_units: int | None) -> formats.Trace:
+    def spans(n_units: int | None) -> Trace:
         begin, end = (first - 1) * ticks, last * ticks
-        return formats.Trace(
+        return Trace(
             title=f"{chosen.name}, engine {engine}: {ran.workload}, input {ran.input}",
             cycle_us=ran.time_us / ran.cycles,
             ticks_per_cycle=ticks,
             begin=begin,
             end=end,
-            tracks=formats.limited(chosen.spans(ran, image, spec, begin=begin, end=end, n_units=n_units)),
+            tracks=limited(chosen.spans(ran, image, spec, begin=begin, end=end, n_units=n_units)),
+        )
+
+    def steps(n_units: int | None) -> Iterable[Step]:
+        begin, end = (first - 1) * ticks, last * ticks
+        return (
+            () if not options.steps else chosen.steps(ran, image, entered, spec, begin=begin, end=end, n_units=n_units)
         )
 
     shown = spans(options.units or ROWS)
@@ -78,18 +93,24 @@ def run(options: Namespace) -> int:
         out.line(line)
     if options.units is None and max(sum(spent.values()) for spent in ran.states.values()) > ROWS * ran.cycles:
         out.line(f"  the first {ROWS} units of a kind: --units N shows others")
+    rest = iter(steps(options.units or ROWS))
+    some = list(islice(rest, STEPS if window is None else None))
+    show_steps(out, some)
+    if next(rest, None) is not None:
+        out.line(f"  the first {STEPS} steps: --window A:B shows others")
     for note in filter(None, (*chosen.rests_on(spec, ()), chosen.idle_note(changes, [spec]))):
         out.line(f"  note: {note}")
     if files:
         whole = spans(options.units)
-        write = {"--chrome": formats.chrome, "--vcd": formats.vcd}
-        contents = {option: write[option](whole) for option in files}  # all of them, before the first is written
+        write = {"--chrome": lambda: formats.chrome(whole, steps(options.units)), "--vcd": lambda: formats.vcd(whole)}
+        contents = {option: write[option]() for option in files}  # all of them, before the first is written
         for option, content in contents.items():
             write_asked(files[option], content, option)
             out.line(f"wrote {files[option]}")
     names = ("machine", "workload", "input", "engine", "id", "cycles", "time_us")
     files_written = {option.removeprefix("--"): str(path) for option, path in files.items()}
-    out.result({name: getattr(ran, name) for name in names} | {"files": files_written} | shown.as_dict())
+    told = {"steps": [step.as_dict(ticks) for step in some]} if options.steps else {}
+    out.result({name: getattr(ran, name) for name in names} | {"files": files_written} | shown.as_dict() | told)
     return 0
 
 
@@ -109,8 +130,8 @@ def _run_layer(
     index: int,
     n_inputs: int | None,
     batch: int | None,
-) -> tuple[Run, Any]:
-    """Return the run of one layer on one input, and the layer's image; the layers before it run to feed it."""
+) -> tuple[Run, Any, Any]:
+    """Return the run of one layer on one input, its image, and what entered; the layers before it run to feed it."""
     if isinstance(work, Model):  # they run apart from each other
         work = machine.layer_of(work.layers, layer)
     layers, inputs = chosen.layers_and_inputs(work, n_inputs if chosen.batched else index + 1, batch)
@@ -127,7 +148,6 @@ def _run_layer(
             def within(share: float, done: int = done) -> None:
                 step(f"layer {done + 1}", done + share, place + 1)
 
-            signal = chosen.simulate(
-                image, first_row(signal), spec, engine=engine, check=False, index=index, progress=within
-            )
-    return signal, images[place]
+            entered = first_row(signal)
+            signal = chosen.simulate(image, entered, spec, engine=engine, check=False, index=index, progress=within)
+    return signal, images[place], entered

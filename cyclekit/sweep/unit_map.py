@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 
 N_MOMENTS = 480  # of a run: about the pixels that a figure has for it
 LETTERS = string.ascii_letters  # one a state

@@ -8,7 +8,7 @@ import numpy as np
 
 from cyclekit.jit import kernel
 from cyclekit.ledger import Ledger
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 from tensorcore_sim.actions import CardAction, CoreState, SmPhase, SmState
 from tensorcore_sim.card.gaps import gaps
 from tensorcore_sim.card.mainloop import Step

@@ -8,7 +8,7 @@ from typing import Any
 from cyclekit.energy import Energy
 from cyclekit.machine import run_through
 from cyclekit.run import Run
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 from tensorcore_sim.clouds import layer as clouds
 from tensorcore_sim.clouds.layer import CloudImage
 from tensorcore_sim.encode import encode as encode_matrix

@@ -13,7 +13,7 @@ import numpy as np
 from cyclekit.energy import Energy, charge
 from cyclekit.ledger import Ledger
 from cyclekit.run import Run, identity
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 from tensorcore_sim.actions import CardAction
 from tensorcore_sim.card.tiling import Problem
 from tensorcore_sim.cloud_fields import FETCH_ON_DEMAND, GATHER_SCATTER

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cyclekit import trace as formats
-from cyclekit.trace import Trace, Track, chrome, diagram, letters, limited
+from cyclekit.trace import formats
+from cyclekit.trace.formats import chrome, diagram, letters
+from cyclekit.trace.tracks import Trace, Track, limited
 from workloads import BadInput
 
 
@@ -88,7 +89,7 @@ def test_tracks_of_a_trace_fill_its_window():
 
 
 def test_a_trace_that_is_too_long_is_refused_before_the_rest_is_made(monkeypatch):
-    monkeypatch.setattr(formats, "MOST_SPANS", 3)
+    monkeypatch.setattr("cyclekit.trace.tracks.MOST_SPANS", 3)
     made = []
 
     def tracks():
@@ -190,7 +191,7 @@ def test_a_vcd_s_times_are_exact_late_in_a_run_too():
 
 def test_a_vcd_of_too_many_cycles_is_refused(monkeypatch):
     pytest.importorskip("vcd")
-    monkeypatch.setattr(formats, "MOST_SPANS", 9)
+    monkeypatch.setattr("cyclekit.trace.tracks.MOST_SPANS", 9)
     assert formats.vcd(trace_of(unit("a", [0], [0, 4])))
     with pytest.raises(BadInput, match=r"10 edges of the VCD's clock: ask for a smaller --window"):
         formats.vcd(trace_of(unit("a", [0], [0, 5])))

@@ -10,7 +10,7 @@ from cyclekit.machine import Demo, Explanation, Machine, check_place
 from cyclekit.run import Run, identity
 from cyclekit.spec import Spec as BaseSpec
 from cyclekit.spec import number, switch
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 from cyclekit.validation import Comparison, Validation
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cyclekit.trace import Trace, diagram
+from cyclekit.trace.formats import diagram
+from cyclekit.trace.tracks import Trace
 from eie_sim import MACHINE, Spec, encode, simulate
 from eie_sim.simulate import ENGINES
 from tests import eie_cases

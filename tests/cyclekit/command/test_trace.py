@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import eie_sim
-from cyclekit import trace as formats
+from cyclekit.trace import formats
 from workloads import Model, Network, Workload, load
 from workloads.records import with_activations
 
@@ -167,7 +167,7 @@ def test_a_card_takes_its_batch_at_once(refused):
 
 
 def test_a_trace_that_is_too_long_leaves_no_file(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "MOST_SPANS", 100)
+    monkeypatch.setattr("cyclekit.trace.tracks.MOST_SPANS", 100)
     complaint = refused(*LENET, "--window", "1:100", "--chrome", tmp_path / "t.json")
     assert complaint.startswith("a trace must hold at most 100 spans, got ")
     assert complaint.endswith(": ask for a smaller --window or --units")
@@ -183,7 +183,7 @@ def test_files_are_written_whole_or_not_at_all(zeroskip, layer_npz, tmp_path, mo
     file = tmp_path / "t.json"
     file.write_text("old")
 
-    def breaks(trace):
+    def breaks(trace, steps):
         raise MemoryError
 
     monkeypatch.setattr(formats, "chrome", breaks)

@@ -13,7 +13,7 @@ from cyclekit.sweep.results import maps
 from cyclekit.sweep.store import Store
 from cyclekit.sweep.sweep import sweep
 from cyclekit.sweep.unit_map import N_MOMENTS, pack, unit_maps, unpack
-from cyclekit.trace import Track
+from cyclekit.trace.tracks import Track
 from tests.sweep_cases import rows, small
 from workloads import BadInput
 

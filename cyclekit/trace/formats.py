@@ -1,4 +1,4 @@
-"""What every unit did, span by span: the record, and how it is written as a Chrome trace, as VCD and as text."""
+"""How tracks and steps are written: as a Chrome trace, as a value change dump and as a diagram of letters."""
 
 from __future__ import annotations
 
@@ -7,98 +7,29 @@ import json
 import string
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, Self
 
 import numpy as np
 
+from cyclekit.trace import tracks
+from cyclekit.trace.steps import Step, Told, by_unit
+from cyclekit.trace.tracks import Trace, Track, names, too_long
 from workloads.errors import BadInput
 
-MOST_SPANS = 2_000_000  # about 200 MB of JSON
 COLUMNS = 100  # in a line of the diagram
 LONGEST = 10 * COLUMNS  # cycles that the diagram shows one by one
 RULER = 20  # columns between two numbers above it
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Track:
-    """What one unit did, one state after the other without a gap.
-
-    kind: of the unit, as in the ledger. states: the State enum. state: u8[n]. edges: i64[n + 1], ticks from the run's
-    start; span i has states(state[i]) from edges[i] up to edges[i + 1]. Raises ValueError where a span is empty.
-    """
-
-    name: str
-    kind: str
-    states: type[IntEnum]
-    state: np.ndarray
-    edges: np.ndarray
-
-    def __post_init__(self):
-        if len(self.edges) != len(self.state) + 1 or (np.diff(self.edges) <= 0).any():
-            raise ValueError(f"the spans of {self.name} must follow each other, none of them empty")
-
-    @classmethod
-    def within(cls, begin: int, end: int, *, state: np.ndarray, edges: np.ndarray, **names) -> Self:
-        """Return the track of the ticks [begin, end): spans are cut there, and the empty ones left out."""
-        edges = np.clip(edges, begin, end)
-        some = edges[1:] > edges[:-1]
-        return cls(state=state[some].astype(np.uint8), edges=np.append(edges[:-1][some], end).astype(np.int64), **names)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Trace:
-    """The tracks of a run, or of a window of it. cycle_us: the length of a cycle; begin, end: in ticks.
-
-    Raises ValueError where a track does not fill the window.
-    """
-
-    title: str
-    cycle_us: float
-    ticks_per_cycle: int
-    begin: int
-    end: int
-    tracks: tuple[Track, ...]
-
-    def __post_init__(self):
-        if any((track.edges[0], track.edges[-1]) != (self.begin, self.end) for track in self.tracks):
-            raise ValueError(f"every track of {self.title} must go from {self.begin} to {self.end}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; spans are [state, begin, end] in cycles from the run's start."""
-        tracks = []
-        for track in self.tracks:
-            names, edges = _names(track.states), (track.edges / self.ticks_per_cycle).tolist()
-            spans = [[names[state], *span] for state, *span in zip(track.state.tolist(), edges, edges[1:])]
-            tracks.append({"name": track.name, "kind": track.kind, "spans": spans})
-        return {"begin": self.begin / self.ticks_per_cycle, "end": self.end / self.ticks_per_cycle, "tracks": tracks}
-
-
-def limited(tracks: Iterable[Track]) -> tuple[Track, ...]:
-    """Return the tracks, made one after the other; raises BadInput at once where they hold more than MOST_SPANS."""
-    listed, n_spans = [], 0
-    for track in tracks:
-        n_spans += len(track.state)
-        if n_spans > MOST_SPANS:
-            raise _too_long(f"{n_spans:,} spans in {len(listed) + 1} units")
-        listed.append(track)
-    return tuple(listed)
-
-
-def _too_long(what: str) -> BadInput:
-    return BadInput(
-        f"a trace must hold at most {MOST_SPANS:,} spans, got {what}: ask for a smaller --window or --units"
-    )
-
-
-def chrome(trace: Trace) -> bytes:
+def chrome(trace: Trace, steps: Iterable[Step] = ()) -> bytes:
     """Return the trace in Chrome's trace event format, which Perfetto opens: kinds as processes, units as threads.
 
-    A cycle is shown as a microsecond: viewers cut times at a nanosecond, which can be longer than a cycle.
+    A cycle is shown as a microsecond: viewers cut times at a nanosecond, which can be longer than a cycle. steps: what
+    is to be said of the units; spans are cut where that changes, and levels are counters. Raises BadInput where they
+    are too many.
     """
     about = {"run": trace.title, "time": "1 us shown is 1 cycle", "cycle_us": trace.cycle_us}
     lines, n_units = [], {}
+    told = by_unit(_at_most(steps))
     for track in trace.tracks:
         new = track.kind not in n_units
         unit = n_units[track.kind] = n_units.get(track.kind, -1) + 1
@@ -107,15 +38,46 @@ def chrome(trace: Trace) -> bytes:
             lines.append(json.dumps({"ph": "M", "name": "process_name", **place, "args": {"name": track.kind}}))
         lines.append(json.dumps({"ph": "M", "name": "thread_name", **place, "args": {"name": track.name}}))
         lines.append(json.dumps({"ph": "M", "name": "thread_sort_index", **place, "args": {"sort_index": unit}}))
-        heads = [
-            json.dumps({"ph": "X", "name": name, "cat": track.kind, **place})[:-1] for name in _names(track.states)
-        ]
+        heads = [json.dumps({"ph": "X", "name": name, "cat": track.kind, **place})[:-1] for name in names(track.states)]
+        if track.name in told:
+            lines += _told_events(track, told[track.name], heads, place, trace.ticks_per_cycle)
+            continue
         begins = (track.edges[:-1] / trace.ticks_per_cycle).tolist()
         lengths = (np.diff(track.edges) / trace.ticks_per_cycle).tolist()
         spans = zip(track.state.tolist(), begins, lengths, strict=True)
         lines += [f'{heads[state]}, "ts": {begin!r}, "dur": {length!r}}}' for state, begin, length in spans]
     head = f'{{"displayTimeUnit": "ns", "otherData": {json.dumps(about)}, "traceEvents": [\n'
     return (head + ",\n".join(lines) + "\n]}\n").encode()
+
+
+def _at_most(steps: Iterable[Step]) -> Iterable[Step]:
+    n_rows = 0
+    for step in steps:
+        n_rows += sum(len(rows) for rows in step.tables.values())
+        if n_rows > tracks.MOST_SPANS:
+            raise too_long(f"{n_rows:,} rows of steps")
+        yield step
+
+
+def _told_events(track: Track, told: Told, heads: Sequence[str], place: dict, ticks: int) -> Iterable[str]:
+    """Yield the events of a unit that steps tell of: its spans, each with what holds all through it; its levels."""
+    said = [json.dumps(values) for values in told.values]
+    changes = [at for at, (now, before) in enumerate(zip(said, [None, *said], strict=False)) if now != before]
+    gaps = [end for end, begin in zip(told.ends, [*told.begins[1:], None], strict=True) if end != begin]
+    borders = np.array([told.begins[at] for at in changes] + gaps, np.int64)
+    edges = np.union1d(track.edges, borders[(borders > track.edges[0]) & (borders < track.edges[-1])])
+    state = track.state[np.searchsorted(track.edges, edges[:-1], "right") - 1].tolist()
+    step = (np.searchsorted(told.begins, edges[:-1], "right") - 1).tolist()
+    for what, at, begin, end in zip(state, step, edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        args = f', "args": {said[at]}' if at >= 0 and begin < told.ends[at] and told.values[at] else ""
+        yield f'{heads[what]}, "ts": {begin / ticks!r}, "dur": {(end - begin) / ticks!r}{args}}}'
+    last: dict[str, float] = {}
+    for begin, levels in zip(told.begins, told.levels, strict=True):
+        for name, level in levels.items():
+            if last.get(name) != level:
+                last[name] = level
+                event = {"ph": "C", "name": f"{track.name} {name}", **place, "ts": begin / ticks, "args": {name: level}}
+                yield json.dumps(event)
 
 
 def check_vcd() -> None:
@@ -136,15 +98,15 @@ def vcd(trace: Trace) -> bytes:
     # In half ticks: a clock falls in the middle of its cycle.
     cycle = 2 * trace.ticks_per_cycle
     clock = np.arange(2 * trace.begin, 2 * trace.end, trace.ticks_per_cycle, np.int64)
-    if len(clock) > MOST_SPANS:
-        raise _too_long(f"{len(clock):,} edges of the VCD's clock")
+    if len(clock) > tracks.MOST_SPANS:
+        raise too_long(f"{len(clock):,} edges of the VCD's clock")
     times, variables, values = [clock], [np.zeros(len(clock), np.int64)], [(clock % cycle == 0).astype(np.int64)]
     words: list[int | str] = [0, 1]
     for number, track in enumerate(trace.tracks, 1):
         times.append(2 * track.edges[:-1])
         variables.append(np.full(len(track.state), number))
         values.append(len(words) + track.state.astype(np.int64))
-        words += _names(track.states)
+        words += names(track.states)
     moments = np.concatenate(times)
     order = np.argsort(moments, kind="stable")
     fs = np.rint(moments[order] * (trace.cycle_us * 1e9 / cycle)).astype(np.int64)
@@ -173,8 +135,8 @@ def diagram(trace: Trace) -> list[str]:
     n_cycles = -(-(trace.end - trace.begin) // ticks)
     width = 1 if n_cycles <= LONGEST else -(-n_cycles // COLUMNS)
     borders = np.append(np.arange(trace.begin, trace.end, width * ticks), trace.end)
-    letter = letters(dict.fromkeys(name for track in trace.tracks for name in _names(track.states)))
-    rows = [[_names(track.states)[state] for state in _longest(track, borders)] for track in trace.tracks]
+    letter = letters(dict.fromkeys(name for track in trace.tracks for name in names(track.states)))
+    rows = [[names(track.states)[state] for state in _longest(track, borders)] for track in trace.tracks]
     margin = max(len(track.name) for track in trace.tracks) + 2
     lines = [] if width == 1 else [f"a column is {width:,} cycles, by what the unit did longest in them"]
     for first in range(0, len(borders) - 1, COLUMNS):
@@ -205,7 +167,3 @@ def letters(names: Iterable[str]) -> dict[str, str]:
         free = (letter for letter in (*wanted, *string.ascii_letters, *string.digits) if letter not in by_name.values())
         by_name[name] = next(free, "?")
     return by_name
-
-
-def _names(states: type[IntEnum]) -> Sequence[str]:
-    return [state.name.lower() for state in states]
