@@ -159,8 +159,8 @@ def _said(image: Image, bits: Format) -> list[str]:
     lines = [
         f"bits behind the point, of 16: {places}",
         f"a product is rounded and shifted right by {bits.shift}, and added with saturation",
-        "an entry stands in the cycle that reads it: two later it is decoded, five later",
-        f"written, and {DRAIN_CYCLES} later the output LNZD has seen it (docs/eie.md, D2)",
+        "an entry stands in the cycle that reads it: two later it is decoded, five later its sum is written, and "
+        f"{DRAIN_CYCLES} later the output LNZD has seen it (docs/eie.md, D2)",
         "queues are as a cycle finds them; a pop reads where its column begins and ends",
     ]
     if image.layer.bias is not None:

@@ -10,6 +10,7 @@ from pointacc_sim.prices import NOTES, energy
 from pointacc_sim.published import validate
 from pointacc_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, rank, simulate, spans
 from pointacc_sim.spec import PRESET_NOTES, PRESETS, Spec, idle, unverified
+from pointacc_sim.steps import steps
 from workloads.points.convolution import SparseConvolution
 
 __all__ = [
@@ -63,6 +64,7 @@ MACHINE = Machine(
     prices=NOTES,
     default_prices="bottom-up",
     spans=spans,
+    steps=steps,
     stored=stored,
     suited=lambda workload, spec: spec,
     # Measured on one shared core, rounded up.

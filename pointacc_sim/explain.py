@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
 import numpy as np
 
 from cyclekit.machine import Explanation
-from pointacc_sim.mapping import intersect, merged, sort
+from pointacc_sim.mapping import LAST, Merged, intersect, merge_steps, sort
 from pointacc_sim.spec import Spec
 from workloads.errors import BadInput
 from workloads.points.convolution import SparseConvolution
 from workloads.points.coordinates import pack, shift_of, unpack
+from workloads.points.kernel_map import KernelMap
 
 N_STEPS = 12  # that are shown
 N_SHOWN = 8  # voxels of a block
@@ -21,16 +25,14 @@ def explain(workload: SparseConvolution, spec: Spec, row: int, column: int) -> E
     joined = workload.map
     if row >= len(joined.sizes):
         raise BadInput(f"row must be an offset, from 0 to {len(joined.sizes) - 1} in {workload.name}, got {row}")
-    fine, coarse = (joined.outputs, joined.inputs) if joined.is_transposed else (joined.inputs, joined.outputs)
     offset, block = joined.offsets[row], spec.block
-    one = sort(pack(fine), 2 * block)[0] - shift_of(offset)
-    other, _ = sort(pack(coarse * np.int32(joined.stride)), 2 * block)
-    keys, _, of, n_blocks = merged(one, other, block)
+    one, other = clouds(joined, row, block)
+    n_blocks = -(-len(one) // block) - (-len(other) // block)
     if column >= n_blocks:
         raise BadInput(f"column must be a step of the merge, from 0 to {n_blocks - 1}, got {column}")
     n_found = len(intersect(one, other, block)[0])
     moved = tuple((-offset).tolist())
-    steps = list(_steps(one, other, keys, of, block))[column : column + N_STEPS]
+    steps = [_row(*step) for step in islice(numbered(one, other, block), column, column + N_STEPS)]
     remarks = [
         f"offset {row} is {tuple(offset.tolist())}: the input cloud, shifted by {moved}, stays sorted; where it meets "
         "the output cloud, an input voxel is a neighbour of an output voxel",
@@ -42,35 +44,50 @@ def explain(workload: SparseConvolution, spec: Spec, row: int, column: int) -> E
     return Explanation(tables={f"{workload.name}: the merge for offset {row}": steps}, remarks=remarks)
 
 
-def _steps(one: np.ndarray, other: np.ndarray, keys: np.ndarray, of: np.ndarray, block: int):
-    """Yield a row of the table for each block taken, and one for what is left in the merger at last."""
-    a = b = step = 0
-    while a < len(one) or b < len(other):
-        from_other = a >= len(one) or (b < len(other) and other[b] < one[a])
-        taken = other[b : b + block] if from_other else one[a : a + block]
-        a, b = (a, b + block) if from_other else (a + block, b)
-        yield _row(str(step), OUTPUT if from_other else SHIFTED, taken, keys, of, (step - 1) * block, block)
-        step += 1
-    yield _row(str(step), "nothing: the rest leaves", one[:0], keys, of, (step - 1) * block, len(keys))
+def clouds(joined: KernelMap, row: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keys i64[n] that are merged for an offset: those of the fine cloud, shifted, and of the scaled one."""
+    fine, coarse = (joined.outputs, joined.inputs) if joined.is_transposed else (joined.inputs, joined.outputs)
+    one = sort(pack(fine), 2 * block)[0] - shift_of(joined.offsets[row])
+    return one, sort(pack(coarse * np.int32(joined.stride)), 2 * block)[0]
 
 
-def _row(step: str, source: str, taken: np.ndarray, keys, of, first: int, n: int) -> dict[str, str]:
-    places = np.arange(max(0, first), min(len(keys), max(0, first) + n)) if first >= 0 else np.arange(0)
-    # An entry belongs to the step in which the later of its two equal keys leaves.
-    pairs = [place for place in places.tolist() if place and keys[place] == keys[place - 1]]
-    words = [f"{'io'[of[place]]}{_voxel(keys[place])}" for place in places[:N_SHOWN].tolist()]
+def numbered(one: np.ndarray, other: np.ndarray, block: int) -> Iterator[tuple[int, Merged, list[int]]]:
+    """Yield the steps of a merge by number, each with the keys of its map entries.
+
+    An entry belongs to the step in which the later of its two equal keys leaves.
+    """
+    last = LAST
+    for number, step in enumerate(merge_steps(one, other, block)):
+        left = [last, *step.left.tolist()]
+        yield number, step, [key for before, key in zip(left, left[1:], strict=False) if key == before]
+        last = left[-1]
+
+
+def source(step: Merged) -> str:
+    """Return which cloud a step takes its block from."""
+    return (OUTPUT if step.from_other else SHIFTED) if len(step.taken) else "nothing: the rest leaves"
+
+
+def voxels(keys: Iterable[int]) -> list[str]:
+    """Return the voxels of keys as text."""
+    return ["({} {} {})".format(*place) for place in unpack(np.array(list(keys), np.int64)).tolist()]
+
+
+def marked(keys: np.ndarray, of: np.ndarray) -> list[str]:
+    """Return the voxels of keys as text, i before those of the shifted input and o before the output's; - for none."""
+    places = zip(keys.tolist(), of.tolist(), voxels(keys), strict=True)
+    return ["-" if key == LAST else f"{'io'[which]}{place}" for key, which, place in places]
+
+
+def _row(number: int, step: Merged, entries: list[int]) -> dict[str, str]:
     return {
-        "step": step,
-        "takes a block of": source,
-        "takes": _few([_voxel(key) for key in taken[:N_SHOWN]], len(taken)),
-        "leaves": _few(words, len(places)),
-        "entries": _few([f"={_voxel(keys[place])}" for place in pairs[:N_SHOWN]], len(pairs)),
+        "step": str(number),
+        "takes a block of": source(step),
+        "takes": _few(voxels(step.taken)),
+        "leaves": _few(marked(step.left, step.of)),
+        "entries": _few([f"={place}" for place in voxels(entries)]),
     }
 
 
-def _voxel(key: int) -> str:
-    return "({} {} {})".format(*unpack(np.array([key]))[0].tolist())
-
-
-def _few(words: list[str], n: int) -> str:
-    return " ".join(words) + (f" ... {n} in all" if n > len(words) else "") or "-"
+def _few(words: list[str]) -> str:
+    return " ".join(words[:N_SHOWN]) + (f" ... {len(words)} in all" if len(words) > N_SHOWN else "") or "-"

@@ -5,6 +5,7 @@ One ranking kernel does all mapping (PointAcc's first idea): kernel maps, farthe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -77,6 +78,52 @@ def merged(one: np.ndarray, other: np.ndarray, block: int) -> tuple[np.ndarray, 
     return _merge(one, np.arange(len(one)), other, np.arange(len(other)), block)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Merged:
+    """One step of the merger, of 2 * block elements.
+
+    from_other: which stream the block came from; taken: its keys, i64[at most block], none in the step that lets the
+    rest out. columns: (keys i64[2 * block], which stream u8 each is of) before the network and behind each of its
+    columns, none where it only fills or empties; LAST stands for no key. left, of: what leaves, i64[at most block].
+    """
+
+    from_other: bool
+    taken: np.ndarray
+    columns: list[tuple[np.ndarray, np.ndarray]]
+    left: np.ndarray
+    of: np.ndarray
+
+
+def merge_steps(one: np.ndarray, other: np.ndarray, block: int) -> Iterator[Merged]:
+    """Yield the steps in which `merged` merges two sorted streams, a block each, and the one that lets the rest out."""
+    nothing = np.empty(0, np.int64)
+    key, place, which = np.full(2 * block, LAST), np.zeros(2 * block, np.int64), np.zeros(2 * block, np.uint8)
+    a = b = 0
+    while a < len(one) or b < len(other):
+        from_other = a >= len(one) or (b < len(other) and other[b] < one[a])
+        is_first, start = a + b == 0, b if from_other else a
+        taken = (other if from_other else one)[start : start + block]
+        enters = slice(0, block) if is_first else slice(block, 2 * block)
+        order = 1 if is_first else -1  # as in _merge: the first block only fills
+        key[enters] = np.append(taken, np.full(block - len(taken), LAST))[::order]
+        place[enters] = np.append(np.arange(start, start + len(taken)), np.zeros(block - len(taken), np.int64))[::order]
+        which[enters] = from_other
+        a, b = (a, b + block) if from_other else (a + block, b)
+        if is_first:
+            yield Merged(from_other=from_other, taken=taken, columns=[], left=nothing, of=nothing)
+            continue
+        columns, half = [(key.copy(), which.copy())], block
+        while half >= 1:
+            _exchange(key, place, which, 2 * block, half)
+            columns.append((key.copy(), which.copy()))
+            half //= 2
+        left, of = key[:block].copy(), which[:block].copy()
+        key[:block], place[:block], which[:block] = key[block:], place[block:], which[block:]
+        yield Merged(from_other=from_other, taken=taken, columns=columns, left=left[left < LAST], of=of[left < LAST])
+    left, of = key[:block], which[:block]
+    yield Merged(from_other=False, taken=nothing, columns=[], left=left[left < LAST], of=of[left < LAST])
+
+
 def intersect(one: np.ndarray, other: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the places i32[n] in two sorted clouds, of unique keys each, whose keys are equal, in their order."""
     keys, places, of, _ = merged(one, other, block)
@@ -124,17 +171,23 @@ def in_ball(points, centres, radius: float, k: int, spec: Spec) -> tuple[np.ndar
 
 
 @kernel
+def _exchange(key, place, of, n, half):
+    """Compare and exchange all elements that are `half` apart: one column of the merger."""
+    for start in range(0, n, 2 * half):
+        for i in range(start, start + half):
+            j = i + half
+            if key[i] > key[j] or (key[i] == key[j] and place[i] > place[j]):
+                key[i], key[j] = key[j], key[i]
+                place[i], place[j] = place[j], place[i]
+                of[i], of[j] = of[j], of[i]
+
+
+@kernel
 def _merge_network(key, place, of, n):
     """Sort a bitonic sequence of n elements by (key, place): log2 n columns of n / 2 compare-exchanges."""
     half = n // 2
     while half >= 1:
-        for start in range(0, n, 2 * half):
-            for i in range(start, start + half):
-                j = i + half
-                if key[i] > key[j] or (key[i] == key[j] and place[i] > place[j]):
-                    key[i], key[j] = key[j], key[i]
-                    place[i], place[j] = place[j], place[i]
-                    of[i], of[j] = of[j], of[i]
+        _exchange(key, place, of, n, half)
         half //= 2
 
 

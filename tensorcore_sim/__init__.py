@@ -53,13 +53,21 @@ def _demo(folder, *, short, progress):
 
 
 def _explain(workload, spec, row, column):
-    from tensorcore_sim.explain import explain
+    from tensorcore_sim.explain.tiles import explain
 
     if isinstance(workload, SparseConvolution):
         raise BadInput(
             f"{NAME} explains matrices, no sparse convolution as {workload.name!r}: pointacc explains its map"
         )
     return explain(workload, spec, row, column)
+
+
+def _steps(run, image, signal, spec, **window):
+    from tensorcore_sim.explain.steps import steps
+
+    if isinstance(image.layer, SparseConvolution):
+        raise BadInput(f"{NAME} shows no --steps of sparse convolutions, as {run.workload!r}: name a matrix")
+    return steps(run, image, signal, spec, **window)
 
 
 def _validate_models(progress):
@@ -115,6 +123,7 @@ MACHINE = Machine(
     energy=energy,
     prices=NOTES,
     spans=spans,
+    steps=_steps,
     ticks_per_cycle=TICKS,
     stored=stored,
     suited=suited,

@@ -69,7 +69,7 @@ def simulate(
     layer, computed = image.layer, spec.in_dtype not in SCALED
     if check and not computed:
         _rule(spec)
-    inputs = _inputs(layer, activations, computed)
+    inputs = entering(layer, activations, computed)
     problem = Problem.of(layer, _batch(layer, inputs))
     timeline, books, measures = time_gemm(problem, spec, engine=engine)
     progress(0.5)
@@ -235,7 +235,7 @@ def _batch(layer: Workload | Shape, rows: np.ndarray | None) -> int:
     return layer.batch if rows is None or isinstance(layer, Shape) else len(rows) // layer.rows_of_input
 
 
-def _inputs(layer, activations: np.ndarray | Run | None, computed: bool) -> np.ndarray | None:
+def entering(layer, activations: np.ndarray | Run | None, computed: bool) -> np.ndarray | None:
     if isinstance(layer, Shape):
         if activations is not None and not (isinstance(activations, Run) and activations.outputs is None):
             raise BadInput(f"activations must be None for {layer.name}, a shape without values")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,7 @@ from cyclekit import machine
 from cyclekit.sweep.export import export
 from cyclekit.sweep.store import Store
 from cyclekit.terminal import Output, progress
-from cyclekit.trace.steps import Step, as_text
+from cyclekit.trace.steps import WIDTH, Step, cells
 from cyclekit.validation import Validation, mean_error, worst
 
 
@@ -40,9 +41,9 @@ def show_steps(out: Output, steps: Sequence[Step]) -> None:
     for step, *same in alike:
         out.line(step.title)
         for line in step.lines:
-            out.line(f"  {line}")
+            out.line(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    "))
         for title, rows in step.tables.items():
-            out.table(f"  {title}", list(rows[0]), [[as_text(value) for value in row.values()] for row in rows])
+            out.table(f"  {title}", list(rows[0]), cells(rows))
         if same:
             out.line(f"  the same: {same[0].title}" + (f" to {same[-1].title}" if len(same) > 1 else ""))
         out.line()

@@ -10,7 +10,8 @@ Row = Mapping[str, Any]
 
 UNIT = "unit"  # the column that names the unit whose track a row belongs to
 DOES = "does"  # that of the state, as the track has it
-LIST = 24  # letters of a list that a cell shows whole
+WIDTH = 80  # letters in a line of a table
+LISTS = (80, 48, 32, 24, 16)  # letters of a list that a cell shows whole, as many as fit
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -18,8 +19,9 @@ class Step:
     """One step: of most machines a cycle.
 
     begin, end: its ticks from the run's start, None for what has no time of its own. lines: what stands in no table.
-    tables: {title: rows of {column: a plain value, or a list of them}}; None where there is nothing. Of a step in time
-    a row's `unit` is the name of a track. levels: {unit: {counter: how much it holds}} at the step's begin.
+    tables: {title: rows of {column: a plain value, or a list of them}}; None where there is nothing. In a step in time
+    a row's `unit` names its track, which a table without one says nothing of. levels: {unit: {counter: how much it
+    holds}} at the step's begin.
     """
 
     title: str
@@ -60,10 +62,9 @@ def by_unit(steps: Iterable[Step]) -> dict[str, Told]:
             continue
         values: dict[str, dict[str, Any]] = {unit: {} for unit in step.levels}
         for rows in step.tables.values():
-            for row in rows:
-                own = {
-                    name: value for name, value in row.items() if name not in (UNIT, DOES) and value not in (None, [])
-                }
+            for row in (row for row in rows if UNIT in row):
+                said = {name: value for name, value in row.items() if name not in (UNIT, DOES)}
+                own = {name: value for name, value in said.items() if value is not None and value != []}
                 values.setdefault(row[UNIT], {}).update(own)
         for unit, own in values.items():
             of_unit = told.setdefault(unit, Told([], [], [], []))
@@ -76,14 +77,23 @@ def by_unit(steps: Iterable[Step]) -> dict[str, Told]:
     return told
 
 
-def as_text(value: Any) -> str:
-    """Return a cell of a step's table as text: of a long list its ends and how long it is."""
+def cells(rows: Sequence[Row]) -> list[list[str]]:
+    """Return a table's cells as text, lists whole where the table then fits WIDTH, else long ones by their ends."""
+    for longest in LISTS:
+        table = [[as_text(value, longest) for value in row.values()] for row in rows]
+        if sum(2 + max(map(len, column)) for column in zip(rows[0], *table, strict=True)) <= WIDTH:
+            break
+    return table
+
+
+def as_text(value: Any, longest: int) -> str:
+    """Return a cell as text, a list in that many letters or by its ends and how long it is."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value + 0:.5g}"  # no negative zero
     if isinstance(value, list | tuple):
-        words = [as_text(item) for item in value]
+        words = [as_text(item, longest) for item in value]
         whole = " ".join(words) or "-"
-        return whole if len(whole) <= LIST else f"{words[0]} .. {words[-1]} ({len(words)})"
+        return whole if len(whole) <= longest else f"{words[0]} .. {words[-1]} ({len(words)})"
     return str(value)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorcore_sim import PRESETS, compress
-from tensorcore_sim.explain import explain
+from tensorcore_sim.explain.tiles import explain
 from tensorcore_sim.format.metadata import thread_words, to_sm90
 from tensorcore_sim.format.operand import to_format, to_reals
 from workloads import BadInput, Workload

@@ -190,3 +190,44 @@ def test_files_are_written_whole_or_not_at_all(zeroskip, layer_npz, tmp_path, mo
     assert "memory" in zeroskip("trace", "eie", layer_npz, "--chrome", file).complaint()
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+# Steps
+
+
+def test_steps_are_printed_cycle_by_cycle_and_the_same_as_records(zeroskip):
+    words = ("trace", "eie", "lecture-eie", "--set", "n_pes=4", "--steps")
+    text = zeroskip(*words).out
+    assert "\ncycle 4\n  LNZD and broadcast\n" in text
+    assert "\n  PE 0  3      3     6    0    0.75    0       3   5.25\n" in text  # w0,3 a3 behind w0,1 a1
+    assert "  the same: cycle 7 to cycle 11\n" in text
+    found = as_json(zeroskip(*words, "--json", "-"))
+    titles = [step["title"] for step in found["steps"]]
+    assert titles == ["numbers", *(f"cycle {cycle}" for cycle in range(1, 12)), "after cycle 11"]
+    assert found["steps"][4]["tables"]["entries, weights and accumulators"][0]["after"] == 5.25
+    assert "steps" not in as_json(zeroskip(*words[:-1], "--json", "-"))
+
+
+def test_no_step_is_wider_than_80_columns_in_a_pipe(zeroskip):
+    for words in (
+        ("trace", "eie", "lenet-300-100", "--engine", "schedule", "--steps", "--window", "200:204"),
+        ("trace", "tensorcore", "lecture-2:4", "--set", "sparsity=2:4", "--steps"),
+    ):
+        text = zeroskip(*words).out
+        steps = text[text.index("numbers\n" if words[1] == "eie" else "A of mma.sp") :]
+        assert max(map(len, steps.splitlines())) <= 80
+
+
+def test_a_window_and_units_cut_steps_and_without_one_the_first_are_shown(zeroskip, tmp_path):
+    words = (*LENET, "--steps", "--units", "2")
+    found = as_json(zeroskip(*words, "--window", "101:103", "--json", "-"))
+    assert [step["title"] for step in found["steps"]] == ["numbers", "cycle 101", "cycle 102", "cycle 103"]
+    assert [row["unit"] for row in found["steps"][1]["tables"]["queues and pointers"]] == ["PE 0", "PE 1"]
+    ended = zeroskip(*words, "--chrome", tmp_path / "t.json")
+    assert "the first 40 steps: --window A:B shows others" in ended.out
+    events_of_all = events(tmp_path / "t.json")
+    assert max(event["ts"] + event["dur"] for event in events_of_all if "args" in event) > 100
+
+
+def test_a_machine_without_steps_says_so(zeroskip, toy):
+    assert "toy has no --steps to show" in zeroskip("trace", "toy", "lecture-eie", "--steps").complaint()
