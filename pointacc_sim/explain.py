@@ -73,10 +73,10 @@ def voxels(keys: Iterable[int]) -> list[str]:
     return ["({} {} {})".format(*place) for place in unpack(np.array(list(keys), np.int64)).tolist()]
 
 
-def marked(keys: np.ndarray, of: np.ndarray) -> list[str]:
-    """Return the voxels of keys as text, i before those of the shifted input and o before the output's; - for none."""
+def marked(keys: np.ndarray, of: np.ndarray, names: str = "io") -> list[str]:
+    """Return the voxels of keys as text, behind the letter of the stream that they are of; - for none."""
     places = zip(keys.tolist(), of.tolist(), voxels(keys), strict=True)
-    return ["-" if key == LAST else f"{'io'[which]}{place}" for key, which, place in places]
+    return ["-" if key == LAST else f"{names[which]}{place}" for key, which, place in places]
 
 
 def _row(number: int, step: Merged, entries: list[int]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pointacc_sim import MACHINE, encode, simulate
 from pointacc_sim.mapping import LAST, merge_steps, merged
 from pointacc_sim.spec import Spec
-from pointacc_sim.steps import GIVES, MERGER, TAKES
+from pointacc_sim.steps import GIVES, MERGER, SORTER, TAKES
 from tests.pointacc_cases import layer, layers, specs
 from workloads.points.kernel_map import kernel_map
 
@@ -81,11 +81,13 @@ def test_every_block_has_its_cycle_and_every_entry_is_found(of_layer, spec, data
     spent = run.states["mapping"]
     kinds = [step.tables[TAKES][0]["does"] for step in timed]
     assert (kinds.count("sort"), kinds.count("merge")) == (spent["sort"], spent["merge"])
+    is_dilating = of_layer.map.convention == "dilating" and not of_layer.map.is_submanifold
+    sorts = [row for step in timed if (row := step.tables[TAKES][0])["does"] == "sort"]
+    assert all(("takes" in row) != is_dilating for row in sorts)
     found = {}
     for step in steps:
-        if GIVES in step.tables:
-            entries = found.setdefault(step.tables[TAKES][0]["offset"], [])
-            entries += step.tables[GIVES][0]["map entries"]
+        if GIVES in step.tables and (offset := step.tables[TAKES][0].get("offset")) is not None:
+            found.setdefault(offset, []).extend(step.tables[GIVES][0]["map entries"])
     joined = of_layer.map
     for row, offset in enumerate(joined.offsets.tolist()):
         if (name := " ".join(map(str, offset))) in found:
@@ -104,3 +106,28 @@ def test_of_a_wide_merger_the_columns_between_are_left_out():
     tables = [step.tables[MERGER] for step in steps if MERGER in step.tables]
     assert {tuple(rows[0]) for rows in tables} == {("element", "before", "behind", "then")}
     assert {len(rows) for rows in tables} == {32}
+
+
+def test_sorts_give_the_keys_in_order_pass_by_pass():
+    # 30 voxels in no order, a sorter of 8: four blocks, runs of 8 and 6, then of 16, then all.
+    of_layer, spec = layer(30), Spec(merger_width=8)
+    _, steps = shown(of_layer, spec)
+    n = len(of_layer.map.inputs)
+    assert 24 < n <= 30
+    takes, gives = {}, {}
+    for step in (step for step in steps if step.tables[TAKES][0]["does"] == "sort"):
+        number = step.title.split("pass ")[1].split(",")[0].split(":")[0]
+        takes.setdefault(number, []).extend(step.tables[TAKES][0]["takes"])
+        if SORTER in step.tables:
+            rows = step.tables[SORTER]
+            assert [row["before"] for row in rows] == step.tables[TAKES][0]["takes"]
+            gives.setdefault(number, []).extend(row["behind"] for row in rows)
+        else:
+            gives.setdefault(number, []).extend(text.lstrip("ab") for text in step.tables[GIVES][0]["leaves"])
+    assert list(takes) == ["0", "1", "2"]
+    places = [tuple(map(int, text.strip("()").split())) for text in takes["0"]]
+    assert places == [tuple(voxel) for voxel in of_layer.map.inputs.tolist()]
+    for number, run in zip(takes, (8, 16, 32)):
+        told = [tuple(map(int, text.strip("()").split())) for text in gives[number]]
+        ordered = [sorted(places[at : at + run], key=lambda voxel: voxel[::-1]) for at in range(0, n, run)]
+        assert told == [voxel for part in ordered for voxel in part]

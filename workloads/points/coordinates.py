@@ -89,10 +89,15 @@ def at_stride(coordinates: np.ndarray, stride: int, convention: str = FLOOR) -> 
     """
     if convention not in (FLOOR, TRUNC):
         raise BadInput(f"unknown convention {convention!r}{did_you_mean(str(convention), CONVENTIONS)}")
+    return unpack(np.unique(pack(quantised(coordinates, stride, convention))))
+
+
+def quantised(coordinates: np.ndarray, stride: int, convention: str) -> np.ndarray:
+    """Return the output voxel i32[n, 3] of each voxel, by `floor` or `trunc`."""
     down = np.floor_divide(coordinates, stride)
     if convention == TRUNC:
         down += (coordinates < 0) & (coordinates % stride != 0)
-    return unpack(np.unique(pack(down)))
+    return down
 
 
 def dilated(coordinates: np.ndarray, offsets: np.ndarray, stride: int, n_cells: np.ndarray) -> np.ndarray:
