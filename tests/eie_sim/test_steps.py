@@ -66,6 +66,18 @@ def test_the_lecture_s_example_by_hand():
     ]
 
 
+def test_the_lecture_s_column_pointers_and_where_its_relative_indices_differ():
+    # The slide's PE 0: w00 w01 w42 w03 w43, column pointers 0 1 2 3 5, relative indices 0 1 2 0 0: the zeros before each
+    # weight, were the columns one list. A column must be read without those before it, so each begins at row 0.
+    image = encode(load("lecture-eie"), Spec(n_pes=4))
+    assert image.pointers[:, 0].tolist() == [0, 1, 2, 3, 5]
+    entries = image.entries[image.pe_start[0] : image.pe_start[1]]
+    assert image.codebook[entries >> 4].tolist() == [0.5, 1.5, 2.0, 0.75, -0.5]
+    assert (entries & 15).tolist() == [0, 0, 1, 0, 0]
+    flat = load("lecture-eie").weights[0::4].T.ravel()  # column after column
+    assert (np.diff(np.flatnonzero(flat), prepend=-1) - 1).tolist() == [0, 1, 2, 0, 0]
+
+
 def test_a_full_queue_is_named():
     # Of two places one is used. Sent in 1, both queues full in 2, popped in 2; sent in 3, both full in 4; PE 0 pops in
     # 4, PE 1, with three entries a column, in 5: broadcaster SBSBBS (docs/trace.md).
