@@ -82,19 +82,19 @@ def run(options: Namespace) -> int:
         )
 
     def steps(n_units: int | None) -> Iterable[Step]:
-        begin, end = (first - 1) * ticks, last * ticks
-        return (
-            () if not options.steps else chosen.steps(ran, image, entered, spec, begin=begin, end=end, n_units=n_units)
-        )
+        if not options.steps:
+            return ()
+        window_of_steps = {"begin": (first - 1) * ticks, "end": last * ticks}
+        return chosen.steps(ran, image, entered, spec, **window_of_steps, n_units=n_units)
 
     shown = spans(options.units or ROWS)
+    rest = iter(steps(options.units or ROWS))
+    some = list(islice(rest, STEPS if window is None else None))
     out.line(f"{shown.title}: {ran.cycles:,} cycles, {ran.time_us:,.3f} us")
     for line in formats.diagram(shown):
         out.line(line)
     if options.units is None and max(sum(spent.values()) for spent in ran.states.values()) > ROWS * ran.cycles:
         out.line(f"  the first {ROWS} units of a kind: --units N shows others")
-    rest = iter(steps(options.units or ROWS))
-    some = list(islice(rest, STEPS if window is None else None))
     show_steps(out, some)
     if next(rest, None) is not None:
         out.line(f"  the first {STEPS} steps: --window A:B shows others")

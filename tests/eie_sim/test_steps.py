@@ -67,8 +67,8 @@ def test_the_lecture_s_example_by_hand():
 
 
 def test_the_lecture_s_column_pointers_and_where_its_relative_indices_differ():
-    # The slide's PE 0: w00 w01 w42 w03 w43, column pointers 0 1 2 3 5, relative indices 0 1 2 0 0: the zeros before each
-    # weight, were the columns one list. A column must be read without those before it, so each begins at row 0.
+    # The slide's PE 0: w00 w01 w42 w03 w43, column pointers 0 1 2 3 5, relative indices 0 1 2 0 0: the zeros before
+    # each weight, were the columns one list. A column is read without those before it, so each begins at row 0.
     image = encode(load("lecture-eie"), Spec(n_pes=4))
     assert image.pointers[:, 0].tolist() == [0, 1, 2, 3, 5]
     entries = image.entries[image.pe_start[0] : image.pe_start[1]]
