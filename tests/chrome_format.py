@@ -35,6 +35,7 @@ def read(text) -> Read:
         needed, allowed = PHASES[event["ph"]]
         assert needed <= set(event) <= needed | allowed, event
         assert type(event["pid"]) is type(event["tid"]) is int
+        assert event["tid"] not in (0, event["pid"])  # Perfetto takes both for the process' main thread
         assert isinstance(event["name"], str)
         assert event["name"]
         assert isinstance(event.get("args", {}), dict)

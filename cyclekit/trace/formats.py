@@ -18,6 +18,7 @@ from workloads.errors import BadInput
 COLUMNS = 100  # in a line of the diagram
 LONGEST = 10 * COLUMNS  # cycles that the diagram shows one by one
 RULER = 20  # columns between two numbers above it
+FIRST_THREAD = 1000  # Perfetto takes a process' thread 0 and the one of its own number for the same, the main one
 
 
 def chrome(trace: Trace, steps: Iterable[Step] = ()) -> bytes:
@@ -30,10 +31,10 @@ def chrome(trace: Trace, steps: Iterable[Step] = ()) -> bytes:
     about = {"run": trace.title, "time": "1 us shown is 1 cycle", "cycle_us": trace.cycle_us}
     lines, n_units = [], {}
     told = by_unit(_at_most(steps))
-    for track in trace.tracks:
+    for number, track in enumerate(trace.tracks, FIRST_THREAD):
         new = track.kind not in n_units
         unit = n_units[track.kind] = n_units.get(track.kind, -1) + 1
-        place = {"pid": list(n_units).index(track.kind) + 1, "tid": unit}
+        place = {"pid": list(n_units).index(track.kind) + 1, "tid": number}
         if new:
             lines.append(json.dumps({"ph": "M", "name": "process_name", **place, "args": {"name": track.kind}}))
         lines.append(json.dumps({"ph": "M", "name": "thread_name", **place, "args": {"name": track.name}}))
@@ -76,7 +77,7 @@ def _told_events(track: Track, told: Told, heads: Sequence[str], place: dict, ti
         for name, level in levels.items():
             if last.get(name) != level:
                 last[name] = level
-                event = {"ph": "C", "name": f"{track.name} {name}", **place, "ts": begin / ticks, "args": {name: level}}
+                event = {"ph": "C", "name": track.name, **place, "ts": begin / ticks, "args": {name: level}}
                 yield json.dumps(event)
 
 

@@ -123,9 +123,8 @@ def toy(toy_site, monkeypatch) -> None:
     monkeypatch.syspath_prepend(toy_site)
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    """Return Chromium without a network; `.ci/run` says that it must be there."""
+def chromium(profile: Path, *arguments: str):
+    """Start Chromium with a profile of its own; `.ci/run` says that it must be there."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     driver = shutil.which("chromedriver")
     if program is None or driver is None:
@@ -138,10 +137,16 @@ def browser(tmp_path_factory):
 
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for argument in (*BROWSER_ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    for argument in (*BROWSER_ARGUMENTS, *arguments, f"--user-data-dir={profile}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options, Service(driver))
+    return webdriver.Chrome(options, Service(driver))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Return Chromium without a network."""
+    found = chromium(tmp_path_factory.mktemp("profile"))
     found.execute_cdp_cmd("Network.enable", {})
     offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
     found.execute_cdp_cmd("Network.emulateNetworkConditions", offline)

@@ -253,8 +253,8 @@ def test_spans_are_in_cycles():
     }
 
 
-def test_kinds_are_processes_from_1_and_units_threads_from_0_in_their_order():
+def test_kinds_are_processes_from_1_and_units_threads_of_other_numbers_in_their_order():
     tracks = (unit("bus", [0], [0, 5], "bus"), unit("PE 0", [0], [0, 5], "pe"), unit("PE 1", [0], [0, 5], "pe"))
     events = json.loads(chrome(trace_of(*tracks)))["traceEvents"]
     sorted_as = [(e["pid"], e["tid"], e["args"]["sort_index"]) for e in events if e["name"] == "thread_sort_index"]
-    assert sorted_as == [(1, 0, 0), (2, 0, 0), (2, 1, 1)]
+    assert sorted_as == [(1, 1000, 0), (2, 1001, 0), (2, 1002, 1)]
