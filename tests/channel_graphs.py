@@ -73,6 +73,16 @@ class Builder:
         return model_of(self.nodes, {"x": ["n", 3, SIDE, SIDE]}, self.stored, outputs)
 
 
+def residual():
+    """Return a graph of 4 channels that a layer writes, one with 5 hidden ones is added to, and a matrix reads."""
+    built = Builder()
+    stem = built.norm(built.conv("x", 4, 3, bias=False))
+    hidden = built.node("Relu", [built.norm(built.conv(stem, 5, 3))], 5)
+    summed = built.node("Add", [built.conv(hidden, 4), stem], 4)
+    built.fully(built.node("Relu", [summed], 4), 4 * 16, "Gemm")
+    return built
+
+
 @st.composite
 def drawn(draw):
     """Return a Builder of up to eight steps that couple channels, and a matrix at the end."""

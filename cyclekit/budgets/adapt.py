@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cyclekit.budgets.densities import Densities
+from cyclekit.budgets.graph_widths import GraphWidths
 from cyclekit.budgets.knob import Knob
 from cyclekit.budgets.widths import Widths
 from cyclekit.machine import Machine
@@ -40,11 +41,13 @@ class Adapted:
 
 
 def knob_of(task: Task, chosen: Machine, spec: Any, **options: Any) -> Knob:
-    """Return what can be turned on a machine: densities where it needs values, widths where it does not.
+    """Return what can be turned on a machine: densities where it needs values, else widths, of rows or of a graph.
 
     options: those of Knob. Raises BadInput for a network that has no such knob.
     """
-    return (Densities if chosen.needs_values else Widths)(task=task, chosen=chosen, spec=spec, **options)
+    if chosen.needs_values:
+        return Densities(task=task, chosen=chosen, spec=spec, **options)
+    return (Widths if task.graph is None else GraphWidths)(task=task, chosen=chosen, spec=spec, **options)
 
 
 def adapt(knob: Knob, budget: float, method: str) -> Adapted:
@@ -56,7 +59,6 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
     whole = knob.start(table.whole)
     dense_costs, costs = knob.layer_costs(whole), knob.layer_costs(cut)
     dense_levels, levels = knob.levels_of(whole), knob.levels_of(cut)
-    quality: Callable[[Any], float | None] = knob.task.quality
     return Adapted(
         method=method,
         budget=budget,
@@ -65,9 +67,9 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
         levels={name: (dense_levels[name], levels[name]) for name in levels},
         costs={name: (dense_costs[name], costs[name]) for name in costs},
         values=(
-            quality(knob.task.network),
-            quality(knob.network_of(knob.start(choice))),
-            quality(knob.network_of(cut)),
+            knob.quality(knob.network_of(whole)),
+            knob.quality(knob.network_of(knob.start(choice))),
+            knob.quality(knob.network_of(cut)),
         ),
         log=log,
         network=cut,

@@ -9,6 +9,7 @@ from cyclekit.budgets.budget import measure
 from cyclekit.machine import Machine, Progress, quiet, run_through
 from workloads.allocation.table import Choice, Table
 from workloads.errors import BadInput
+from workloads.graphs import rewrite
 from workloads.networks.sequential import Sequential
 from workloads.records import Shape, Workload
 from workloads.tasks import Task
@@ -65,6 +66,19 @@ class Knob:
                 f"network {self.task.name!r} has no labels to be judged by here: take --method knapsack or uniform"
             )
         return network.accuracy(self.task.inputs[:N_EVALUATED], self.task.labels[:N_EVALUATED])
+
+    def quality(self, network: Any) -> float | None:
+        """Return the task's measure of a network on inputs held out, or of a graph on its own."""
+        return self.task.quality(network)
+
+    def as_onnx(self, cut: Any) -> Any:
+        """Return the onnx.ModelProto of a cut network that came as one."""
+        return rewrite.with_weights(self.task.graph, {layer.name: layer for layer in self.network_of(cut).layers})
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know of the knob: which layers it turns together, and which it leaves alone, and why."""
+        return []
 
     def cost_of_network(self, cut: Any) -> float:
         """Return what a cut network costs, all its layers together."""

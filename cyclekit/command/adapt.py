@@ -20,6 +20,8 @@ from cyclekit.terminal import Output, check_writable, make_folder, progress, wri
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import saved
 
+N_NOTES = 6  # of a knob that are printed
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
@@ -34,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
     parser.add_argument("--epochs", metavar="N", type=int, default=3, help="of the last tuning (default: 3; 0: none)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all that is drawn (default: 0)")
-    parser.add_argument("--out", metavar="FILE", help="write the network as an .npz of its layers")
+    parser.add_argument("--out", metavar="FILE", help="an .npz of the layers; of an ONNX model .onnx")
     parser.add_argument("--figures", metavar="DIR", help="draw costs against accuracy, and the table's stairs")
     parser.add_argument("--check", action="store_true", help="compare the machine's values with the references")
 
@@ -52,8 +54,8 @@ def run(options: Namespace) -> int:
     if options.out is not None:
         if len(budgets) * len(methods) > 1:
             raise BadInput("--out takes one budget and one method: it holds one network")
-        if Path(options.out).suffix != ".npz":
-            raise BadInput(f"--out must name a file of .npz, got {options.out!r}")
+        if Path(options.out).suffix not in (".npz", ".onnx"):
+            raise BadInput(f"--out must name a file of .npz or .onnx, got {options.out!r}")
         check_writable(Path(options.out), "--out")
     if options.figures is not None:
         make_folder(Path(options.figures), "--figures")
@@ -63,6 +65,9 @@ def run(options: Namespace) -> int:
     chosen = machine.load(name)
     spec = chosen.design(preset or None, changes_of(options.set))
     task = task_of(options)
+    is_onnx = options.out is not None and Path(options.out).suffix == ".onnx"
+    if is_onnx and task.graph is None:
+        raise BadInput(f"--out must name an .npz file: .onnx is written of an ONNX model, and {task.name} is none")
     with progress(f"adapt {task.name}") as step:
         knob = knob_of(
             task,
@@ -82,7 +87,11 @@ def run(options: Namespace) -> int:
         out.line(f"  values: {sum(checks)} of {len(checks)} networks agree with the references")
     if options.out is not None:
         provenance = f"{task.provenance}; adapt to {options.budget} on {options.machine} by {options.method}"
-        write_asked(Path(options.out), saved.to_bytes(knob.workloads(results[0].network), provenance), "--out")
+        if is_onnx:
+            content = knob.as_onnx(results[0].network).SerializeToString()
+        else:
+            content = saved.to_bytes(knob.workloads(results[0].network), provenance)
+        write_asked(Path(options.out), content, "--out")
         out.line(f"wrote {options.out}")
     if options.figures is not None:
         from cyclekit.figures.budgets import draw_costs, draw_tradeoff  # late: matplotlib is slow to import
@@ -138,6 +147,10 @@ def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> Non
     out.table(f"{knob.task.name} on {name}", heads, cells)
     for line in said_of(knob.task) or [f"network: {knob.task.provenance}"]:
         out.line(f"  {line}")
+    for line in knob.notes[:N_NOTES]:
+        out.line(f"  note: {line}")
+    if len(knob.notes) > N_NOTES:
+        out.line(f"  note: and {len(knob.notes) - N_NOTES} more such, which --json tells")
     if not knob.can_tune:
         out.line("  note: nothing was tuned: the network does not learn here, or --epochs is 0")
 
@@ -147,7 +160,7 @@ def _as_dict(knob: Knob, result: Adapted) -> dict[str, Any]:
     return {
         "network": knob.task.name,
         "provenance": knob.task.provenance,
-        "notes": said_of(knob.task),
+        "notes": [*said_of(knob.task), *knob.notes],
         "machine": knob.chosen.name,
         "spec": knob.spec.as_dict(),
         "method": result.method,

@@ -23,6 +23,7 @@ class Walk:
     """
 
     def __init__(self, graph: Graph):
+        self.graph = graph
         self.nodes = Nodes(graph.flat, frozenset(node.op_type for node in graph.flat.graph.node))
         self.products: dict[int, list[Product]] = {}
         for product in graph.products:
@@ -166,6 +167,14 @@ def _same(walk: Walk, node: Any) -> str | None:
     return None
 
 
+def _slice(walk: Walk, node: Any) -> str | None:
+    """What takes some positions, and of the channels all as they stand."""
+    steps = walk.nodes.constant(node, 4)
+    if len(node.input) > 4 and (steps is None or (steps < 0).any()):
+        return "may turn them about"
+    return _same(walk, node)
+
+
 def _along(walk: Walk, node: Any) -> str | None:
     """Softmax and its like, which mix the channels where they run along or from their axis on."""
     own = walk.channels[node.input[0]]
@@ -274,8 +283,9 @@ def _reshape(walk: Walk, node: Any) -> str | None:
 
 def _counted(walk: Walk, node: Any, operand: int, index: int, channels: Channels) -> str | None:
     """Note that a vector of sizes says how many channels there are, and give the output its units."""
+    name = node.input[operand]
     sizes = walk.nodes.constant(node, operand)
-    if sizes is None:
+    if sizes is None and (sizes := run(walk.graph.flat, walk.graph.parts[0], [name])[name])[index] > 0:
         return "has a computed shape"
     if sizes[index] == 0 and index != walk.channels[node.input[0]].axis:
         return "takes their number from another axis"
@@ -315,6 +325,7 @@ RULES: dict[str, Callable[[Walk, Any], str | None]] = {
     "BatchNormalization": _of_channels,
     "InstanceNormalization": _of_channels,
     "Concat": _concat,
+    "Slice": _slice,
     "Split": _split,
     "Transpose": _transpose,
     **dict.fromkeys(("Softmax", "LogSoftmax", "LayerNormalization"), _along),

@@ -8,23 +8,13 @@ pytest.importorskip("onnxruntime")
 
 from onnx import helper  # noqa: E402
 
-from tests.channel_graphs import INPUTS, Builder, constants, read, replaced  # noqa: E402
+from tests.channel_graphs import INPUTS, Builder, constants, read, replaced, residual  # noqa: E402
 from tests.onnx_models import model_of, normal, reference  # noqa: E402
 from workloads import BadInput  # noqa: E402
 from workloads.allocation.coupling import coupled  # noqa: E402
 from workloads.allocation.smaller import smaller  # noqa: E402
 
 node = helper.make_node
-
-
-def residual():
-    """Return a graph of 4 channels that a layer writes, one with 5 hidden ones is added to, and a matrix reads."""
-    built = Builder()
-    stem = built.norm(built.conv("x", 4, 3, bias=False))
-    hidden = built.node("Relu", [built.norm(built.conv(stem, 5, 3))], 5)
-    summed = built.node("Add", [built.conv(hidden, 4), stem], 4)
-    built.fully(built.node("Relu", [summed], 4), 4 * 16, "Gemm")
-    return built
 
 
 def without(coupling, name, places):
