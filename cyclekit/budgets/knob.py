@@ -10,6 +10,7 @@ from cyclekit.machine import Machine, Progress, quiet, run_through
 from workloads.allocation.table import Choice, Table
 from workloads.errors import BadInput
 from workloads.graphs import rewrite
+from workloads.networks import exported
 from workloads.networks.sequential import Sequential
 from workloads.records import Shape, Workload
 from workloads.tasks import Task
@@ -72,7 +73,9 @@ class Knob:
         return self.task.quality(network)
 
     def as_onnx(self, cut: Any) -> Any:
-        """Return the onnx.ModelProto of a cut network that came as one."""
+        """Return the onnx.ModelProto of a cut network: modules in a row, or a graph with new weights."""
+        if self.task.graph is None:
+            return exported.as_onnx(self.network_of(cut), self.task.inputs.shape[1:])
         return rewrite.with_weights(self.task.graph, {layer.name: layer for layer in self.network_of(cut).layers})
 
     @property

@@ -19,6 +19,7 @@ from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, check_writable, make_folder, progress, write_asked
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import saved
+from workloads.networks.sequential import Sequential
 
 N_NOTES = 6  # of a knob that are printed
 
@@ -36,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
     parser.add_argument("--epochs", metavar="N", type=int, default=3, help="of the last tuning (default: 3; 0: none)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all that is drawn (default: 0)")
-    parser.add_argument("--out", metavar="FILE", help="an .npz of the layers; of an ONNX model .onnx")
+    parser.add_argument("--out", metavar="FILE", help="write the layers as .npz, or the network as .onnx")
     parser.add_argument("--figures", metavar="DIR", help="draw costs against accuracy, and the table's stairs")
     parser.add_argument("--check", action="store_true", help="compare the machine's values with the references")
 
@@ -66,8 +67,8 @@ def run(options: Namespace) -> int:
     spec = chosen.design(preset or None, changes_of(options.set))
     task = task_of(options)
     is_onnx = options.out is not None and Path(options.out).suffix == ".onnx"
-    if is_onnx and task.graph is None:
-        raise BadInput(f"--out must name an .npz file: .onnx is written of an ONNX model, and {task.name} is none")
+    if is_onnx and task.graph is None and not isinstance(task.network, Sequential):
+        raise BadInput(f"--out must name an .npz file: {task.name} is no network that an .onnx file could hold")
     with progress(f"adapt {task.name}") as step:
         knob = knob_of(
             task,

@@ -54,7 +54,7 @@ def test_the_written_network_takes_the_cycles_that_are_told(tmp_path):
 
 
 def test_widths_on_a_card_are_a_smaller_network(tmp_path):
-    result, network, figures = tmp_path / "r.json", tmp_path / "n.npz", tmp_path / "figures"
+    result, figures = tmp_path / "r.json", tmp_path / "figures"
     command = ["adapt", "digits-mlp", "--machine", "tensorcore", "--batch", "4096", "--inputs", "400", "--epochs", "1"]
     command += ["--budget", "0.9", "--method", "knapsack,uniform", "--figures", str(figures), "--json", str(result)]
     assert main(command) == 0
@@ -64,7 +64,16 @@ def test_widths_on_a_card_are_a_smaller_network(tmp_path):
         assert row["cost_after"] <= row["budget"]
         assert any(layer["width"] < layer["width_before"] for layer in row["layers"])
     assert {path.name for path in figures.iterdir()} == {"adapt_costs.png", "adapt_tradeoff.png"}
-    assert not network.exists()
+
+
+def test_a_narrower_network_is_an_onnx_model_as_well(tmp_path):
+    pytest.importorskip("onnxruntime")
+    result, network = tmp_path / "r.json", tmp_path / "n.onnx"
+    command = ["adapt", "digits-mlp", "--machine", "tensorcore", "--batch", "4096", "--inputs", "200", "--epochs", "0"]
+    assert main([*command, "--budget", "0.9", "--method", "uniform", "--out", str(network), "--json", str(result)]) == 0
+    told = json.loads(result.read_text(encoding="utf-8"))
+    written = workloads.load(str(network))
+    assert [layer.n_out for layer in written.layers] == [layer["width"] for layer in told["layers"]]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +111,7 @@ def test_layers_apart_have_no_accuracy_and_no_widths(tmp_path, capsys):
     assert main(["adapt", str(path), "--machine", "tensorcore", "--budget", "0.5"]) == 2
     assert "must be modules in a row with labels" in capsys.readouterr().err
     assert main([*on_eie, "--out", str(tmp_path / "x.onnx")]) == 2
-    assert ".onnx is written of an ONNX model, and w is none" in capsys.readouterr().err
+    assert "--out must name an .npz file: w is no network that an .onnx file could hold" in capsys.readouterr().err
 
 
 def graph_and_inputs(folder):
