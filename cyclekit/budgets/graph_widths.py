@@ -13,6 +13,7 @@ import numpy as np
 from cyclekit.budgets.knob import Knob
 from cyclekit.budgets.widths import N_WIDTHS
 from workloads.allocation.coupling import Coupling, coupled
+from workloads.allocation.reconstructed import reconstructed
 from workloads.allocation.smaller import smaller
 from workloads.allocation.table import Choice, Cost, Table
 from workloads.errors import BadInput
@@ -23,7 +24,7 @@ from workloads.records import Shape, Workload
 
 @dataclass(frozen=True, kw_only=True)
 class GraphWidths(Knob):
-    """How many channels each group of coupled ones keeps; a network of this knob is a smaller Graph, never tuned."""
+    """How many channels each group of coupled ones keeps; a network of this knob is a smaller Graph."""
 
     unit = "width"
 
@@ -31,7 +32,7 @@ class GraphWidths(Knob):
         if len(self.task.network.layers) < len(self.task.graph.products):
             raise BadInput(f"network {self.task.name!r} must be the whole graph: its widths hang together")
         if not self._coupling.knobs:
-            raise BadInput(f"network {self.task.name!r} has no width that can change: {'; '.join(self.notes)}")
+            raise BadInput(f"network {self.task.name!r} has no width that can change: {'; '.join(self._stay())}")
 
     @cached_property
     def _coupling(self) -> Coupling:
@@ -109,12 +110,15 @@ class GraphWidths(Knob):
         pairs = zip(self._coupling.knobs[name], counts, strict=True)
         return sum(float(np.sort(self._importance[units])[: len(units) - n].sum()) for units, n in pairs)
 
-    def start(self, choice: Choice) -> Graph:
+    def _stays(self, choice: Choice) -> np.ndarray:
         stays = np.ones(self._coupling.n, bool)
         for name, level in choice.items():
             for units, n in zip(self._coupling.knobs[name], self._counts[name][level], strict=True):
                 stays[units[np.argsort(-self._importance[units], kind="stable")[n:]]] = False
-        return smaller(self._coupling, stays)
+        return stays
+
+    def start(self, choice: Choice) -> Graph:
+        return smaller(self._coupling, self._stays(choice))
 
     def network_of(self, cut: Graph) -> Graph:
         return cut
@@ -124,8 +128,14 @@ class GraphWidths(Knob):
         return self.start(choice)
 
     def finished(self, choice: Choice, budget: float, start: Graph | None = None) -> Graph:
-        """Return the graph at the choice."""
-        return self.start(choice)
+        """Return the graph at the choice, what reads fewer channels solved anew."""
+        small = self.start(choice)
+        return reconstructed(self._coupling, small, self._stays(choice)) if self.can_tune else small
+
+    @property
+    def can_tune(self) -> bool:
+        """Whether weights are solved anew."""
+        return self.epochs > 0
 
     def quality(self, network: Graph) -> float:
         return self.task.graph_quality(network.model)
@@ -155,4 +165,19 @@ class GraphWidths(Knob):
         for name, ends in self._coupling.ends.items():
             turned.setdefault(self._channels(ends.writes)[0], []).append(name)
         alike = [f"turned together: {', '.join(names)}" for knob, names in turned.items() if knob and len(names) > 1]
-        return [*alike, *(f"{name} keeps its width: {why}" for name, why in self._coupling.kept.items())]
+        return [*self._solved(), *alike, *self._stay()]
+
+    def _stay(self) -> list[str]:
+        return [f"{name} keeps its width: {why}" for name, why in self._coupling.kept.items()]
+
+    def _solved(self) -> list[str]:
+        if not self.can_tune:
+            return []
+        few = [
+            name
+            for name, ends in self._coupling.ends.items()
+            if self._channels(ends.reads)[0] and len(self._layers[name].activations) < ends.product.n_in
+            if ends.product.groups == 1
+        ]
+        said = "what reads fewer channels was solved anew by least squares on the inputs given"
+        return [said, *([f"so few inputs say little of {', '.join(few)}: fewer rows than columns"] if few else [])]

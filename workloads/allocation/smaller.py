@@ -39,6 +39,11 @@ def smaller(coupling: Coupling, stays: np.ndarray) -> Graph:
             if attribute.name == "group":
                 attribute.i = groups
     _cut(graph, model, copies, [place for place in coupling.places if not stays[place.units].all()], stays)
+    return with_flat(graph, model)
+
+
+def with_flat(graph: Graph, model: Any) -> Graph:
+    """Return a graph with a flat model of as many products in its place, of equal names, on the same inputs."""
     nodes = Nodes(model, frozenset(MAKERS))
     products, names, why = products_of(nodes)
     products = [replace(product, name=old.name) for product, old in zip(products, graph.products, strict=True)]

@@ -1,6 +1,7 @@
 """Does the table of a graph's widths tell what the smaller graph costs, and go the channels that are worth least?"""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,11 +102,23 @@ def test_quality_is_accuracy_where_there_are_labels_and_else_the_error(tmp_path)
 
 
 def test_the_notes_say_what_goes_together_and_what_stays(tmp_path):
-    stem, _, back = residual().convs
+    stem, hidden, back = residual().convs  # 2 x 16 rows reach the hidden layer, of 4 x 9 columns
     assert knob_of(residual().model(), tmp_path).notes == [
+        "what reads fewer channels was solved anew by least squares on the inputs given",
+        f"so few inputs say little of {hidden}, fc: fewer rows than columns",
         f"turned together: {stem}, {back}",
         "fc keeps its width: y is an output of the graph",
     ]
+
+
+def test_what_was_cut_is_solved_anew_but_with_no_epochs(tmp_path):
+    knob = knob_of(residual().model(), tmp_path)
+    choice = dict.fromkeys(knob.table().levels, 1)
+    cut, finished = knob.start(choice), knob.finished(choice, 0.0)
+    assert knob.quality(finished) < knob.quality(cut)
+    assert knob.layer_costs(finished) == knob.layer_costs(cut)
+    as_it_is = replace(knob, epochs=0).finished(choice, 0.0)
+    assert as_it_is.model == cut.model
 
 
 def test_a_part_of_a_graph_and_a_graph_without_widths_are_refused(tmp_path):
