@@ -150,13 +150,17 @@ def _product(walk: Walk, node: Any, reads: np.ndarray, writes: np.ndarray, axis:
     return None
 
 
+def _only(walk: Walk, node: Any) -> Channels | None:
+    """Return the channels of a node's first input, None where another holds some."""
+    others = read_by(node) - {node.input[0]}
+    return None if any(name in walk.channels for name in others) else walk.channels.get(node.input[0])
+
+
 def _same(walk: Walk, node: Any) -> str | None:
     """What leaves each channel in its place: activation functions, pooling, padding of positions."""
-    value = node.input[0]
-    own = walk.channels.get(value)
-    if own is None or any(name in walk.channels for name in read_by(node) - {value}):
+    own, before, after = _only(walk, node), walk.shapes[node.input[0]], walk.shapes[node.output[0]]
+    if own is None:
         return "is not understood"
-    before, after = walk.shapes[value], walk.shapes[node.output[0]]
     if len(before) != len(after) or before[own.axis] != after[own.axis]:
         return "changes how many there are"
     if node.op_type in POOLS and own.axis != 1:
@@ -177,7 +181,9 @@ def _slice(walk: Walk, node: Any) -> str | None:
 
 def _along(walk: Walk, node: Any) -> str | None:
     """Softmax and its like, which mix the channels where they run along or from their axis on."""
-    own = walk.channels[node.input[0]]
+    own = _only(walk, node)
+    if own is None:
+        return "has computed parameters"
     default = 1 if node.op_type != "LayerNormalization" and walk.opset < 13 else -1
     if own.axis >= attributes(node).get("axis", default) % len(walk.shapes[node.input[0]]):
         return "normalises over them"
@@ -246,7 +252,9 @@ def _concat(walk: Walk, node: Any) -> str | None:
 
 
 def _split(walk: Walk, node: Any) -> str | None:
-    own = walk.channels[node.input[0]]
+    own = _only(walk, node)
+    if own is None:
+        return "is not understood"
     axis = attributes(node).get("axis", 0) % len(walk.shapes[node.input[0]])
     sizes = [walk.shapes[name][own.axis] for name in node.output]
     parts = np.split(own.units, np.cumsum(sizes)[:-1]) if axis == own.axis else [own.units] * len(sizes)
@@ -260,8 +268,7 @@ def _split(walk: Walk, node: Any) -> str | None:
 
 def _reshape(walk: Walk, node: Any) -> str | None:
     """What keeps the channels an axis, or lays positions in a row with them: Flatten, Reshape, Squeeze, Unsqueeze."""
-    value = node.input[0]
-    own, before, after = walk.channels.get(value), walk.shapes[value], walk.shapes[node.output[0]]
+    own, before, after = _only(walk, node), walk.shapes[node.input[0]], walk.shapes[node.output[0]]
     if own is None:
         return "is not understood"
     fitting = []
@@ -302,7 +309,9 @@ def _transpose(walk: Walk, node: Any) -> str | None:
 
 
 def _reduce(walk: Walk, node: Any) -> str | None:
-    own, n, settings = walk.channels[node.input[0]], len(walk.shapes[node.input[0]]), attributes(node)
+    own, n, settings = _only(walk, node), len(walk.shapes[node.input[0]]), attributes(node)
+    if own is None:
+        return "is not understood"
     axes = settings.get("axes", walk.nodes.constant(node, 1))
     if axes is None or own.axis in (axes := {int(axis) % n for axis in axes}):
         return "sums over them"
