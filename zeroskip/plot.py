@@ -20,7 +20,8 @@ def bars(result: Any) -> Figure:
     labels = [str(row.get(result.label, place)) for place, row in enumerate(rows)]
     if len(set(labels)) < len(labels):
         labels = [f"{label} #{place}" for place, label in enumerate(labels)]
-    with mpl.rc_context(PRINT.style()):
+    style: Any = PRINT.style()  # matplotlib's own type is of all names that it knows
+    with mpl.rc_context(style):
         figure = Figure(figsize=(max(4.0, 0.7 * len(rows) + 2), 3.8), layout="constrained")
         panel = figure.add_subplot()
         heights = np.array([float(row[result.height]) for row in rows])

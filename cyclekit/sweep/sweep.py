@@ -181,7 +181,7 @@ class Sweep:
 
 def prepare(
     machine: str | Machine,
-    workloads: Iterable[str | Path | Workload | Network | Shape],
+    workloads: Iterable[str | Path | Workload | Network | Model | Shape],
     *,
     vary: Mapping[str, Any],
     preset: str | None = None,
@@ -230,7 +230,7 @@ def prepare(
 
 def sweep(
     machine: str | Machine,
-    workloads: Iterable[str | Path | Workload | Network | Shape],
+    workloads: Iterable[str | Path | Workload | Network | Model | Shape],
     *,
     vary: Mapping[str, Any],
     into: str | Path,
