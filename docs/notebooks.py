@@ -17,7 +17,9 @@ def notebook(text):
     for match in RUN.finditer(text):
         cells.append(_text(text[end : match.start()]))
         code = match[2] if match[1] == "python" else f"%%sh\n{match[2]}"
-        cells.append({"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": _lines(code)})
+        cells.append(
+            {"cell_type": "code", "metadata": {}, "source": _lines(code), "execution_count": None, "outputs": []}
+        )
         end = match.end()
     cells = [cell for cell in (*cells, _text(text[end:])) if cell["source"]]
     for place, cell in enumerate(cells):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,3 @@ def run(block: Block, names: dict[str, Any]) -> None:
             assert main(argv) == 0, f"{block}: {command}"
     elif block.language == "python":
         exec(compile("\n" * block.line + block.text, block.page, "exec"), names)
-
-
-def given(names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a namespace of what a page supposes that the reader has."""
-    return {"__name__": "page", **names}
