@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
@@ -39,8 +40,22 @@ def bars(result: Any) -> Figure:
             panel.bar(labels, heights, color=PRINT.series[0], width=0.6)
         panel.set_ylabel(result.height.replace("_", " "))
         panel.set_title(result.title, loc="left", fontsize=10)
-        panel.tick_params(axis="x", rotation=0 if max(map(len, labels)) < 12 else 30)
+        if max(map(len, labels)) > 11:
+            panel.tick_params(axis="x", rotation=30)
+            for tick in panel.get_xticklabels():
+                tick.set_horizontalalignment("right")
     return figure
+
+
+def svg(result: Any) -> bytes | None:
+    """Return that figure as SVG; None where nothing can be drawn."""
+    try:
+        figure = bars(result)
+    except BadInput:
+        return None
+    drawn = BytesIO()
+    figure.savefig(drawn, format="svg")
+    return drawn.getvalue()
 
 
 def _colours(n: int) -> list[Any]:

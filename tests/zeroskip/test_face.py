@@ -1,7 +1,9 @@
 """Do the functions give what the command gives, in one shape: rows, text, HTML, a frame, a picture?"""
 
 import json
+import re
 import sys
+from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -39,7 +41,10 @@ def test_a_result_is_short_text_html_and_a_picture(layer):
     lines = repr(result).splitlines()
     assert len(lines) == 3  # a title and two inputs
     assert "cycles" in lines[1]
-    assert "<table>" in result._repr_html_()
+    shown = result._repr_html_()
+    assert "<table>" in shown
+    picture = b64decode(re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', shown)[1]).decode()
+    assert "weight" in picture  # a state of the legend
     assert "&lt;" not in repr(result)
     figure = result.plot()
     assert len(figure.axes[0].patches) >= 2
