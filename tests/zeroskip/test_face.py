@@ -67,6 +67,14 @@ def test_a_frame_is_pandas_own_or_a_line_that_says_what_would_do(monkeypatch):
         result.frame()
 
 
+def test_a_frame_has_every_row_and_column(layer):
+    pytest.importorskip("pandas")
+    result = zeroskip.sweep("eie", layer, {"n_pes": [2, 4]})
+    frame = result.frame()
+    assert list(frame["cycles"]) == [row["cycles"] for row in result.rows]
+    assert {"time_us", "energy_pj", "area_mm2", "power_mw", "edp_nj_us", "state.pe.weight"} <= set(frame.columns)
+
+
 def test_nothing_to_draw_is_said():
     with pytest.raises(zeroskip.BadInput, match="nothing to draw: no row has a time_us"):
         zeroskip.Result(title="t", rows=[{"workload": "a", "time_us": None}], detail=None).plot()
