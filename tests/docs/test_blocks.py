@@ -75,13 +75,9 @@ def supposed(page, folder):
         import workloads
 
         spec, layer = eie_sim.Spec(n_pes=4), workloads.load(folder / "mine.npz")
-        image = eie_sim.encode(layer, spec)
-        return {
-            "eie_sim": eie_sim,
-            "image": image,
-            "spec": spec,
-            "run": eie_sim.simulate(image, layer.activations[0], spec),
-        }
+        image, activations = eie_sim.encode(layer, spec), layer.activations[0]
+        run_of_it = eie_sim.simulate(image, activations, spec)
+        return {"eie_sim": eie_sim, "image": image, "activations": activations, "spec": spec, "run": run_of_it}
     return {}
 
 
