@@ -14,8 +14,7 @@ from workloads.allocation.table import Choice, Cost, Table
 from workloads.errors import BadInput
 from workloads.graphs.lowering import block_diagonal
 from workloads.pruning.scores import wanda
-from workloads.recipes.recipe import Fitted, Recipe
-from workloads.recipes.repair import Tune
+from workloads.recipes.recipe import Fitted
 from workloads.recipes.steps import Prune
 from workloads.records import Workload
 
@@ -118,12 +117,8 @@ class Densities(Knob):
         epochs: int = 0,
         n: int | None = None,
     ) -> Fitted:
-        steps: list[Any] = [Prune(density=dict(densities), targets=targets)]
-        if epochs and self.can_tune:
-            steps.append(Tune(epochs=epochs))
-        task = self.task if n is None else self.task.first(n)
-        network = task.network if start is None else start.apply()
-        return replace(task, network=network).fit(Recipe(steps=tuple(steps), seed=self.seed))
+        network = self.task.network if start is None else start.apply()
+        return self.fit(network, [Prune(density=dict(densities), targets=targets)], epochs=epochs, n=n)
 
 
 def _next(tried: list[tuple[float, float, Any]], goal: float) -> float:

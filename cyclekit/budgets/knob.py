@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from cyclekit.budgets.budget import measure
@@ -12,6 +13,9 @@ from workloads.errors import BadInput
 from workloads.graphs import rewrite
 from workloads.networks import exported
 from workloads.networks.sequential import Sequential
+from workloads.recipes.recipe import Fitted, Recipe
+from workloads.recipes.repair import Tune
+from workloads.recipes.state import Step
 from workloads.records import Shape, Workload
 from workloads.tasks import Task
 
@@ -43,6 +47,14 @@ class Knob:
     def can_tune(self) -> bool:
         """Whether the network learns here."""
         return self.epochs > 0 and isinstance(self.task.network, Sequential) and self.task.labels is not None
+
+    def fit(self, network: Any, steps: Sequence[Step] = (), *, epochs: int = 0, n: int | None = None) -> Fitted:
+        """Return a network after some steps and, where it learns here, `tune`, all on the first n inputs (None: all).
+
+        There must be a step or an epoch.
+        """
+        behind = [Tune(epochs=epochs)] if epochs and self.can_tune else []
+        return replace(self.task.first(n), network=network).fit(Recipe(steps=(*steps, *behind), seed=self.seed))
 
     def cost_of(self, layers: list[Workload | Shape]) -> dict[str, float]:
         """Return {layer: cost}: the mean of an input on a machine that takes one, else of the batch."""

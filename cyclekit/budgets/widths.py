@@ -13,14 +13,11 @@ from cyclekit.budgets.knob import N_SHORT, Knob
 from workloads.allocation.narrow import importance, narrowable, narrowed
 from workloads.allocation.table import Choice, Cost, Table
 from workloads.errors import BadInput
-from workloads.networks import train
 from workloads.networks.sequential import Sequential
-from workloads.recipes.repair import Tune
 from workloads.recipes.subjects import subject
 from workloads.records import Shape, Workload
 
 N_WIDTHS = 16  # of a matrix, evenly from all outputs down to one of so many parts
-TUNING = Tune()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +93,7 @@ class Widths(Knob):
         return self._tuned(_narrowed(start, scores, self.widths(choice)), self.epochs, None)
 
     def _tuned(self, network: Sequential, epochs: int, n: int | None) -> Sequential:
-        if not epochs:
-            return network
-        recipe = train.Recipe(n_epochs=epochs, learning_rate=TUNING.learning_rate, batch=TUNING.batch, seed=self.seed)
-        return train.fit(network, self.task.inputs[:n], self.task.labels[:n], recipe)
+        return self.fit(network, epochs=epochs, n=n).apply() if epochs and self.can_tune else network
 
     def layer_costs(self, cut: Sequential) -> dict[str, float]:
         return {

@@ -13,6 +13,7 @@ from workloads.blas import one_thread
 from workloads.networks import language, train
 from workloads.networks.decoder import Decoder
 from workloads.networks.descent import Recipe
+from workloads.networks.gradual import Gradual
 from workloads.networks.sequential import Sequential, batches, with_statistics
 from workloads.records import Workload
 
@@ -36,13 +37,15 @@ def fit(
     *,
     held_out: float,
     patience: int | None = None,
+    gradual: Gradual | None = None,
 ) -> tuple[Sequential | Decoder, Kept]:
     """Return the network after its best epoch of a training (see `train.fit`) on the inputs that are not held out.
 
     inputs: a decoder's are its samples, int[n, tokens + 1], without labels. The best is that of the least loss on those
     held out, penalties included, dropout not: what the training minimises. held_out: their share, drawn by the recipe's
     seed and rounded down; where that is none, the last epoch is kept. patience: after so many epochs without a lower
-    loss the training ends (None: never). Raises BadInput.
+    loss the training ends (None: never). gradual: what is pruned meanwhile; only epochs from its end on are looked at.
+    Raises BadInput.
     """
     is_decoder = isinstance(network, Decoder)
     labels = None if is_decoder else train.checked_labels(labels, len(inputs))
@@ -51,8 +54,8 @@ def fit(
 
     def trained(places: np.ndarray | slice, until: Callable[[Any], bool] | None = None) -> Sequential | Decoder:
         if is_decoder:
-            return language.fit(network, inputs[places], recipe, shared, until)
-        return train.fit(network, inputs[places], labels[places], recipe, shared, until)
+            return language.fit(network, inputs[places], recipe, shared, until, gradual)
+        return train.fit(network, inputs[places], labels[places], recipe, shared, until, gradual)
 
     def loss(of: Sequential | Decoder) -> float:
         if is_decoder:
@@ -63,18 +66,22 @@ def fit(
 
     if not n_held_out:
         return trained(slice(None)), Kept(epoch=recipe.n_epochs, n_epochs=recipe.n_epochs, n_held_out=0)
-    best, losses = network, [loss(network)]
+    first, epoch = 0 if gradual is None else gradual.end_epoch, 0
+    best, least, kept = network, loss(network), 0
 
     def until(now: Sequential | Decoder) -> bool:
-        nonlocal best
+        nonlocal epoch, best, least, kept
+        epoch += 1
+        if epoch < first:
+            return False
         copy = _copy(now) if is_decoder else with_statistics(train.copied(now), inputs[seen])
-        losses.append(loss(copy))
-        if losses[-1] < min(losses[:-1]):
-            best = copy
-        return patience is not None and len(losses) - 1 - losses.index(min(losses)) >= patience
+        now_lost = loss(copy)
+        if epoch == first or now_lost < least:
+            best, least, kept = copy, now_lost, epoch
+        return patience is not None and epoch - kept >= patience
 
     trained(seen, until)
-    return best, Kept(epoch=losses.index(min(losses)), n_epochs=len(losses) - 1, n_held_out=n_held_out)
+    return best, Kept(epoch=kept, n_epochs=epoch, n_held_out=n_held_out)
 
 
 def _copy(network: Decoder) -> Decoder:

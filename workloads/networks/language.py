@@ -12,6 +12,7 @@ from workloads.blas import one_thread
 from workloads.errors import BadInput
 from workloads.networks import bytepair, train
 from workloads.networks.decoder import Decoder, untrained
+from workloads.networks.gradual import Gradual
 from workloads.networks.modules import Linear
 from workloads.records import Workload
 
@@ -60,11 +61,12 @@ def fit(
     recipe: train.Recipe,
     shared: Iterable[Workload] = (),
     until: Callable[[Decoder], bool] | None = None,
+    gradual: Gradual | None = None,
 ) -> Decoder:
     """Return the decoder trained on samples int[n, tokens + 1]; a weight that is zero stays zero.
 
-    shared: Workloads with codes, whose matrices take their values and keep their codes; until: see `train.fit`. Raises
-    BadInput.
+    shared: Workloads with codes, whose matrices take their values and keep their codes; until, gradual: see
+    `train.fit`. Raises BadInput.
     """
     for field in NOT_HERE:
         if getattr(recipe, field):
@@ -94,5 +96,5 @@ def fit(
         return loss, gradients
 
     ends = None if until is None else partial(until, network)
-    train.descend(free, parameters, gradients_of, len(tokens), recipe, ends)
+    train.descend(free, parameters, gradients_of, len(tokens), recipe, ends, gradual)
     return network

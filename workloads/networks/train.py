@@ -13,6 +13,7 @@ import numpy as np
 from workloads.blas import one_thread
 from workloads.errors import BadInput
 from workloads.networks.descent import OPTIMISERS, Recipe
+from workloads.networks.gradual import Gradual
 from workloads.networks.lowering import restore
 from workloads.networks.modules import Linear, Module, Weighted, he_normal
 from workloads.networks.sequential import GELU, ReLU, Sequential, with_statistics
@@ -44,13 +45,15 @@ def fit(
     recipe: Recipe,
     shared: Iterable[Workload] = (),
     until: Callable[[Sequential], bool] | None = None,
+    gradual: Gradual | None = None,
 ) -> Sequential:
     """Return the network trained; a weight or gamma that is zero stays zero, and every BatchNorm gets its statistics.
 
     inputs: f32[batch, ...]; labels: int[batch]. shared: Workloads with codes; the network is folded, and the modules of
     their names take their values (see `restore`): those of one code then stay equal, those of code 0 zero, and the
     gradient of a centroid is the sum of its members' (Deep Compression, part 3). until: looks at the network after each
-    epoch, which the next changes in place, and says whether that was the last. Raises BadInput.
+    epoch, which the next changes in place, and says whether that was the last. gradual: what is pruned meanwhile, of
+    matrices that are not shared. Raises BadInput.
     """
     labels, shared = checked_labels(labels, len(inputs)), {workload.name: workload for workload in shared}
     inputs = plain_array("inputs", inputs)
@@ -66,7 +69,7 @@ def fit(
         return loss_and_gradients(network, inputs[chosen], labels[chosen], recipe, rng)
 
     ends = None if until is None else partial(until, network)
-    descend(free, parameters, gradients_of, len(labels), recipe, ends)
+    descend(free, parameters, gradients_of, len(labels), recipe, ends, gradual)
     return with_statistics(network, inputs)
 
 
@@ -77,17 +80,21 @@ def descend(
     n_samples: int,
     recipe: Recipe,
     until: Callable[[], bool] | None = None,
+    gradual: Gradual | None = None,
 ) -> None:
     """Change the parameters in place, step by step.
 
     free: see `free_values`; gradients_of: gives the loss of the samples int[batch] and its gradient by every parameter;
-    until: says after each epoch whether that was the last. Raises BadInput where the loss is no longer finite.
+    until: says after each epoch whether that was the last; gradual: what is pruned meanwhile. Raises BadInput, also
+    where the loss is no longer finite.
     """
     moments = [tuple(np.zeros_like(collect(parameters)) for _ in range(2)) for collect, _ in free]
     update = OPTIMISERS[recipe.optimiser]
     rng = np.random.default_rng(recipe.seed)
     n_steps_an_epoch = -(-n_samples // recipe.batch)
     n_steps_between, step = min(n_steps_an_epoch, N_STEPS_LONGEST), 0
+    weights = {name: arrays["weights"] for name, arrays in parameters.items() if "weights" in arrays}
+    prune = None if gradual is None else gradual.pruning(weights, n_steps_an_epoch)
     for _ in range(recipe.n_epochs):
         order = rng.permutation(n_samples)
         for start in range(0, n_samples, recipe.batch):
@@ -100,6 +107,8 @@ def descend(
             step += 1
             for (collect, subtract), moment in zip(free, moments, strict=True):
                 subtract(update(moment, collect(gradients), rate, step))
+            if prune is not None:
+                prune(step)
             if step % n_steps_between == 0:
                 for moment in itertools.chain(*moments):
                     moment[np.abs(moment) < NEGLIGIBLE] = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
@@ -10,9 +11,12 @@ import numpy as np
 from workloads.errors import BadInput
 from workloads.networks import descent, early_stopping
 from workloads.networks.decoder import Decoder
+from workloads.networks.gradual import Gradual
 from workloads.networks.sequential import Sequential
 from workloads.pruning.criteria import parts as parts_of
 from workloads.pruning.obs import by_groups, sparsegpt
+from workloads.pruning.ranks import checked_density
+from workloads.pruning.ratios import per_layer
 from workloads.pruning.reconstruct import least_squares
 from workloads.quantisation.share import share
 from workloads.recipes.evidence import N_COLUMNS
@@ -61,8 +65,10 @@ class Tune(Step, descent.Training):
     """Train on the calibration's inputs and labels; zeros stay zero, shared values shared. Keys: see descent.Training.
 
     held_out: the share of the inputs that is not trained on but tells which epoch is best, the start among them, whose
-    weights are then kept; patience: epochs without a better one after which the training ends (None: never). Works on
-    the whole network: targets and ignore are not for it.
+    weights are then kept; patience: epochs without a better one after which the training ends (None: never). density:
+    the share kept, or {glob: share}, to which every matrix is pruned by magnitude while it trains, by the end of
+    end_epoch (None: half of them) and every `frequency` steps (see Gradual). Works on the whole network: targets and
+    ignore are not for it.
     """
 
     epochs: int = 10
@@ -71,6 +77,9 @@ class Tune(Step, descent.Training):
     schedule: str = "one-cycle"
     held_out: float = 0.1
     patience: int | None = None
+    density: float | Mapping[str, float] | None = None
+    end_epoch: int | None = None
+    frequency: int = 10
     do: ClassVar[str] = "tune"
 
     def __post_init__(self):
@@ -90,7 +99,31 @@ class Tune(Step, descent.Training):
             whole("patience", self.patience, 1, 10**6)
             if not self.held_out:
                 raise BadInput(f"patience takes a share that is held_out, got {self.patience!r} with held_out 0")
+        self._check_gradual()
         self._training(0)
+
+    def _check_gradual(self) -> None:
+        whole("frequency", self.frequency, 1, 10**9)
+        if self.density is None:
+            for key, unset in (("end_epoch", None), ("frequency", 10)):
+                if getattr(self, key) != unset:
+                    raise BadInput(f"{key} belongs to a density that is reached, got {getattr(self, key)!r} without")
+            return
+        for density in self.density.values() if isinstance(self.density, Mapping) else [self.density]:
+            checked_density(density)
+        if self.end_epoch is not None:
+            whole("end_epoch", self.end_epoch, 1, self.epochs)
+
+    def _gradual(self, state: State) -> Gradual | None:
+        """Return what is pruned while it trains. Raises BadInput."""
+        if self.density is None:
+            return None
+        if state.bits:
+            raise BadInput("density is for weights that are not shared by now: put share behind it")
+        by_glob = self.density if isinstance(self.density, Mapping) else {"*": self.density}
+        end_epoch = self.end_epoch or -(-self.epochs // 2)
+        densities = per_layer(state.current.matrices, by_glob)
+        return Gradual(densities=densities, end_epoch=end_epoch, frequency=self.frequency)
 
     def apply(self, state: State) -> State:
         state.check_free(state.current.matrices)
@@ -99,7 +132,8 @@ class Tune(Step, descent.Training):
             for layer in (state.current.workloads(state.inputs, 1) if state.bits else ())
             if layer.name in state.bits
         ]
-        training, stopping = self._training(state.seed), {"held_out": self.held_out, "patience": self.patience}
+        training, gradual = self._training(state.seed), self._gradual(state)
+        stopping = {"held_out": self.held_out, "patience": self.patience, "gradual": gradual}
         if isinstance(network := state.current.network, Decoder):
             network, best = early_stopping.fit(network, state.inputs, None, training, shared, **stopping)
             return replace(state, current=Transformer(network), tuned=best)
@@ -114,11 +148,12 @@ class Tune(Step, descent.Training):
         return replace(state, current=state.current.with_parameters(parameters))
 
     def notes(self, before: State, behind: State) -> list[str]:
-        best = behind.tuned
+        best, end = behind.tuned, self._gradual(before)
+        pruned = [] if end is None else [f"pruned every {end.frequency} steps until the end of epoch {end.end_epoch}"]
         if not best.n_held_out:
-            return [f"trained for {best.n_epochs} epochs, with no input held out to tell which is best"]
+            return [*pruned, f"trained for {best.n_epochs} epochs, with no input held out to tell which is best"]
         which = f"kept epoch {best.epoch} of {best.n_epochs}" if best.epoch else f"none of {best.n_epochs} epochs kept"
-        return [f"{which}: least loss on {best.n_held_out} inputs held out of the calibration"]
+        return [*pruned, f"{which}: least loss on {best.n_held_out} inputs held out of the calibration"]
 
     @staticmethod
     def _trained(state: State) -> tuple[Sequential, np.ndarray, np.ndarray | None]:

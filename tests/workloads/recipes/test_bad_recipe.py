@@ -86,6 +86,11 @@ def test_a_file_that_means_nothing(text, complaint):
         ("tune", 'schedule = "exponential"\ndecay = 0', "decay must be above 0 and at most 1, got 0"),
         ("tune", "held_out = 1", "held_out must be below 1, got 1"),
         ("tune", "patience = 0", "patience must be a whole number from 1 to "),
+        ("tune", "density = 0", "density must be a number above 0 and at most 1, got 0"),
+        ("tune", "density = 0.5\nend_epoch = 11", "end_epoch must be a whole number from 1 to 10, got 11"),
+        ("tune", "density = 0.5\nfrequency = 0", "frequency must be a whole number from 1 to "),
+        ("tune", "end_epoch = 2", "end_epoch belongs to a density that is reached, got 2 without"),
+        ("tune", "frequency = 2", "frequency belongs to a density that is reached, got 2 without"),
         ("tune", "held_out = 0\npatience = 2", "patience takes a share that is held_out, got 2 with held_out 0"),
     ],
 )
