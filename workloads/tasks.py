@@ -27,6 +27,7 @@ from workloads.readers import read
 from workloads.readers.state_dict import candidates
 from workloads.recipes.chain import of_graph
 from workloads.recipes.recipe import Fitted, Recipe
+from workloads.recipes.state import Allocator
 from workloads.recipes.subjects import subject
 from workloads.records import Model, checked_array
 
@@ -92,10 +93,13 @@ class Task:
             raise BadInput(f"network {self.name!r} has no output of real numbers, other than 0, to compare")
         return max(errors)
 
-    def fit(self, recipe: Recipe) -> Fitted:
-        """Return the network compressed by a recipe, calibrated on the task's inputs. Raises BadInput."""
+    def fit(self, recipe: Recipe, allocator: Allocator | None = None) -> Fitted:
+        """Return the network compressed by a recipe, calibrated on the task's inputs. Raises BadInput.
+
+        allocator: for steps `adapt`; see Recipe.fit.
+        """
         chain = None if self.graph is None else partial(of_graph, self.graph)
-        return recipe.fit(self.network, self.inputs, self.labels, chain)
+        return recipe.fit(self.network, self.inputs, self.labels, chain, allocator)
 
     def first(self, n: int | None) -> Task:
         """Return the task with only its first n inputs to calibrate and tune on (None: all)."""

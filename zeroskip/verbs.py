@@ -9,9 +9,10 @@ from typing import Any
 
 import workloads
 from cyclekit import machine as machines
-from cyclekit.budgets.adapt import METHODS, knob_of
 from cyclekit.budgets.adapt import adapt as adapt_within
+from cyclekit.budgets.adapt import check_method, knob_of
 from cyclekit.budgets.budget import Budget
+from cyclekit.budgets.step import MachineAllocator
 from cyclekit.comparison import compare as comparing
 from cyclekit.comparison import conditions, report
 from cyclekit.comparison.runs import Plan, Work
@@ -21,7 +22,7 @@ from cyclekit.sweep import results
 from cyclekit.sweep.store import Store
 from cyclekit.sweep.sweep import sweep as sweep_into
 from workloads import tasks
-from workloads.errors import BadInput, did_you_mean
+from workloads.errors import BadInput
 from workloads.graphs.feed import Feed
 from workloads.points.convolution import SparseConvolution
 from workloads.recipes.recipe import Recipe
@@ -172,7 +173,7 @@ def prune(
     detail: the Fitted; detail.apply() is the compressed network. Raises BadInput.
     """
     task = tasks.load(network, Feed.of(inputs))
-    fitted = task.fit(recipe if isinstance(recipe, Recipe) else Recipe.read(recipe))
+    fitted = task.fit(recipe if isinstance(recipe, Recipe) else Recipe.read(recipe), MachineAllocator(task))
     test = task.test_inputs if task.inputs is not None else None
     dense, pruned = (of(test, batch, task.provenance) for of in (fitted.dense_workloads, fitted.workloads))
     rows = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
@@ -204,8 +205,7 @@ def adapt(
 
     detail: the Adapted, whose `values` are the accuracy dense, cut and tuned. Raises BadInput.
     """
-    if method not in METHODS:
-        raise BadInput(f"unknown method {method!r}{did_you_mean(method, METHODS)}")
+    check_method(method)
     chosen, wanted = _loaded(machine), Budget.of(budget)
     task = tasks.load(network, Feed.of(inputs))
     options = {"metric": wanted.metric, "batch": batch, "seed": seed, "epochs": epochs}

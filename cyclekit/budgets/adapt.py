@@ -16,6 +16,7 @@ from workloads.allocation.knapsack import knapsack
 from workloads.allocation.netadapt import netadapt
 from workloads.allocation.simple import drawn, uniform
 from workloads.allocation.table import Table
+from workloads.errors import BadInput, did_you_mean
 from workloads.tasks import Task
 
 N_DRAWS = N_EPISODES  # as many as AMC tries
@@ -50,13 +51,19 @@ def knob_of(task: Task, chosen: Machine, spec: Any, **options: Any) -> Knob:
     return (Widths if task.graph is None else GraphWidths)(task=task, chosen=chosen, spec=spec, **options)
 
 
+def check_method(name: str) -> None:
+    """Raise BadInput for a method that there is none of."""
+    if name not in METHODS:
+        raise BadInput(f"unknown method {name!r}{did_you_mean(name, METHODS)}")
+
+
 def adapt(knob: Knob, budget: float, method: str) -> Adapted:
     """Return the task's network brought within an absolute budget by a method. Raises BadInput where none can be."""
     table = knob.table()
     table.check(budget)
     choice, log, start = METHODS[method](knob, table, budget)
     cut = knob.finished(choice, budget, start)
-    whole = knob.start(table.whole)
+    whole = knob.uncut()
     dense_costs, costs = knob.layer_costs(whole), knob.layer_costs(cut)
     dense_levels, levels = knob.levels_of(whole), knob.levels_of(cut)
     return Adapted(

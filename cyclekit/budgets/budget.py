@@ -30,12 +30,12 @@ class Budget:
         amount = float(match[1]) if match else 0.0
         if not match or (match[2] and match[2] not in UNITS) or not 0 < amount < float("inf"):
             units = ", ".join(UNITS)
-            raise BadInput(f"--budget must be a share up to 1, or a number with one of {units}, got {text!r}")
+            raise BadInput(f"budget must be a share up to 1, or a number with one of {units}, got {text!r}")
         if match[2]:
             metric, factor = UNITS[match[2]]
             return cls(amount * factor, metric, False)
         if amount > 1:
-            raise BadInput(f"--budget without a unit is a share up to 1, got {text!r}: add us, cycles or uJ")
+            raise BadInput(f"budget without a unit is a share up to 1, got {text!r}: add us, cycles or uJ")
         return cls(amount, TIME, True)
 
     def absolute(self, dense: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from workloads.graphs.lowering import block_diagonal
 from workloads.pruning.scores import wanda
 from workloads.recipes.recipe import Fitted
 from workloads.recipes.steps import Prune
+from workloads.recipes.subjects import subject
 from workloads.records import Workload
 
 N_LEVELS = 40  # each is 0.87 of the one before
@@ -34,7 +36,7 @@ class Densities(Knob):
     unit = "density"
 
     def _table(self) -> Table:
-        whole = self._fit({"*": 1.0})
+        whole = self.uncut()
         layers = whole.workloads(self._inputs, self.batch, self.task.provenance)
         shares = tuple(float(share) for share in np.geomspace(1, LEAST, N_LEVELS))
         scores, costs, losses = self._scores(), {}, {}
@@ -49,9 +51,9 @@ class Densities(Knob):
         return Table(levels={layer.name: shares for layer in layers}, costs=costs, losses=losses)
 
     def _cost_without(self, layer: Workload, places: np.ndarray) -> float:
-        mask = np.ones(layer.blocks.size, np.float32)
-        mask[places] = 0
-        return self.cost_of([_in_places(layer, mask.reshape(layer.blocks.shape))])[layer.name]
+        mask = (layer.blocks != 0).astype(np.float32, order="C")
+        mask.ravel()[places] = 0
+        return self.cost_of([_in_places(layer, mask)])[layer.name]
 
     def _scores(self) -> dict[str, np.ndarray]:
         """Return what is lost with a weight: OBD's h w^2 / 2 where there are labels, else its share of outputs."""
@@ -59,6 +61,9 @@ class Densities(Knob):
         if self.can_tune:
             return {name: seen.fisher[name] * matrix**2 / 2 for name, matrix in seen.matrices.items()}
         return {name: np.concatenate([wanda(*part) for part in seen.parts(name)]) ** 2 for name in seen.matrices}
+
+    def uncut(self) -> Fitted:
+        return self._fit({"*": 1.0})
 
     def start(self, choice: Choice) -> Fitted:
         return self._fit(self.densities(choice))
@@ -118,7 +123,12 @@ class Densities(Knob):
         n: int | None = None,
     ) -> Fitted:
         network = self.task.network if start is None else start.apply()
-        return self.fit(network, [Prune(density=dict(densities), targets=targets)], epochs=epochs, n=n)
+        densities = {name: max(density, self._of_one_weight.get(name, 0.0)) for name, density in densities.items()}
+        return self.fit(network, [Prune(density=densities, targets=targets)], epochs=epochs, n=n)
+
+    @cached_property
+    def _of_one_weight(self) -> dict[str, float]:
+        return {name: 1 / matrix.size for name, matrix in subject(self.task.network).matrices.items()}
 
 
 def _next(tried: list[tuple[float, float, Any]], goal: float) -> float:

@@ -28,7 +28,7 @@ class Knob:
     """A network of a task on a design, what of its layers can be turned, and what that costs in a metric.
 
     batch: inputs that enter a machine, of those calibrated on. epochs: of the last tuning; 0 where nothing is tuned.
-    A subclass names its unit and says, of a choice, start, lowered and finished, and of a cut network, network_of,
+    A subclass names its unit and says uncut, of a choice start, lowered and finished, and of a cut network network_of,
     layer_costs, workloads and levels_of; _table is what each layer costs and loses at each of its levels.
     """
 

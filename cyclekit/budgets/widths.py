@@ -70,6 +70,9 @@ class Widths(Knob):
         """Return the outputs of each matrix that may be narrower, at a choice."""
         return {name: int(self.table().levels[name][level]) for name, level in choice.items()}
 
+    def uncut(self) -> Sequential:
+        return self.task.network
+
     def start(self, choice: Choice) -> Sequential:
         return _narrowed(self.task.network, self._importance, self.widths(choice))
 

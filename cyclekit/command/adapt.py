@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclekit import machine
-from cyclekit.budgets.adapt import METHODS, Adapted, adapt, knob_of
+from cyclekit.budgets.adapt import METHODS, Adapted, adapt, check_method, knob_of
 from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
 from cyclekit.command.arguments import add_network
@@ -17,7 +17,7 @@ from cyclekit.command.subject import said_of, task_of
 from cyclekit.comparison import report
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, check_writable, make_folder, progress, write_asked
-from workloads.errors import BadInput, did_you_mean
+from workloads.errors import BadInput
 from workloads.networks import saved
 from workloads.networks.sequential import Sequential
 
@@ -48,8 +48,7 @@ def run(options: Namespace) -> int:
     budgets = [Budget.of(text) for text in options.budget.split(",")]
     methods = [name.strip() for name in options.method.split(",")]
     for name in methods:
-        if name not in METHODS:
-            raise BadInput(f"unknown method {name!r}{did_you_mean(name, METHODS)}")
+        check_method(name)
     if len({budget.metric for budget in budgets}) > 1:
         raise BadInput(f"--budget must be in one unit, got {options.budget!r}")
     if options.out is not None:

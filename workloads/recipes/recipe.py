@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from workloads.errors import BadInput, did_you_mean
 from workloads.files import parse_toml
 from workloads.quantisation.share import share
 from workloads.recipes.chain import Chain
-from workloads.recipes.steps import STEPS, State, Step
+from workloads.recipes.state import Allocator, State, Step
+from workloads.recipes.steps import STEPS
 from workloads.recipes.subjects import Compressible, subject
 from workloads.records import Model, Network, Workload, with_activations
 
@@ -66,28 +68,39 @@ class Recipe:
         calibration: Any = None,
         labels: np.ndarray | None = None,
         chain: Callable[[], Chain] | None = None,
+        allocator: Allocator | None = None,
     ) -> Fitted:
         """Return the network compressed step by step, with what each step left.
 
         calibration: f32[batch, ...], or an Encoder's or a Decoder's samples; labels: int[batch], for what learns. A
         Network brings its own, which hold where none is given; a Model and a Workload have their activations, and take
         none. chain: gives what the layers of a Model's graph are trained as, or raises BadInput where it is no such
-        chain. Each step looks at the network that enters it; equal arguments give equal bits on one kind of processor.
-        Raises BadInput naming the step.
+        chain. allocator: what brings a network within a budget of a machine, for the step `adapt`. Each step looks at
+        the network that enters it; equal arguments give equal bits on one kind of processor. Raises BadInput naming the
+        step.
         """
         if calibration is None and isinstance(network, Network):
             calibration, labels = network.inputs, network.labels
         if (calibration is None) != isinstance(network, Model | Workload):
             raise BadInput("calibration must be given for a network that computes, and only for such a one")
         start = subject(network)
-        state = State(current=start, dense=start, inputs=calibration, labels=labels, seed=self.seed, chain=chain)
+        state = State(
+            current=start,
+            dense=start,
+            inputs=calibration,
+            labels=labels,
+            seed=self.seed,
+            chain=chain,
+            allocator=allocator,
+        )
+        for i, step in enumerate(self.steps, 1):
+            with _naming(i, step):
+                step.check(state)
         rows: list[dict] = []
         notes: list[str] = []
         for i, step in enumerate(self.steps, 1):
-            try:
+            with _naming(i, step):
                 entering, state = state, step.apply(state)
-            except BadInput as error:
-                raise BadInput(f"step {i} ({step.do}): {error}") from error
             notes += [f"step {i} ({step.do}): {note}" for note in step.notes(entering, state)]
             densities = {name: matrix.astype(bool).mean() for name, matrix in state.current.matrices.items()}
             rows += [{"step": i, "do": step.do, "layer": name, "density": float(d)} for name, d in densities.items()]
@@ -152,6 +165,15 @@ class Fitted:
         Its outputs are in the order that a permutation gave them.
         """
         return self.state.dense.workloads(inputs, n_columns, provenance)
+
+
+@contextmanager
+def _naming(number: int, step: Step) -> Iterator[None]:
+    """Put the step before what is said about it."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"step {number} ({step.do}): {error}") from error
 
 
 def _step(number: int, table: dict[str, Any]) -> Step:

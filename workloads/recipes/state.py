@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -17,13 +17,24 @@ from workloads.recipes.evidence import Calibration
 from workloads.recipes.subjects import Subject
 
 
+class Allocator(Protocol):
+    """What brings a network within a budget of a machine for a step `adapt`: machines stand above, and hand it in."""
+
+    def check(self, step: Any) -> None:
+        """Raise BadInput for a machine, a design, a budget or a method that there is none of."""
+
+    def __call__(self, step: Any, state: State) -> State:
+        """Return the state with the network within the budget, and what is to be said of it. Raises BadInput."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class State:
     """A network on its way through a recipe.
 
     current: as it is by now; dense: as it was, its outputs in the order of current's; inputs, labels: the calibration;
     chain: gives what a model's layers are trained as, or raises BadInput; bits: {matrix: bits} of those shared by now;
-    quantised: the matrices that are; tuned: which epoch the last tuning kept.
+    quantised: the matrices that are; tuned: which epoch the last tuning kept; allocator: for `adapt`, None where no
+    machine is at hand; adapted: what is to be said of the last `adapt`.
     """
 
     current: Subject
@@ -35,6 +46,8 @@ class State:
     bits: Mapping[str, int] = field(default_factory=dict)
     quantised: frozenset[str] = frozenset()
     tuned: Kept | None = None
+    allocator: Allocator | None = None
+    adapted: tuple[str, ...] = ()
 
     def evidence(self) -> Calibration:
         """Return what can be seen of the network as it is."""
@@ -89,6 +102,9 @@ class Step:
         if not chosen:
             raise BadInput(f"ignore must leave a matrix to work on, got {list(self.ignore)}")
         return chosen
+
+    def check(self, state: State) -> None:
+        """Raise BadInput for what is seen to be wrong before any step has run."""
 
     def apply(self, state: State) -> State:
         """Return the state after the step. Raises BadInput."""

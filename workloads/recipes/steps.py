@@ -1,4 +1,4 @@
-"""The steps of a recipe, each of which takes a State to the next: prune, share, quantise, permute, repairs, cuts."""
+"""The steps of a recipe, each of which takes a State to the next: prune, share, quantise, permute, and all others."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from workloads.recipes.cuts import Depth, Width
 from workloads.recipes.repair import Reconstruct, Tune
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
 from workloads.recipes.subjects import Subject
+from workloads.recipes.within import Adapt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +236,7 @@ class Permute(Step):
 
 
 STEPS: Mapping[str, type[Step]] = {
-    step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune, Depth, Width)
+    step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune, Depth, Width, Adapt)
 }
 
 

@@ -28,5 +28,5 @@ def test_a_share_is_of_the_time():
 
 @pytest.mark.parametrize("text", ["", "fast", "0", "-1", "1.5", "5 parsecs", "nan", "inf", "1us2", "0us"])
 def test_what_is_no_budget(text):
-    with pytest.raises(BadInput, match="--budget"):
+    with pytest.raises(BadInput, match=r"^budget (must be a share|without a unit)"):
         Budget.of(text)

@@ -80,7 +80,7 @@ def test_a_narrower_network_is_an_onnx_model_as_well(tmp_path):
     ("more", "match"),
     [
         (["--budget", "0.0001"], "budget must be at least"),
-        (["--budget", "2"], "--budget without a unit is a share up to 1"),
+        (["--budget", "2"], "budget without a unit is a share up to 1"),
         (["--budget", "0.5,3us,2cycles"], "--budget must be in one unit"),
         (["--budget", "0.5", "--method", "magic"], "unknown method 'magic'"),
         (["--budget", "0.5,0.4", "--out", "x.npz"], "--out takes one budget and one method"),
