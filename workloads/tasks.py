@@ -101,11 +101,12 @@ class Task:
         chain = None if self.graph is None else partial(of_graph, self.graph)
         return recipe.fit(self.network, self.inputs, self.labels, chain, allocator)
 
-    def first(self, n: int | None) -> Task:
-        """Return the task with only its first n inputs to calibrate and tune on (None: all)."""
+    def first(self, n: int | None, *, after: int = 0) -> Task:
+        """Return the task with only n inputs to calibrate and tune on (None: all), those behind `after` others."""
         if self.inputs is None:
             return self
-        return replace(self, inputs=self.inputs[:n], labels=None if self.labels is None else self.labels[:n])
+        part = slice(after, None if n is None else after + n)
+        return replace(self, inputs=self.inputs[part], labels=None if self.labels is None else self.labels[part])
 
     def calibrated(self, path: str | Path) -> Task:
         """Return the task with the inputs, f32[batch, ...], and labels, int[batch] or none, of an .npz file instead.

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from cyclekit import machine
 from cyclekit.budgets.adapt import METHODS, adapt
@@ -21,6 +22,7 @@ from cyclekit.budgets.graph_widths import GraphWidths
 from cyclekit.budgets.widths import Widths
 from workloads import tasks
 from workloads.allocation.knapsack import knapsack
+from workloads.allocation.simple import drawn
 from workloads.allocation.table import Cost
 from workloads.graphs.execute import run
 from workloads.graphs.feed import Feed
@@ -28,6 +30,7 @@ from workloads.networks import data, nets
 from workloads.networks.exported import as_onnx
 from workloads.networks.train import fit
 
+PARTS = ["eie", "tensorcore", "graph", "amd", "eagleeye", "operations", "amc"]
 SEEDS = range(5)
 N_LEARNT = 10_000
 N_SOLVED = 1000  # inputs of a graph
@@ -143,6 +146,33 @@ def choices(task, chosen, changes, budgets, seeds) -> None:
             print(f"  {share:g} {method:9s} not tuned {100 * fmean(values):.2f}% ({told})", flush=True)
 
 
+def scores(task, chosen, share, batch, n_subnets) -> None:
+    """Print how the score of drawn subnets, with statistics re-estimated and without, ranks them as tuning does.
+
+    Scores: on inputs calibrated on; accuracy after three epochs of tuning: on test inputs.
+    """
+    first = Widths(task=task, chosen=chosen, spec=chosen.design(None, {}), metric="us", batch=batch)
+    table, choices = first.table(), []
+    budget = share * table.cost(table.whole)
+    drawn(table, budget, lambda choice: choices.append(dict(choice)) or 0.0, n_subnets, 0)
+    recalibrating = replace(first, recalibrates=True)
+    rows = np.array(
+        [
+            [first.evaluate(choice), recalibrating.evaluate(choice), task.quality(first.finished(choice, budget))]
+            for choice in choices
+        ]
+    )
+    for column, what in enumerate(("as it was cut", "re-estimated")):
+        values = rows[:, column]
+        best = rows[np.argmax(values), 2]
+        print(
+            f"  {share:g}: score {what:13s} {values.min():.3f} to {values.max():.3f}, rank correlation "
+            f"{spearmanr(values, rows[:, 2])[0]:.2f}; its best is {best:.4f} once tuned, of all {n_subnets} "
+            f"{rows[:, 2].mean():.4f} ({rows[:, 2].min():.4f} to {rows[:, 2].max():.4f})",
+            flush=True,
+        )
+
+
 def wide_convnet() -> tasks.Task:
     """Return three convolutions of widths between a card's tiles that have learnt the digits."""
     digits = tasks.load("digits-convnet")
@@ -160,10 +190,7 @@ def six_layers() -> tasks.Task:
 
 
 if __name__ == "__main__":
-    which, methods = (
-        sys.argv[1:] or ["eie", "tensorcore", "graph", "operations", "amc"],
-        ("uniform", "knapsack", "netadapt"),
-    )
+    which, methods = sys.argv[1:] or PARTS, ("uniform", "knapsack", "netadapt")
     if "eie" in which:
         for n_pes, budgets in ((64, (0.5, 0.4)), (16, (0.25,))):  # 64 PEs: a broadcast a cycle alone takes 31%
             compare(lenet(), machine.load("eie"), {"n_pes": n_pes}, Densities, budgets, methods, 8)
@@ -171,6 +198,12 @@ if __name__ == "__main__":
         compare(tasks.load("digits-convnet"), machine.load("tensorcore"), {}, Widths, (0.9, 0.7, 0.6), methods, 4096)
     if "graph" in which:
         as_graph(tasks.load("digits-convnet"), machine.load("tensorcore"), (0.9, 0.7, 0.6), methods, 4096)
+    if "amd" in which:
+        ways = ("sensitivity", "eagleeye")
+        compare(tasks.load("digits-convnet"), machine.load("tensorcore"), {}, Widths, (0.9, 0.7, 0.6), ways, 4096)
+    if "eagleeye" in which:
+        for share in (0.8, 0.7):
+            scores(tasks.load("digits-convnet"), machine.load("tensorcore"), share, 4096, 40)
     if "operations" in which:
         by_operations(wide_convnet(), machine.load("tensorcore"), (0.7, 0.55), 512)
     if "amc" in which:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from cyclekit.budgets.analysis import analysed
 from cyclekit.budgets.densities import Densities
 from cyclekit.budgets.graph_widths import GraphWidths
 from cyclekit.budgets.knob import Knob
@@ -14,6 +15,7 @@ from cyclekit.machine import Machine
 from workloads.allocation.amc import N_EPISODES, amc
 from workloads.allocation.knapsack import knapsack
 from workloads.allocation.netadapt import netadapt
+from workloads.allocation.sensitivity import by_sensitivity
 from workloads.allocation.simple import drawn, uniform
 from workloads.allocation.table import Table
 from workloads.errors import BadInput, did_you_mean
@@ -27,7 +29,7 @@ class Adapted:
     """A network within a budget. network: as its knob makes them; costs: {layer: (before, after)}, levels alike.
 
     values: accuracy on inputs held out, before, after the cut and after the tuning; None where there are no labels.
-    log: what each round, draw or episode did.
+    log: what each round, draw or episode did. notes: what is to be said of how it was chosen.
     """
 
     method: str
@@ -39,6 +41,7 @@ class Adapted:
     values: tuple[float | None, float | None, float | None]
     log: list[dict]
     network: Any
+    notes: tuple[str, ...] = ()
 
 
 def knob_of(task: Task, chosen: Machine, spec: Any, **options: Any) -> Knob:
@@ -61,9 +64,10 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
     """Return the task's network brought within an absolute budget by a method. Raises BadInput where none can be."""
     table = knob.table()
     table.check(budget)
+    whole = knob.uncut()
+    knob = replace(knob, recalibrates=method in RECALIBRATING)
     choice, log, start = METHODS[method](knob, table, budget)
     cut = knob.finished(choice, budget, start)
-    whole = knob.uncut()
     dense_costs, costs = knob.layer_costs(whole), knob.layer_costs(cut)
     dense_levels, levels = knob.levels_of(whole), knob.levels_of(cut)
     return Adapted(
@@ -80,7 +84,16 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
         ),
         log=log,
         network=cut,
+        notes=_notes(knob),
     )
+
+
+def _notes(knob: Knob) -> tuple[str, ...]:
+    """Return what is to be said of how the network was chosen."""
+    if not knob.recalibrates:
+        return ()
+    counted = knob.fit(knob.task.network, **knob.others)
+    return (*(note.partition(": ")[2] for note in counted.notes), f"subnets tried on {knob.n_judged:,} others")
 
 
 def _uniform(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
@@ -132,10 +145,17 @@ def _lowered(knob: Knob, now: tuple[Any, dict], layer: str, level: int) -> tuple
     return knob.lowered(network, layer, choice), choice
 
 
+def _sensitivity(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
+    return *by_sensitivity(table, budget, analysed(knob)), None
+
+
 METHODS: dict[str, Callable[[Knob, Table, float], tuple[dict, list, Any]]] = {
     "netadapt": _netadapt,
     "amc": _amc,
     "knapsack": _knapsack,
     "uniform": _uniform,
     "random": _random,
+    "sensitivity": _sensitivity,
+    "eagleeye": _random,
 }
+RECALIBRATING = ("eagleeye",)  # those that re-estimate the statistics of batch normalisations behind each cut

@@ -66,7 +66,7 @@ class Densities(Knob):
         return self._fit({"*": 1.0})
 
     def start(self, choice: Choice) -> Fitted:
-        return self._fit(self.densities(choice))
+        return self._fit(self.densities(choice), **self.others)
 
     def densities(self, choice: Choice) -> dict[str, float]:
         """Return the density of each matrix at a choice."""
@@ -121,10 +121,11 @@ class Densities(Knob):
         targets: tuple[str, ...] = ("*",),
         epochs: int = 0,
         n: int | None = None,
+        after: int = 0,
     ) -> Fitted:
         network = self.task.network if start is None else start.apply()
         densities = {name: max(density, self._of_one_weight.get(name, 0.0)) for name, density in densities.items()}
-        return self.fit(network, [Prune(density=densities, targets=targets)], epochs=epochs, n=n)
+        return self.fit(network, [Prune(density=densities, targets=targets)], epochs=epochs, n=n, after=after)
 
     @cached_property
     def _of_one_weight(self) -> dict[str, float]:

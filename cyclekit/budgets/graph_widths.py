@@ -117,6 +117,9 @@ class GraphWidths(Knob):
                 stays[units[np.argsort(-self._importance[units], kind="stable")[n:]]] = False
         return stays
 
+    def uncut(self) -> Graph:
+        return smaller(self._coupling, np.ones(self._coupling.n, bool))
+
     def start(self, choice: Choice) -> Graph:
         return smaller(self._coupling, self._stays(choice))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from cyclekit.budgets.budget import measure
@@ -14,12 +15,13 @@ from workloads.graphs import rewrite
 from workloads.networks import exported
 from workloads.networks.sequential import Sequential
 from workloads.recipes.recipe import Fitted, Recipe
-from workloads.recipes.repair import Tune
+from workloads.recipes.repair import Recalibrate, Tune
 from workloads.recipes.state import Step
 from workloads.records import Shape, Workload
 from workloads.tasks import Task
 
-N_EVALUATED = 1000  # inputs that a choice is tried on, of those calibrated on
+N_EVALUATED = 1000  # inputs that a choice is tried on, the first of those calibrated on
+N_RECALIBRATED = 1000  # others that statistics are re-estimated on for that
 N_SHORT = 2000  # inputs of a short tuning
 
 
@@ -28,6 +30,8 @@ class Knob:
     """A network of a task on a design, what of its layers can be turned, and what that costs in a metric.
 
     batch: inputs that enter a machine, of those calibrated on. epochs: of the last tuning; 0 where nothing is tuned.
+    recalibrates: whether the statistics of batch normalisations are re-estimated behind each cut. analysis: the file in
+    which the accuracy with each layer alone at each level is kept.
     A subclass names its unit and says uncut, of a choice start, lowered and finished, and of a cut network network_of,
     layer_costs, workloads and levels_of; _table is what each layer costs and loses at each of its levels.
     """
@@ -41,6 +45,8 @@ class Knob:
     seed: int = 0
     epochs: int = 3
     progress: Progress = quiet
+    recalibrates: bool = False
+    analysis: Path | None = None
     _values: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -48,13 +54,28 @@ class Knob:
         """Whether the network learns here."""
         return self.epochs > 0 and isinstance(self.task.network, Sequential) and self.task.labels is not None
 
-    def fit(self, network: Any, steps: Sequence[Step] = (), *, epochs: int = 0, n: int | None = None) -> Fitted:
-        """Return a network after some steps and, where it learns here, `tune`, all on the first n inputs (None: all).
+    @property
+    def n_judged(self) -> int:
+        """How many inputs a choice is tried on; of few inputs half, where statistics are re-estimated on the others."""
+        n = len(self.task.inputs)
+        return min(N_EVALUATED, n // 2 if self.recalibrates else n)
 
-        There must be a step or an epoch.
+    @property
+    def others(self) -> dict[str, int]:
+        """What `fit` takes, so that a choice is made ready on other inputs than those that it is tried on."""
+        return {"n": N_RECALIBRATED, "after": self.n_judged} if self.recalibrates else {}
+
+    def fit(
+        self, network: Any, steps: Sequence[Step] = (), *, epochs: int = 0, n: int | None = None, after: int = 0
+    ) -> Fitted:
+        """Return a network after some steps, `recalibrate` where asked for and, where it learns here, `tune`.
+
+        All on the n inputs (None: all) behind `after` others. There must be a step of any kind.
         """
-        behind = [Tune(epochs=epochs)] if epochs and self.can_tune else []
-        return replace(self.task.first(n), network=network).fit(Recipe(steps=(*steps, *behind), seed=self.seed))
+        behind: list[Step] = [Recalibrate()] if self.recalibrates else []
+        behind += [Tune(epochs=epochs)] if epochs and self.can_tune else []
+        task = replace(self.task.first(n, after=after), network=network)
+        return task.fit(Recipe(steps=(*steps, *behind), seed=self.seed))
 
     def cost_of(self, layers: list[Workload | Shape]) -> dict[str, float]:
         """Return {layer: cost}: the mean of an input on a machine that takes one, else of the batch."""
@@ -73,13 +94,17 @@ class Knob:
             self.chosen.sweep_engine or ("schedule" if "schedule" in self.chosen.engines else None)
         )
 
-    def value_of(self, network: Any) -> float:
-        """Return the accuracy of a network on the first inputs calibrated on. Raises BadInput where there is none."""
+    def check_judged(self) -> None:
+        """Raise BadInput where no choice can be tried: there are no labels of the inputs calibrated on."""
         if self.task.measure != "accuracy" or self.task.labels is None:
             raise BadInput(
                 f"network {self.task.name!r} has no labels to be judged by here: take --method knapsack or uniform"
             )
-        return network.accuracy(self.task.inputs[:N_EVALUATED], self.task.labels[:N_EVALUATED])
+
+    def value_of(self, network: Any) -> float:
+        """Return the accuracy on the first n_judged inputs calibrated on. Raises BadInput where there is none."""
+        self.check_judged()
+        return network.accuracy(self.task.inputs[: self.n_judged], self.task.labels[: self.n_judged])
 
     def quality(self, network: Any) -> float | None:
         """Return the task's measure of a network on inputs held out, or of a graph on its own."""
@@ -107,8 +132,10 @@ class Knob:
         return self._values["table"]
 
     def evaluate(self, choice: Choice) -> float:
-        """Return the accuracy at a choice, not tuned."""
-        key = tuple(choice.values())
+        """Return the accuracy at a choice, not tuned. Raises BadInput where there is none."""
+        if self.recalibrates:
+            self.check_judged()
+        key = self.recalibrates, *choice.values()
         if key not in self._values:
             self._values[key] = self.value_of(self.network_of(self.start(choice)))
         return self._values[key]

@@ -10,6 +10,7 @@ from cyclekit.budgets.adapt import Adapted, adapt, check_method, knob_of
 from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
 from cyclekit.machine import Machine, Progress, quiet
+from workloads.errors import BadInput
 from workloads.recipes.recipe import Fitted
 from workloads.recipes.state import State
 from workloads.recipes.subjects import subject
@@ -25,7 +26,9 @@ class MachineAllocator:
     progress: Progress = quiet
 
     def check(self, step: Adapt) -> None:
-        _asked(step)
+        chosen, _, _ = _asked(step)
+        if self.task.graph is not None and not chosen.needs_values:
+            raise BadInput(f"machine {step.machine!r} takes a graph's widths, which only `zeroskip adapt` changes")
 
     def __call__(self, step: Adapt, state: State) -> State:
         chosen, spec, budget = _asked(step)
@@ -57,4 +60,8 @@ def _said(knob: Knob, result: Adapted) -> tuple[str, ...]:
     if result.values[0] is not None:
         dense, cut, tuned = result.values
         said[0] += f"; {knob.task.measure} {dense:.4f} as it came, {cut:.4f} cut, {tuned:.4f} behind it"
-    return (*said, *([] if knob.can_tune else ["nothing was tuned: the network does not learn here, or epochs is 0"]))
+    return (
+        *said,
+        *result.notes,
+        *([] if knob.can_tune else ["nothing was tuned: the network does not learn here, or epochs is 0"]),
+    )

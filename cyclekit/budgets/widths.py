@@ -74,7 +74,8 @@ class Widths(Knob):
         return self.task.network
 
     def start(self, choice: Choice) -> Sequential:
-        return _narrowed(self.task.network, self._importance, self.widths(choice))
+        network = _narrowed(self.task.network, self._importance, self.widths(choice))
+        return self.fit(network, **self.others).apply() if self.recalibrates else network
 
     def network_of(self, cut: Sequential) -> Any:
         return cut
@@ -96,7 +97,8 @@ class Widths(Knob):
         return self._tuned(_narrowed(start, scores, self.widths(choice)), self.epochs, None)
 
     def _tuned(self, network: Sequential, epochs: int, n: int | None) -> Sequential:
-        return self.fit(network, epochs=epochs, n=n).apply() if epochs and self.can_tune else network
+        is_changed = self.recalibrates or (epochs and self.can_tune)
+        return self.fit(network, epochs=epochs, n=n).apply() if is_changed else network
 
     def layer_costs(self, cut: Sequential) -> dict[str, float]:
         return {

@@ -35,10 +35,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--budget", metavar="B,B", required=True, help="a share of the time, 0.5; or 123us, 456000cycles, 7uJ"
     )
     parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
+    parser.add_argument(
+        "--analysis", metavar="FILE", help="of method sensitivity: keep each layer's accuracy alone, or read it"
+    )
     parser.add_argument("--epochs", metavar="N", type=int, default=3, help="of the last tuning (default: 3; 0: none)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all that is drawn (default: 0)")
     parser.add_argument("--out", metavar="FILE", help="write the layers as .npz, or the network as .onnx")
-    parser.add_argument("--figures", metavar="DIR", help="draw costs against accuracy, and the table's stairs")
+    parser.add_argument(
+        "--figures", metavar="DIR", help="draw the table's stairs, which layers gave what, and accuracy against cost"
+    )
     parser.add_argument("--check", action="store_true", help="compare the machine's values with the references")
 
 
@@ -59,6 +64,12 @@ def run(options: Namespace) -> int:
         check_writable(Path(options.out), "--out")
     if options.figures is not None:
         make_folder(Path(options.figures), "--figures")
+    analysis = None if options.analysis is None else Path(options.analysis)
+    if analysis is not None:
+        if "sensitivity" not in methods:
+            raise BadInput(f"--analysis belongs to --method sensitivity, got {options.method!r}")
+        if not analysis.exists():
+            check_writable(analysis, "--analysis")
     if options.seed < 0 or options.epochs < 0:
         raise BadInput(f"--seed and --epochs must be at least 0, got {options.seed} and {options.epochs}")
     name, _, preset = options.machine.partition(":")
@@ -77,6 +88,7 @@ def run(options: Namespace) -> int:
             batch=options.batch,
             seed=options.seed,
             epochs=options.epochs,
+            analysis=analysis,
             progress=step,
         )
         dense = knob.table().cost(knob.table().whole)
@@ -94,12 +106,13 @@ def run(options: Namespace) -> int:
         write_asked(Path(options.out), content, "--out")
         out.line(f"wrote {options.out}")
     if options.figures is not None:
-        from cyclekit.figures.budgets import draw_costs, draw_tradeoff  # late: matplotlib is slow to import
+        from cyclekit.figures import budgets as figures  # late: matplotlib is slow to import
 
         folder, title = Path(options.figures), f"{task.name} on {options.machine}"
         for path in (
-            draw_costs(knob.table(), knob.metric, knob.unit, folder / "adapt_costs.png", title),
-            draw_tradeoff(results, knob.metric, folder / "adapt_tradeoff.png", title),
+            figures.draw_costs(knob.table(), knob.metric, knob.unit, folder / "adapt_costs.png", title),
+            figures.draw_layers(results, knob.metric, knob.unit, folder / "adapt_layers.png", title),
+            figures.draw_tradeoff(results, knob.metric, folder / "adapt_tradeoff.png", title),
         ):
             out.line(f"wrote {path}")
     told = [_as_dict(knob, result) for result in results]
@@ -153,6 +166,9 @@ def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> Non
         out.line(f"  note: and {len(knob.notes) - N_NOTES} more such, which --json tells")
     if not knob.can_tune:
         out.line("  note: nothing was tuned: the network does not learn here, or --epochs is 0")
+    for method, notes in {result.method: result.notes for result in results}.items():
+        for note in notes:
+            out.line(f"  note: {method}: {note}")
 
 
 def _as_dict(knob: Knob, result: Adapted) -> dict[str, Any]:
@@ -160,7 +176,7 @@ def _as_dict(knob: Knob, result: Adapted) -> dict[str, Any]:
     return {
         "network": knob.task.name,
         "provenance": knob.task.provenance,
-        "notes": [*said_of(knob.task), *knob.notes],
+        "notes": [*said_of(knob.task), *knob.notes, *result.notes],
         "machine": knob.chosen.name,
         "spec": knob.spec.as_dict(),
         "method": result.method,

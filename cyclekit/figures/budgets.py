@@ -1,4 +1,4 @@
-"""Draw what layers cost at each level, and accuracy against cost of networks brought within budgets."""
+"""Draw what layers cost at each level, and of networks brought within budgets what each layer gave and what is left."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 
 from cyclekit.budgets.adapt import Adapted
 from cyclekit.figures.style import PRINT, save
@@ -36,6 +37,39 @@ def draw_costs(table: Table, metric: str, unit: str, path: Path, title: str) -> 
                 panel.legend(fontsize=8)
         figure.suptitle(title, x=0.02, y=1 + 0.02 / n_rows, ha="left", fontsize=10)
         figure.tight_layout()
+        save(figure, path)
+    return path
+
+
+def draw_layers(results: Sequence[Adapted], metric: str, unit: str, path: Path, title: str) -> Path:
+    """Draw which layers gave what: a row a budget, on the left what stays of each layer, on the right what it costs.
+
+    Bars by method, the dense network's as an outline around them.
+    """
+    budgets = list(dict.fromkeys(result.budget for result in results))
+    names = list(results[0].levels)
+    places, size = np.arange(len(names)), (max(7.0, 1.6 + 1.5 * len(names)), 2.6 * len(budgets))
+    with mpl.rc_context(PRINT.style()):
+        figure, rows = plt.subplots(len(budgets), 2, figsize=size, squeeze=False, sharex=True)
+        for row, budget in zip(rows, budgets, strict=True):
+            of_budget = [result for result in results if result.budget == budget]
+            wide = 0.8 / len(of_budget)
+            for i, (result, colour) in enumerate(zip(of_budget, PRINT.series * 2, strict=False)):
+                left = places - 0.4 + wide * i
+                shares = [100 * after / before for before, after in result.levels.values()]
+                costs = [after for _, after in result.costs.values()]
+                for panel, heights in zip(row, (shares, costs), strict=True):
+                    panel.bar(left, heights, wide, align="edge", color=colour, label=result.method)
+            whole = [100.0] * len(names), [before for before, _ in of_budget[0].costs.values()]
+            for panel, heights in zip(row, whole, strict=True):
+                panel.bar(places, heights, 0.8, fill=False, edgecolor=PRINT.ink, linewidth=0.8, label="dense")
+                panel.set_xticks(places, names, rotation=0 if len(names) < 7 else 45)
+            row[0].set(ylabel=f"{unit} left [%]")
+            row[1].set(ylabel=f"cost [{metric}]")
+            row[0].set_title(f"budget {budget:,.4g} {metric}", loc="left", fontsize=9)
+        figure.tight_layout()
+        figure.suptitle(title, x=0.02, y=1.0, ha="left", va="bottom", fontsize=10)
+        figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(figure, path)
     return path
 

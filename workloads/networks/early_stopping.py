@@ -67,21 +67,21 @@ def fit(
     if not n_held_out:
         return trained(slice(None)), Kept(epoch=recipe.n_epochs, n_epochs=recipe.n_epochs, n_held_out=0)
     first, epoch = 0 if gradual is None else gradual.end_epoch, 0
-    best, least, kept = network, loss(network), 0
+    best, least, best_epoch = network, loss(network), 0
 
     def until(now: Sequential | Decoder) -> bool:
-        nonlocal epoch, best, least, kept
+        nonlocal epoch, best, least, best_epoch
         epoch += 1
         if epoch < first:
             return False
         copy = _copy(now) if is_decoder else with_statistics(train.copied(now), inputs[seen])
-        now_lost = loss(copy)
-        if epoch == first or now_lost < least:
-            best, least, kept = copy, now_lost, epoch
-        return patience is not None and epoch - kept >= patience
+        loss_now = loss(copy)
+        if epoch == first or loss_now < least:
+            best, least, best_epoch = copy, loss_now, epoch
+        return patience is not None and epoch - best_epoch >= patience
 
     trained(seen, until)
-    return best, Kept(epoch=kept, n_epochs=epoch, n_held_out=n_held_out)
+    return best, Kept(epoch=best_epoch, n_epochs=epoch, n_held_out=n_held_out)
 
 
 def _copy(network: Decoder) -> Decoder:

@@ -1,4 +1,4 @@
-"""The steps that make up for what others took: reconstruct and tune."""
+"""The steps that make up for what others took: reconstruct, recalibrate and tune."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from workloads.errors import BadInput
 from workloads.networks import descent, early_stopping
 from workloads.networks.decoder import Decoder
 from workloads.networks.gradual import Gradual
-from workloads.networks.sequential import Sequential
+from workloads.networks.modules import BatchNorm
+from workloads.networks.sequential import Sequential, with_statistics
 from workloads.pruning.criteria import parts as parts_of
 from workloads.pruning.obs import by_groups, sparsegpt
 from workloads.pruning.ranks import checked_density
@@ -58,6 +59,33 @@ class Reconstruct(Step):
             weights, biases = zip(*solved, strict=True)
             changed[name] = np.concatenate(weights), np.concatenate(biases)
         return replace(state, current=now.with_parameters(changed), bits=state.unshared(names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalibrate(Step):
+    """Re-estimate the mean and variance of every batch normalisation on the calibration's inputs; all else stays.
+
+    What reaches them has changed since they were learnt. Works on the whole network: targets and ignore are not for it.
+    Source: EagleEye, Li et al. 2020, section 3.3 (adaptive batch normalisation).
+    """
+
+    do: ClassVar[str] = "recalibrate"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.targets != ("*",) or self.ignore:
+            raise BadInput("targets and ignore are not for recalibrate, which looks at the whole network")
+
+    def apply(self, state: State) -> State:
+        if not _norms(state):
+            return state
+        return replace(state, current=Modules(with_statistics(state.current.network, state.inputs)))
+
+    def notes(self, before: State, behind: State) -> list[str]:
+        if not (n := _norms(before)):
+            return ["no batch normalisation: nothing was re-estimated"]
+        which = "1 batch normalisation" if n == 1 else f"{n} batch normalisations"
+        return [f"mean and variance of {which} re-estimated on {len(before.inputs):,} inputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +208,12 @@ class Tune(Step, descent.Training):
     @staticmethod
     def _keys() -> set[str]:
         return {entry.name for entry in fields(descent.Training)}
+
+
+def _norms(state: State) -> int:
+    """Return how many batch normalisations a network has by now."""
+    modules = state.current.network.modules.values() if isinstance(state.current, Modules) else ()
+    return sum(isinstance(module, BatchNorm) for module in modules)
 
 
 def _solved(

@@ -19,7 +19,7 @@ from workloads.quantisation.quantise import awq, round_to_nearest
 from workloads.quantisation.share import share
 from workloads.readers.state_dict import few
 from workloads.recipes.cuts import Depth, Width
-from workloads.recipes.repair import Reconstruct, Tune
+from workloads.recipes.repair import Recalibrate, Reconstruct, Tune
 from workloads.recipes.state import State, Step, naming, number, one_of, whole
 from workloads.recipes.subjects import Subject
 from workloads.recipes.within import Adapt
@@ -236,7 +236,7 @@ class Permute(Step):
 
 
 STEPS: Mapping[str, type[Step]] = {
-    step.do: step for step in (Prune, Share, Quantise, Reconstruct, Permute, Tune, Depth, Width, Adapt)
+    step.do: step for step in (Prune, Share, Quantise, Reconstruct, Recalibrate, Permute, Tune, Depth, Width, Adapt)
 }
 
 

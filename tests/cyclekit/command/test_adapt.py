@@ -63,7 +63,7 @@ def test_widths_on_a_card_are_a_smaller_network(tmp_path):
     for row in rows:
         assert row["cost_after"] <= row["budget"]
         assert any(layer["width"] < layer["width_before"] for layer in row["layers"])
-    assert {path.name for path in figures.iterdir()} == {"adapt_costs.png", "adapt_tradeoff.png"}
+    assert {path.name for path in figures.iterdir()} == {"adapt_costs.png", "adapt_layers.png", "adapt_tradeoff.png"}
 
 
 def test_a_narrower_network_is_an_onnx_model_as_well(tmp_path):
