@@ -19,6 +19,7 @@ from cyclekit import machine
 from cyclekit.budgets.adapt import METHODS, adapt
 from cyclekit.budgets.densities import Densities
 from cyclekit.budgets.graph_widths import GraphWidths
+from cyclekit.budgets.step import MachineAllocator
 from cyclekit.budgets.widths import Widths
 from workloads import tasks
 from workloads.allocation.knapsack import knapsack
@@ -29,6 +30,8 @@ from workloads.graphs.feed import Feed
 from workloads.networks import data, nets
 from workloads.networks.exported import as_onnx
 from workloads.networks.train import fit
+from workloads.recipes.recipe import Recipe
+from workloads.recipes.within import Adapt
 
 PARTS = ["eie", "tensorcore", "graph", "amd", "eagleeye", "operations", "amc"]
 SEEDS = range(5)
@@ -146,6 +149,19 @@ def choices(task, chosen, changes, budgets, seeds) -> None:
             print(f"  {share:g} {method:9s} not tuned {100 * fmean(values):.2f}% ({told})", flush=True)
 
 
+def in_rounds(task, chosen, shares, batch) -> None:
+    """Print what `sensitivity` gives in rounds, each analysed, cut and tuned anew, as a recipe of steps `adapt`."""
+    design = {"machine": chosen.name, "batch": batch, "method": "sensitivity"}
+    for last in range(1, len(shares) + 1):
+        values = []
+        for seed in SEEDS:
+            steps = [Adapt(budget=share, **design) for share in shares[:last]]
+            fitted = task.fit(Recipe(steps=steps, seed=seed), MachineAllocator(task))
+            values.append(task.quality(fitted.apply()))
+        spread = f"{100 * fmean(values):.2f} +- {100 * stdev(values):.2f}%"
+        print(f"  {' then '.join(f'{share:g}' for share in shares[:last])} in rounds {spread}", flush=True)
+
+
 def scores(task, chosen, share, batch, n_subnets) -> None:
     """Print how the score of drawn subnets, with statistics re-estimated and without, ranks them as tuning does.
 
@@ -201,8 +217,9 @@ if __name__ == "__main__":
     if "amd" in which:
         ways = ("sensitivity", "eagleeye")
         compare(tasks.load("digits-convnet"), machine.load("tensorcore"), {}, Widths, (0.9, 0.7, 0.6), ways, 4096)
+        in_rounds(tasks.load("digits-convnet"), machine.load("tensorcore"), (0.9, 0.7, 0.6), 4096)
     if "eagleeye" in which:
-        for share in (0.8, 0.7):
+        for share in (0.8, 0.75, 0.7):
             scores(tasks.load("digits-convnet"), machine.load("tensorcore"), share, 4096, 40)
     if "operations" in which:
         by_operations(wide_convnet(), machine.load("tensorcore"), (0.7, 0.55), 512)

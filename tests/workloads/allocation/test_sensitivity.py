@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.workloads.allocation.test_choices import tables
 from workloads import BadInput
 from workloads.allocation.sensitivity import by_sensitivity
-from workloads.allocation.table import Table
+from workloads.allocation.table import Cost, Table
 
 # Two layers of four levels, 10 a level: by hand. What each is worth alone:
 #   a: 0.90 0.89 0.80 0.50    losses 0, 0.01, 0.10, 0.40
@@ -18,9 +18,8 @@ from workloads.allocation.table import Table
 # The next step is always that of the least loss: b 0.00, a 0.01, b 0.02, b 0.05, a 0.10, a 0.40.
 HAND = Table(
     levels={"a": (1.0, 0.75, 0.5, 0.25), "b": (1.0, 0.75, 0.5, 0.25)},
-    costs={name: np.array([[40.0, 30.0, 20.0, 10.0]]) for name in "ab"},
+    costs={name: Cost(knobs=(name,), amounts=np.array([40.0, 30.0, 20.0, 10.0])) for name in "ab"},
     losses={name: np.zeros(4) for name in "ab"},
-    before={},
 )
 VALUES = {"a": [0.90, 0.89, 0.80, 0.50], "b": [0.90, 0.90, 0.88, 0.85]}
 ORDER = [("b", 0.0), ("a", 0.01), ("b", 0.02), ("b", 0.05), ("a", 0.10), ("a", 0.40)]
@@ -44,7 +43,7 @@ def test_a_level_behind_a_loss_counts_that_loss():
 
 def test_what_saves_nothing_is_given_back():
     # the first step of a costs no accuracy and saves no time; the budget needs b's alone
-    stairs = replace(HAND, costs={**HAND.costs, "a": np.array([[40.0, 40, 40, 10]])})
+    stairs = replace(HAND, costs={**HAND.costs, "a": Cost(knobs=("a",), amounts=np.array([40.0, 40, 40, 10]))})
     choice, rows = by_sensitivity(stairs, 70, {"a": [0.9, 0.9, 0.5, 0.5], "b": [0.9, 0.8, 0.7, 0.6]})
     assert [row["layer"] for row in rows] == ["a", "b"]
     assert choice == {"a": 0, "b": 1}
