@@ -182,7 +182,7 @@ def scores(task, chosen, share, batch, n_subnets) -> None:
         values = rows[:, column]
         best = rows[np.argmax(values), 2]
         print(
-            f"  {share:g}: score {what:13s} {values.min():.3f} to {values.max():.3f}, rank correlation "
+            f"  {share:g}: score {what:13s} {values.mean():.3f} in the mean, rank correlation "
             f"{spearmanr(values, rows[:, 2])[0]:.2f}; its best is {best:.4f} once tuned, of all {n_subnets} "
             f"{rows[:, 2].mean():.4f} ({rows[:, 2].min():.4f} to {rows[:, 2].max():.4f})",
             flush=True,

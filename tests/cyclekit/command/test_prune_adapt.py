@@ -2,12 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import workloads
 import zeroskip as face
+from cyclekit.budgets.step import MachineAllocator
 from workloads import BadInput, tasks
 from workloads.networks import nets
 from workloads.recipes.recipe import Recipe
@@ -155,3 +157,12 @@ def test_values_on_a_grid_are_refused(prune, first, complaint):
     ended, *_ = prune(first, f"{EIE}budget = 0.5")
     assert ended.code == 2
     assert complaint in ended.err
+
+
+def test_the_documented_rounds_are_a_recipe(tiny):
+    text = (Path(__file__).parents[3] / "docs" / "adapt.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    steps = Recipe.parse(recipe).steps
+    assert [step.budget for step in steps] == [0.9, 0.7]
+    for step in steps:
+        MachineAllocator(tiny).check(step)
