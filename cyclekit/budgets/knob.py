@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from cyclekit.budgets.budget import measure
-from cyclekit.machine import Machine, Progress, quiet, run_through
+from cyclekit.budgets.costs import Costs, Watch, unwatched
+from cyclekit.machine import Machine
 from workloads.allocation.table import Choice, Table
 from workloads.errors import BadInput
 from workloads.networks.sequential import Sequential
-from workloads.records import Shape, Workload
 from workloads.tasks import Task
 
 N_EVALUATED = 1000  # inputs that a choice is tried on, of those calibrated on
@@ -22,6 +23,7 @@ class Knob:
     """A network of a task on a design, what of its layers can be turned, and what that costs in a metric.
 
     batch: inputs that enter a machine, of those calibrated on. epochs: of the last tuning; 0 where nothing is tuned.
+    into, n_workers, watch: as Costs has them.
     A subclass names its unit and says, of a choice, start, lowered and finished, and of a cut network, network_of,
     layer_costs, workloads and levels_of; _table is what each layer costs and loses at each of its levels.
     """
@@ -33,7 +35,9 @@ class Knob:
     batch: int
     seed: int = 0
     epochs: int = 3
-    progress: Progress = quiet
+    into: str | Path | None = None
+    n_workers: int | None = None
+    watch: Watch = unwatched
     _values: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -41,21 +45,16 @@ class Knob:
         """Whether the network learns here."""
         return self.epochs > 0 and isinstance(self.task.network, Sequential) and self.task.labels is not None
 
-    def cost_of(self, layers: list[Workload | Shape]) -> dict[str, float]:
-        """Return {layer: cost}: the mean of an input on a machine that takes one, else of the batch."""
-        read, costs = measure(self.chosen, self.metric), {}
-        for layer in layers:
-            spec = self.chosen.suited(layer, self.spec) if isinstance(layer, Workload) else self.spec
-            own, inputs = self.chosen.layers_and_inputs(layer)
-            images = self.chosen.encode(own, spec)
-            runs = list(run_through(self.chosen.simulate, images, inputs, spec, engine=self._engine))
-            costs[layer.name] = sum(map(read, runs)) / len(runs)
-        return costs
-
-    @property
-    def _engine(self) -> str:
-        return self.chosen.engine(
-            self.chosen.sweep_engine or ("schedule" if "schedule" in self.chosen.engines else None)
+    @cached_property
+    def costs(self) -> Costs:
+        """What layers cost here."""
+        return Costs(
+            machine=self.chosen,
+            spec=self.spec,
+            metric=self.metric,
+            into=self.into,
+            n_workers=self.n_workers,
+            watch=self.watch,
         )
 
     def value_of(self, network: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,26 +42,32 @@ class Widths(Knob):
         return importance(self.task.network, self.task.inputs, self.task.labels)
 
     def _table(self) -> Table:
-        weighted, known = self.task.network.weighted, {}
+        weighted = self.task.network.weighted
         levels = {name: widths(len(weighted[name].weights)) for name in narrowable(self.task.network)}
         losses = {name: np.array([self._lost(name, width) for width in own]) for name, own in levels.items()}
-        costs, before = {}, None
-        for done, (name, module) in enumerate(weighted.items()):
-            self.progress(f"costs of {name}", done, len(weighted))
-            knobs = tuple(knob for knob in (before, name) if knob in levels)
+        knobs, shapes, before = {}, {}, None
+        for name, module in weighted.items():
+            knobs[name] = tuple(knob for knob in (before, name) if knob in levels)
             ins, outs = levels.get(before, (module.weights.shape[1],)), levels.get(name, (len(module.weights),))
-            each = module.matrix.shape[1] // ins[0]
-            pairs = [[self._cost_of_shape(known, name, n_out, n_in * each) for n_out in outs] for n_in in ins]
-            shape = tuple(len(levels[knob]) for knob in knobs)
-            costs[name], before = Cost(knobs=knobs, amounts=np.reshape(pairs, shape)), name
+            each, before = module.matrix.shape[1] // ins[0], name
+            shapes[name] = [self._shape(name, n_out, n_in * each) for n_in in ins for n_out in outs]
+        known, costs = self._costs_of(shape for of_layer in shapes.values() for shape in of_layer), {}
+        for name, of_layer in shapes.items():
+            sizes = tuple(len(levels[knob]) for knob in knobs[name])
+            amounts = np.reshape([known[shape] for shape in of_layer], sizes)
+            costs[name] = Cost(knobs=knobs[name], amounts=amounts)
         return Table(levels=levels, costs=costs, losses=losses)
 
-    def _cost_of_shape(self, known: dict, name: str, n_out: int, n_in: int) -> float:
-        key = n_out, n_in, self._positions[name]
-        if key not in known:
-            shape = Shape(name=name, n_out=n_out, n_in=n_in, batch=self.batch, positions=self._positions[name])
-            known[key] = self.cost_of([shape])[name]
-        return known[key]
+    def _shape(self, name: str, n_out: int, n_in: int) -> Shape:
+        """Return a layer's product, its positions side by side; of the name by which `zeroskip sweep` knows it."""
+        n = self.batch * self._positions[name]
+        return Shape(name=f"{n_out}x{n}x{n_in}", n_out=n_out, n_in=n_in, batch=n)
+
+    def _costs_of(self, shapes: Iterable[Shape]) -> dict[Shape, float]:
+        """Return {shape: cost}; equal ones are simulated once."""
+        shapes = list(dict.fromkeys(shapes))
+        costs = self.costs.of(self.costs.work(shape, shape.name) for shape in shapes)
+        return {shape: costs[shape.name] for shape in shapes}
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -102,10 +109,9 @@ class Widths(Knob):
         return train.fit(network, self.task.inputs[:n], self.task.labels[:n], recipe)
 
     def layer_costs(self, cut: Sequential) -> dict[str, float]:
-        return {
-            name: self._cost_of_shape({}, name, len(module.weights), module.matrix.shape[1])
-            for name, module in cut.weighted.items()
-        }
+        shapes = {name: self._shape(name, *module.matrix.shape) for name, module in cut.weighted.items()}
+        costs = self._costs_of(shapes.values())
+        return {name: costs[shape] for name, shape in shapes.items()}
 
     def workloads(self, cut: Sequential) -> list[Workload]:
         return subject(cut).workloads(self.task.inputs[: self.batch], self.batch, self.task.provenance)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,14 @@ from cyclekit import machine
 from cyclekit.budgets.adapt import METHODS, Adapted, adapt, knob_of
 from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
-from cyclekit.command.arguments import add_network
-from cyclekit.command.show import or_dash
+from cyclekit.command.arguments import add_network, at_least
+from cyclekit.command.show import or_dash, progress_of_rows
 from cyclekit.command.subject import said_of, task_of
 from cyclekit.comparison import report
+from cyclekit.machine import Progress
 from cyclekit.sweep.points import changes_of
-from cyclekit.terminal import Output, check_writable, make_folder, progress, write_asked
+from cyclekit.sweep.store import check
+from cyclekit.terminal import LONG_S, Output, check_writable, make_folder, write_asked
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import saved
 
@@ -34,6 +39,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
     parser.add_argument("--epochs", metavar="N", type=int, default=3, help="of the last tuning (default: 3; 0: none)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all that is drawn (default: 0)")
+    parser.add_argument(
+        "--into", metavar="STORE", help="the SQLite file for the table of costs; what it has is not computed again"
+    )
+    parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
     parser.add_argument("--out", metavar="FILE", help="write the network as an .npz of its layers")
     parser.add_argument("--figures", metavar="DIR", help="draw costs against accuracy, and the table's stairs")
     parser.add_argument("--check", action="store_true", help="compare the machine's values with the references")
@@ -59,24 +68,31 @@ def run(options: Namespace) -> int:
         make_folder(Path(options.figures), "--figures")
     if options.seed < 0 or options.epochs < 0:
         raise BadInput(f"--seed and --epochs must be at least 0, got {options.seed} and {options.epochs}")
+    if options.into is not None:
+        check(options.into)  # before the network is loaded
     name, _, preset = options.machine.partition(":")
     chosen = machine.load(name)
     spec = chosen.design(preset or None, changes_of(options.set))
     task = task_of(options)
-    with progress(f"adapt {task.name}") as step:
-        knob = knob_of(
-            task,
-            chosen,
-            spec,
-            metric=budgets[0].metric,
-            batch=options.batch,
-            seed=options.seed,
-            epochs=options.epochs,
-            progress=step,
-        )
-        dense = knob.table().cost(knob.table().whole)
-        results = [adapt(knob, budget.absolute(dense), method) for budget in budgets for method in methods]
+    knob = knob_of(
+        task,
+        chosen,
+        spec,
+        metric=budgets[0].metric,
+        batch=options.batch,
+        seed=options.seed,
+        epochs=options.epochs,
+        into=options.into,
+        n_workers=options.workers,
+        watch=partial(_watched, options.into),
+    )
+    dense = knob.table().cost(knob.table().whole)
+    results = [adapt(knob, budget.absolute(dense), method) for budget in budgets for method in methods]
     _show(out, knob, results, options.machine)
+    counts = knob.costs.counts
+    out.line(f"  costs of layers: {counts['computed']:,} tasks computed, {counts['stored']:,} were stored before")
+    if options.into is not None:
+        out.line(f"  rows in {options.into}")
     checks = [_checked(knob, result) for result in results] if options.check else []
     if checks:
         out.line(f"  values: {sum(checks)} of {len(checks)} networks agree with the references")
@@ -98,6 +114,15 @@ def run(options: Namespace) -> int:
         row["checked"] = is_right
     out.result(told[0] if len(told) == 1 else told)
     return 0 if all(checks) else 1
+
+
+@contextmanager
+def _watched(into: str | None, n_tasks: int, n_workers: int, seconds: float) -> Iterator[Progress]:
+    """Say what the costs of layers will take, and show a bar."""
+    if seconds > LONG_S:
+        print(f"zeroskip: {n_tasks:,} tasks on {n_workers} workers: expecting about {seconds:,.0f} s", file=sys.stderr)
+    with progress_of_rows("adapt: costs", kept=into is not None) as step:
+        yield step
 
 
 def _checked(knob: Knob, result: Adapted) -> bool:
@@ -161,6 +186,8 @@ def _as_dict(knob: Knob, result: Adapted) -> dict[str, Any]:
         "quality_after": tuned,
         "tuned": knob.can_tune,
         "batch": knob.batch,
+        "tasks_computed": knob.costs.counts["computed"],
+        "tasks_stored_before": knob.costs.counts["stored"],
         "layers": [
             {
                 "layer": layer,

@@ -107,8 +107,8 @@ def export_rows(out: Output, store_path: str, path: str, prices: str | None = No
 
 
 @contextmanager
-def progress_of_rows(what: str) -> Iterator[machine.Progress]:
-    """Show a bar from the first rows on, and say on Ctrl-C what becomes of them."""
+def progress_of_rows(what: str, kept: bool = True) -> Iterator[machine.Progress]:
+    """Show a bar from the first rows on, and say on Ctrl-C what becomes of them where they are kept."""
     with ExitStack() as bar:
 
         @cache
@@ -122,5 +122,6 @@ def progress_of_rows(what: str) -> Iterator[machine.Progress]:
             yield step
         except KeyboardInterrupt:
             bar.close()
-            print("zeroskip: what is stored is whole; the same command goes on from there", file=sys.stderr)
+            if kept:
+                print("zeroskip: what is stored is whole; the same command goes on from there", file=sys.stderr)
             raise

@@ -22,6 +22,7 @@ from workloads.graphs.feed import Feed
 from workloads.records import Model, Network, Shape, Workload
 
 MOST_TASKS = 256  # of a batch: what the parent holds at a time does not grow with the sweep
+STORE_S = 0.1  # between two transactions: each waits for the disk, and a batch can be one short task
 N_SAMPLED = 16  # groups of a workload that the estimate looks at
 
 
@@ -71,6 +72,11 @@ class Sweep:
     def n_tasks(self) -> int:
         return len(self.points) * sum(len(work.inputs) for work in self.works)
 
+    @property
+    def runner(self) -> Runner:
+        """What runs its batches, and knows its tasks by their identities."""
+        return Runner(self.machine, self.engine, self.points.base, self.works, self.maps)
+
     def idle_note(self, others: Iterable[str] = ()) -> str:
         """Return which of the fields that vary, and of these others, change nothing on any design, and why."""
         words = [entry.name for entry in fields(self.points.base) if not isinstance(entry.default, int | float)]
@@ -116,21 +122,29 @@ class Sweep:
     @contextmanager
     def start(self, into: str | Path, pool: Callable | None = None) -> Iterator[Started]:
         """Start the workers and open the store, for this sweep's points and any others of the same base."""
-        runner = Runner(self.machine, self.engine, self.points.base, self.works, self.maps)
         check(into)  # before any process is started
-        with self._pool(runner, pool) as run, Store(into) as store:
+        with self._pool(runner := self.runner, pool) as run, Store(into) as store:
             yield Started(runner, run, store)
 
     def compute(self, started: Started, progress: Progress = quiet) -> Summary:
         """Do what `run` does with what has been started."""
-        since = time.monotonic()
+        since = stored_at = time.monotonic()
         counts = {"stored": 0, "computed": 0, "infeasible": 0}
-        for rows in started.run(self._groups(started, counts)):
-            started.store.add(rows)
-            counts["computed"] += sum(row.part == 0 for row in rows)
-            counts["infeasible"] += sum(row.reason is not None for row in rows)
-            rate = counts["computed"] / max(1e-9, time.monotonic() - since)
-            progress(f"{rate:,.0f} a second", counts["stored"] + counts["computed"], self.n_tasks)
+        held: list[Row] = []
+        try:
+            for rows in started.run(self._groups(started, counts)):
+                held += rows
+                if time.monotonic() - stored_at > STORE_S:
+                    storing, held = held, []
+                    started.store.add(storing)
+                    stored_at = time.monotonic()
+                counts["computed"] += sum(row.part == 0 for row in rows)
+                counts["infeasible"] += sum(row.reason is not None for row in rows)
+                rate = counts["computed"] / max(1e-9, time.monotonic() - since)
+                progress(f"{rate:,.0f} a second", counts["stored"] + counts["computed"], self.n_tasks)
+        finally:
+            if held:
+                started.store.add(held)
         return Summary(
             n_points=len(self.points),
             n_tasks=self.n_tasks,
