@@ -15,6 +15,7 @@ from workloads.allocation.knapsack import knapsack
 from workloads.allocation.netadapt import netadapt
 from workloads.allocation.simple import drawn, uniform
 from workloads.allocation.table import Table
+from workloads.errors import BadInput
 from workloads.tasks import Task
 
 N_DRAWS = N_EPISODES  # as many as AMC tries
@@ -24,8 +25,8 @@ N_DRAWS = N_EPISODES  # as many as AMC tries
 class Adapted:
     """A network within a budget. network: as its knob makes them; costs: {layer: (before, after)}, levels alike.
 
-    values: accuracy on inputs held out, before, after the cut and after the tuning; None where there are no labels.
-    log: what each round, draw or episode did.
+    patterns: {layer: the N:M that its weights obey}, of those that do. values: accuracy on inputs held out, before,
+    after the cut and after the tuning; None where there are no labels. log: what each round, draw or episode did.
     """
 
     method: str
@@ -33,22 +34,31 @@ class Adapted:
     dense_cost: float
     cost: float
     levels: dict[str, tuple[float, float]]
+    patterns: dict[str, str]
     costs: dict[str, tuple[float, float]]
     values: tuple[float | None, float | None, float | None]
     log: list[dict]
     network: Any
 
 
-def knob_of(task: Task, chosen: Machine, spec: Any, **options: Any) -> Knob:
-    """Return what can be turned on a machine: densities where it needs values, widths where it does not.
+def knob_of(task: Task, chosen: Machine, spec: Any, *, turned: str | None = None, **options: Any) -> Knob:
+    """Return what can be turned on a machine: densities where it needs values, else what Widths can (None: widths).
 
-    options: those of Knob. Raises BadInput for a network that has no such knob.
+    options: those of Knob. Raises BadInput for a network or a machine that has no such knob.
     """
-    return (Densities if chosen.needs_values else Widths)(task=task, chosen=chosen, spec=spec, **options)
+    options |= {"task": task, "chosen": chosen, "spec": spec}
+    if not chosen.needs_values:
+        return Widths(**options, turned=turned or "width")
+    if turned is not None:
+        raise BadInput(f"--knob is for machines that multiply whole matrices: {chosen.name} has densities")
+    return Densities(**options)
 
 
 def adapt(knob: Knob, budget: float, method: str) -> Adapted:
     """Return the task's network brought within an absolute budget by a method. Raises BadInput where none can be."""
+    if method in EVEN and not knob.is_even:
+        others = ", ".join(name for name in METHODS if name not in EVEN)
+        raise BadInput(f"--method must be one of {others} beside 2:4, which no share of a width is, got {method!r}")
     table = knob.table()
     table.check(budget)
     choice, log, start = METHODS[method](knob, table, budget)
@@ -63,6 +73,7 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
         dense_cost=table.cost(table.whole),
         cost=sum(costs.values()),
         levels={name: (dense_levels[name], levels[name]) for name in levels},
+        patterns=knob.patterns_of(cut),
         costs={name: (dense_costs[name], costs[name]) for name in costs},
         values=(
             quality(knob.task.network),
@@ -130,3 +141,4 @@ METHODS: dict[str, Callable[[Knob, Table, float], tuple[dict, list, Any]]] = {
     "uniform": _uniform,
     "random": _random,
 }
+EVEN = ("amc", "uniform")  # those that give layers a share of what they have

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -25,6 +26,7 @@ from workloads.records import Shape, Workload
 Watch = Callable[[int, int, float], AbstractContextManager[Progress]]
 
 N_SAMPLED = 16  # works, from all over the table, that come first
+N_TIMED = 4  # works at least that are tried before the others
 SHORT_S = 1.0  # what takes less is done in this process
 
 
@@ -95,16 +97,15 @@ class Costs:
 
     def _simulate(self, sweep: Sweep, path: Path) -> None:
         """Run the first works here, the others in processes: these then have what was compiled, and a known time."""
-        n_done, since = 0, time.monotonic()
-        while n_done < len(sweep.works) and time.monotonic() - since < SHORT_S:
-            if n_done == 1:
-                since = time.monotonic()  # the first one compiles
-            self._run(replace(sweep, works=sweep.works[n_done : n_done + 1]), path, quiet)
-            n_done += 1
-        left = replace(sweep, works=sweep.works[n_done:])
+        times, begun = [], time.monotonic()
+        while len(times) < len(sweep.works) and (len(times) < N_TIMED or time.monotonic() - begun < SHORT_S):
+            since, place = time.monotonic(), len(times)
+            self._run(replace(sweep, works=sweep.works[place : place + 1]), path, quiet)
+            times.append(time.monotonic() - since)
+        left = replace(sweep, works=sweep.works[len(times) :])
         if not left.works:
             return
-        seconds = (time.monotonic() - since) / max(1, n_done - 1) * len(left.works)
+        seconds = median(times[1:]) * len(left.works)  # the first one compiles
         n_workers = min(self.n_workers or n_cores(), left.n_tasks) if seconds > SHORT_S else 1
         with self.watch(left.n_tasks, n_workers, seconds / n_workers) as progress:
             self._run(replace(left, n_workers=n_workers), path, progress)

@@ -45,6 +45,15 @@ class Knob:
         """Whether the network learns here."""
         return self.epochs > 0 and isinstance(self.task.network, Sequential) and self.task.labels is not None
 
+    @property
+    def is_even(self) -> bool:
+        """Whether all levels are shares of one kind, so that one for all layers means something."""
+        return True
+
+    def patterns_of(self, cut: Any) -> dict[str, str]:
+        """Return {layer: the N:M that its weights obey} of those of a cut network that do."""
+        return {}
+
     @cached_property
     def costs(self) -> Costs:
         """What layers cost here."""

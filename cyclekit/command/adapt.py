@@ -37,6 +37,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--budget", metavar="B,B", required=True, help="a share of the time, 0.5; or 123us, 456000cycles, 7uJ"
     )
     parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
+    parser.add_argument(
+        "--knob", metavar="K", help="of a machine that multiplies whole matrices: width (the default), 2:4 or both"
+    )
     parser.add_argument("--epochs", metavar="N", type=int, default=3, help="of the last tuning (default: 3; 0: none)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all that is drawn (default: 0)")
     parser.add_argument(
@@ -82,6 +85,7 @@ def run(options: Namespace) -> int:
         batch=options.batch,
         seed=options.seed,
         epochs=options.epochs,
+        turned=options.knob,
         into=options.into,
         n_workers=options.workers,
         watch=partial(_watched, options.into),
@@ -142,11 +146,13 @@ def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> Non
             [
                 layer,
                 *(f"{level:g}" if knob.unit == "width" else f"{level:.4f}" for level in result.levels[layer]),
+                *([] if knob.is_even else [result.patterns.get(layer, "-")]),
                 *(f"{cost:,.3f}" for cost in result.costs[layer]),
             ]
             for layer in result.levels
         ]
-        heads = ["layer", f"{knob.unit} before", "after", f"{unit} before", "after"]
+        pattern = [] if knob.is_even else ["pattern"]
+        heads = ["layer", f"{knob.unit} before", "after", *pattern, f"{unit} before", "after"]
         out.table(f"{knob.task.name} on {name}, {result.method}", heads, cells)
     cells = [
         [
@@ -193,6 +199,7 @@ def _as_dict(knob: Knob, result: Adapted) -> dict[str, Any]:
                 "layer": layer,
                 knob.unit: result.levels[layer][1],
                 f"{knob.unit}_before": result.levels[layer][0],
+                "pattern": result.patterns.get(layer),
                 "cost_before": result.costs[layer][0],
                 "cost_after": result.costs[layer][1],
             }
