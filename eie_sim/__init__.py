@@ -22,10 +22,10 @@ def _draw_validation(validation, folder):
     return draw_validation(validation, folder)
 
 
-def _demo(folder, *, short, progress):
+def _demo(folder, *, progress):
     from eie_sim.demo import demo
 
-    return demo(folder, short=short, progress=progress)
+    return demo(folder, progress=progress)
 
 
 def _chip(spec):
@@ -55,7 +55,7 @@ MACHINE = Machine(
     stored=stored,
     suited=lambda workload, spec: spec,
     # Measured on two shared cores, rounded up.
-    costs={"validate": (20, 1.0e9), "demo": (60, 1.2e9), "demo --short": (8, 0.3e9)},
+    costs={"validate": (12, 1.0e9), "demo": (4, 0.5e9)},
     model_version=MODEL_VERSION,
     encoding_fields=("n_pes", *CAPACITY_FIELDS),
     estimate_point=estimate_point,

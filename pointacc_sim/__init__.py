@@ -35,10 +35,10 @@ def _draw_validation(validation, folder):
     return draw_validation(validation, folder)
 
 
-def _demo(folder, *, short, progress):
+def _demo(folder, *, progress):
     from pointacc_sim.demo import demo
 
-    return demo(folder, short=short, progress=progress)
+    return demo(folder, progress=progress)
 
 
 def _chip(spec):
@@ -68,7 +68,7 @@ MACHINE = Machine(
     stored=stored,
     suited=lambda workload, spec: spec,
     # Measured on one shared core, rounded up.
-    costs={"validate": (10, 0.8e9), "demo": (60, 1.0e9), "demo --short": (8, 0.4e9)},
+    costs={"validate": (3, 0.8e9), "demo": (9, 0.5e9)},
     balance="utilisation of the array",
     takes=(SparseConvolution,),
     model_version=MODEL_VERSION,

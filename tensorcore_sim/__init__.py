@@ -46,10 +46,10 @@ def _draw_validation(validation, folder):
     return draw_validation(validation, folder)
 
 
-def _demo(folder, *, short, progress):
+def _demo(folder, *, progress):
     from tensorcore_sim.demo import demo
 
-    return demo(folder, short=short, progress=progress)
+    return demo(folder, progress=progress)
 
 
 def _explain(workload, spec, row, column):
@@ -128,7 +128,7 @@ MACHINE = Machine(
     stored=stored,
     suited=suited,
     # Measured on two shared cores, rounded up.
-    costs={"validate": (60, 0.8e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9), "validate llm": (60, 0.4e9)},
+    costs={"validate": (70, 0.8e9), "demo": (3, 0.5e9), "validate llm": (60, 0.4e9)},
     batched=True,
     needs_values=False,
     takes=(Workload, SparseConvolution),

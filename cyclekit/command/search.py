@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from itertools import groupby
@@ -14,7 +13,7 @@ from cyclekit.sweep.objectives import OBJECTIVES
 from cyclekit.sweep.points import changes_of, vary_of
 from cyclekit.sweep.search import Design, Found, Search, prepare
 from cyclekit.sweep.store import check
-from cyclekit.terminal import Output
+from cyclekit.terminal import Output, say
 
 DESCRIPTION = """Find the designs of a space that meet the constraints and that no other tried beats in all
 objectives. Quantities: cycles, time_us, energy_pj, power_mw, edp_nj_us, area_mm2, and as a constraint load_balance,
@@ -90,10 +89,9 @@ def _try(search: Search, into: str) -> Found:
     seconds, n_bytes = search.estimate()
     n_points = len(search.sweep.points)
     what = "all of them" if search.whole else f"{search.n_trials:,} of them"
-    print(
-        f"zeroskip: {n_points:,} points, trying {what} on {search.sweep.n_workers} workers: expecting about "
-        f"{seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB",
-        file=sys.stderr,
+    say(
+        f"{n_points:,} points, trying {what} on {search.sweep.n_workers} workers: expecting about "
+        f"{seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB"
     )
     with progress_of_rows(f"search {search.sweep.machine.name}") as step:
         return search.run(into, step)

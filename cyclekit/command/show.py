@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from cyclekit import machine
 from cyclekit.sweep.export import export
 from cyclekit.sweep.store import Store
-from cyclekit.terminal import Output, progress
+from cyclekit.terminal import Output, progress, say
 from cyclekit.trace.steps import WIDTH, Step, cells
 from cyclekit.validation import Validation, mean_error, worst
 
@@ -122,5 +121,5 @@ def progress_of_rows(what: str) -> Iterator[machine.Progress]:
             yield step
         except KeyboardInterrupt:
             bar.close()
-            print("zeroskip: what is stored is whole; the same command goes on from there", file=sys.stderr)
+            say("what is stored is whole; the same command goes on from there")
             raise

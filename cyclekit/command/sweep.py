@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
 from typing import Any
@@ -14,7 +13,7 @@ from cyclekit.sweep.export import check as check_export
 from cyclekit.sweep.points import changes_of, read_file, vary_of
 from cyclekit.sweep.store import check
 from cyclekit.sweep.sweep import Summary, Sweep, prepare
-from cyclekit.terminal import Output
+from cyclekit.terminal import Output, say
 from workloads.errors import BadInput
 from workloads.graphs.feed import Feed
 
@@ -61,10 +60,9 @@ def run(options: Namespace) -> int:
 
 def _compute(sweep: Sweep, into: str, cluster: Any) -> Summary:
     seconds, n_bytes = sweep.estimate()
-    print(
-        f"zeroskip: {len(sweep.points):,} points, {sweep.n_tasks:,} tasks on {sweep.n_workers} workers: expecting "
-        f"about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB",
-        file=sys.stderr,
+    say(
+        f"{len(sweep.points):,} points, {sweep.n_tasks:,} tasks on {sweep.n_workers} workers: expecting "
+        f"about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB"
     )
     with progress_of_rows(f"sweep {sweep.machine.name}") as step:
         return sweep.run(into, step, pool=cluster and cluster.pool)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclekit import machine
+from cyclekit.amounts import amount
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, add_layer, at_least, feed_of
 from cyclekit.command.show import show_steps
 from cyclekit.command.subject import load
@@ -90,8 +91,8 @@ def run(options: Namespace) -> int:
     shown = spans(options.units or ROWS)
     rest = iter(steps(options.units or ROWS))
     some = list(islice(rest, STEPS if window is None else None))
-    out.line(f"{shown.title}: {ran.cycles:,} cycles, {ran.time_us:,.3f} us")
-    for line in formats.diagram(shown):
+    out.line(f"{shown.title}: {ran.cycles:,} cycles, {amount(ran.time_us, 'us')}")
+    for line in formats.diagram(shown, out.width):
         out.line(line)
     if options.units is None and max(sum(spent.values()) for spent in ran.states.values()) > ROWS * ran.cycles:
         out.line(f"  the first {ROWS} units of a kind: --units N shows others")

@@ -7,6 +7,7 @@ from itertools import count
 from math import fsum
 from typing import Any
 
+from cyclekit.amounts import scale
 from cyclekit.figures.cuts import Cut, Value, is_number
 from cyclekit.figures.figure import Front, Line, Lines, Panel, Plane, Stacks
 from cyclekit.sweep.results import Result, value, varied
@@ -15,10 +16,6 @@ from cyclekit.views import Quantity
 
 MOST_BARS = 12
 TOO_SHORT = 20  # times as high as a bar that nobody can read
-STEPS = {  # of a unit: what a figure is labelled in, from the finest to the coarsest
-    "pJ": {"pJ": 1.0, "nJ": 1e3, "uJ": 1e6, "mJ": 1e9, "J": 1e12},
-    "us": {"us": 1.0, "ms": 1e3, "s": 1e6},
-}
 UNITS = ("bits", "bytes", "cycles", "mhz", "nm", "us")
 
 
@@ -68,13 +65,6 @@ def _over_smallest(points: Sequence[tuple[float, float]], smallest: float) -> li
 def _unzip(points: Sequence[tuple[float, float]]) -> Line:
     xs, ys = zip(*points, strict=True)
     return xs, ys
-
-
-def scale(unit: str, largest: float) -> tuple[str, float]:
-    """Return the coarsest step of a unit in which the largest value is at least 1, and its size."""
-    steps = STEPS.get(unit, {unit: 1.0})
-    fitting = [step for step in steps.items() if largest >= step[1]]
-    return fitting[-1] if fitting else next(iter(steps.items()))
 
 
 def states(cut: Cut, x_label: str) -> Stacks | None:
