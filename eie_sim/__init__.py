@@ -76,5 +76,11 @@ MACHINE = Machine(
     size_field="n_pes",
     chip=_chip,
     idle=idle,
+    cautions={
+        "spmat_width_bits": "validation contradicts the best width: by the prices bottom-up and calibrated it is 512 "
+        "bits for all nine layers as published, in the paper 64 to 256; --prices fig9 has the paper's own reads",
+        "clock_mhz": "a faster clock is free here: no price hangs on the voltage that it takes, and nothing says which "
+        "clock a design reaches",
+    },
     off_chip_bytes=lambda run: run.actions[Action.DMA_BITS] / 8,
 )

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 import workloads
-from cyclekit.amounts import amount
 from cyclekit.machine import Demo, Progress, layers_and_inputs, run_through
 from cyclekit.run import Run
+from cyclekit.views import amount
 from eie_sim.figures import draw_pe_counts, draw_utilisation
 from eie_sim.simulate import encode, simulate
 from eie_sim.spec import PRESETS, Spec

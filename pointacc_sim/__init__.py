@@ -75,6 +75,10 @@ MACHINE = Machine(
     encoding_fields=("merger_width", "emits"),
     estimate_point=lambda layers, spec, *, engine: estimate(layers, spec, engine=engine, check=False)[0],
     sweep_engine="schedule",
+    cautions={
+        "clock_mhz": "a faster clock is free here: no price hangs on the voltage that it takes, and nothing says which "
+        "clock a design reaches",
+    },
     views=(
         View("merger_width", (TIME, ENERGY), label="merger width"),
         View(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cyclekit.amounts import amount
 from cyclekit.machine import Demo, Progress, quiet
+from cyclekit.views import amount
 from pointacc_sim import figures
 from pointacc_sim.actions import DRAM, MatrixState
 from pointacc_sim.simulate import encode, simulate

@@ -135,6 +135,9 @@ MACHINE = Machine(
     balance="utilisation of the peak",
     model_version=MODEL_VERSION,
     encoding_fields=STORED_FIELDS,
+    cautions={
+        "clock_mhz": "a faster clock costs nothing in the tables of prices; it draws power, which power_limit_w bounds",
+    },
     views=(
         View(
             Quantity("size", "", _size),

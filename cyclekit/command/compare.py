@@ -9,7 +9,6 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from cyclekit.amounts import scale_of_all
 from cyclekit.command.arguments import WORKLOAD, add_batch, add_feed, feed_of
 from cyclekit.command.model import ABOUT, about, layer_row, of_model, show_notes, show_others
 from cyclekit.command.show import or_dash
@@ -28,6 +27,7 @@ from cyclekit.comparison.conditions import (
     reigns,
 )
 from cyclekit.terminal import Output, announce, make_folder, progress
+from cyclekit.views import scale_of_all
 from workloads.address import readable
 from workloads.errors import BadInput
 from workloads.points import networks as cloud_networks

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cyclekit.amounts import scale_of_all
 from cyclekit.command.show import or_dash
 from cyclekit.positions import NUMBER
 from cyclekit.run import Run
 from cyclekit.terminal import Output
+from cyclekit.views import scale_of_all
 from workloads.points.convolution import SparseConvolution
 from workloads.records import Model, Workload
 

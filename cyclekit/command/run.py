@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from cyclekit import machine
-from cyclekit.amounts import scale_of_all
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, feed_of
 from cyclekit.command.model import N_NOTES, show_model, show_notes, show_others, summary
 from cyclekit.command.subject import load
@@ -17,6 +16,7 @@ from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, progress
+from cyclekit.views import scale_of_all
 from workloads.records import Model
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from cyclekit.command.arguments import WORKLOAD, add_space, at_least, feed_of
 from cyclekit.command.show import progress_of_rows
 from cyclekit.command.subject import announce_reading
+from cyclekit.sweep.edges import QUANTITIES, SAME, ends, sentence
 from cyclekit.sweep.objectives import OBJECTIVES
 from cyclekit.sweep.points import changes_of, vary_of
 from cyclekit.sweep.search import Design, Found, Search, prepare
@@ -74,7 +75,7 @@ def run(options: Namespace) -> int:
         n_workers=options.workers,
     )
     outcome = _try(search, options.into)
-    notes = search.sweep.said(changes_of(options.set))
+    notes = [*search.sweep.said(changes_of(options.set)), *_ends(search, outcome)]
     _say(out, outcome, search.sweep.machine.balance)
     for line in search.sweep.provenance:
         out.line(f"  workload: {line}")
@@ -83,6 +84,19 @@ def run(options: Namespace) -> int:
     out.line(f"  rows in {options.into}")
     out.result(outcome.as_dict() | {"into": options.into, "workloads": list(search.sweep.provenance), "notes": notes})
     return 0 if outcome.front else 1
+
+
+def _ends(search: Search, outcome: Found) -> list[str]:
+    """Return at which ends of the space the designs lie that are best in an objective, in a line."""
+    parts: dict[str, list[str]] = {}
+    tried = {name: list(values) for name, values in search.sweep.points.values.items()}
+    for label, quantity in (QUANTITIES | {"cycles": "cycles"}).items():
+        if quantity in outcome.minimise and outcome.front:
+            least = min(design.values[quantity] for design in outcome.front)
+            best = [design.changes for design in outcome.front if design.values[quantity] <= least * SAME]
+            for field, end in ends(best, tried, search.sweep.machine).items():
+                parts.setdefault(f"{field} = {end}", []).append(label)
+    return [sentence(parts)] if parts else []
 
 
 def _try(search: Search, into: str) -> Found:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from cyclekit import machine
-from cyclekit.amounts import amount
 from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, add_layer, at_least, feed_of
 from cyclekit.command.show import show_steps
 from cyclekit.command.subject import load
@@ -21,6 +20,7 @@ from cyclekit.terminal import Output, announce, check_writable, progress, write_
 from cyclekit.trace import formats
 from cyclekit.trace.steps import Step
 from cyclekit.trace.tracks import Trace, limited
+from cyclekit.views import amount
 from workloads.errors import BadInput
 from workloads.records import Model
 

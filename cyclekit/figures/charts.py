@@ -13,6 +13,7 @@ from cyclekit.figures import cuts, series
 from cyclekit.figures.cuts import MOST_LINES, Cut, nearest_preset
 from cyclekit.figures.figure import Front, Lines, Map, Stacks
 from cyclekit.machine import Machine
+from cyclekit.sweep.edges import best_at_the_ends
 from cyclekit.sweep.results import Result, UnitMap, varied
 from cyclekit.views import ENERGY, LOAD_BALANCE, TIME, View
 from workloads.errors import BadInput
@@ -131,11 +132,27 @@ def _said(machine: Machine | None, cut: Cut) -> str:
     n_inputs = {result.n_inputs for result in cut.results}
     if n_inputs != {1}:
         said += f"Each point is the mean of {' or '.join(str(n) for n in sorted(n_inputs))} inputs. "
+    if machine and cut.view.name in machine.cautions:
+        said += f"{_capital(machine.cautions[cut.view.name])}. "
+    said += _at_the_ends(machine, cut)
     if cut.n_infeasible:
         said += f"Left out: {cut.n_infeasible:,} infeasible. "
     if cut.n_lines_left_out:
         said += f"Not shown: {cut.n_lines_left_out:,} of one value only, or beyond the first {MOST_LINES}. "
     return said.strip()
+
+
+def _at_the_ends(machine: Machine | None, cut: Cut) -> str:
+    """Return which of the lines have their best at an end of x."""
+    if not isinstance(cut.view.over, str):
+        return ""
+    lines = {}
+    for label, points in cut.lines.items():
+        if told := best_at_the_ends([result for _, result in points], machine):
+            lines.setdefault(told, []).append(label)
+    return "".join(
+        f"{', '.join(filter(None, labels))}{': ' if any(labels) else ''}{told}. " for told, labels in lines.items()
+    )
 
 
 def _design(preset: str, fields: Mapping[str, Any]) -> list[str]:

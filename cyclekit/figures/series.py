@@ -7,12 +7,11 @@ from itertools import count
 from math import fsum
 from typing import Any
 
-from cyclekit.amounts import scale
 from cyclekit.figures.cuts import Cut, Value, is_number
 from cyclekit.figures.figure import Front, Line, Lines, Panel, Plane, Stacks
 from cyclekit.sweep.results import Result, value, varied
 from cyclekit.sweep.results import front as unbeaten
-from cyclekit.views import Quantity
+from cyclekit.views import Quantity, scale
 
 MOST_BARS = 12
 TOO_SHORT = 20  # times as high as a bar that nobody can read

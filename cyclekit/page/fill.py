@@ -50,6 +50,7 @@ def page(
         title=escape(store),
         summary=tables.summary(tables.facts(results, fields, prices, n_rows, version("zeroskip"))),
         best=tables.best(feasible),
+        ends=tables.ends(results),
         fronts=tables.fronts(feasible, of_fronts),
         left_out=escape(_left_out(len(shown), len(feasible), of_fronts)),
         figures="\n".join(_figure(figure) for figure in figures) or "<p>None: the store has too little to draw.</p>",

@@ -9,6 +9,7 @@ from typing import Any
 
 from cyclekit import machine as machines
 from cyclekit.page.best import AREA, EDP, ENERGY, POWER, Front, evenly, grouped, least, varied_fields
+from cyclekit.sweep.edges import at_the_ends
 from cyclekit.sweep.results import Result
 from cyclekit.views import TIME
 
@@ -65,6 +66,17 @@ def best(results: Sequence[Result]) -> str:
         )
     heads = ["workload", "least", "machine", "design", *(quantity.head for quantity in quantities)]
     return table("Best designs", heads, rows, n_texts=4, long=3)
+
+
+def ends(results: Sequence[Result]) -> str:
+    """Return which best designs lie at an end of what was tried, and what is known against a field that is varied."""
+    lines = at_the_ends(results)
+    for name, of_machine in grouped(results, lambda r: r.machine).items():
+        machine = machines.find(name)
+        for field in varied_fields(of_machine):
+            if machine and field in machine.cautions:
+                lines.append(f"{name}, {field}: {machine.cautions[field]}")
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>" if lines else ""
 
 
 def fronts(results: Sequence[Result], of_fronts: Sequence[Front]) -> str:

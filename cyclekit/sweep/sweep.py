@@ -82,9 +82,12 @@ class Sweep:
         return self.machine.idle_note([*self.points.fields, *others], designs)
 
     def said(self, others: Iterable[str] = ()) -> list[str]:
-        """Return the notes on the workloads, what all points rest on unverified, and the idle note, if there is one."""
+        """Return the notes on the workloads, what all points rest on, the idle note, and what to know of a field."""
         rests_on = self.machine.rests_on(self.points.base, self.points.fields)
-        return [*self.notes, *rests_on, *filter(None, [self.idle_note(others)])]
+        cautions = [
+            f"{name}: {self.machine.cautions[name]}" for name in self.points.fields if name in self.machine.cautions
+        ]
+        return [*self.notes, *rests_on, *filter(None, [self.idle_note(others)]), *cautions]
 
     def estimate(self) -> tuple[float, int]:
         """Return about how many seconds and bytes the sweep takes if nothing of it is stored."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cyclekit.figures import charts as charts_module
 from cyclekit.figures.charts import MOST_MAPS, charts
 from cyclekit.figures.cuts import cut
+from cyclekit.spec import Spec
 from cyclekit.sweep.results import Result, UnitMap, value, varied
 from cyclekit.views import ENERGY, LOAD_BALANCE, SPEED_UP, TIME, View, count, energy_of, energy_per, measure
 
@@ -48,7 +49,7 @@ def machine(monkeypatch):
 
     def install(*views: View) -> None:
         preset = SimpleNamespace(as_dict=lambda: {"n_lanes": 1, "depth": 8})
-        known = SimpleNamespace(views=views, presets={"plain": preset}, balance="occupancy")
+        known = SimpleNamespace(views=views, presets={"plain": preset}, balance="occupancy", cautions={}, spec=Spec)
         monkeypatch.setattr(charts_module.machines, "load", lambda name: known)
 
     return install

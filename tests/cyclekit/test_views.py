@@ -2,7 +2,7 @@
 
 import pytest
 
-from cyclekit.amounts import amount, scale, scale_of_all
+from cyclekit.views import amount, scale, scale_of_all
 
 
 @pytest.mark.parametrize(
