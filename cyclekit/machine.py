@@ -66,6 +66,7 @@ class Machine:
     rests_on(spec, besides) -> what a result on a design rests on unverified, but for the fields `besides`: remarks.
     takes: the records of layers that it runs: Workloads, a cloud's SparseConvolutions (workloads.points).
     idle(spec) -> {field: why} of the fields that change nothing of any run on a design: neither time, nor energy.
+    modules: the names of what its prices are of, in the order of their colours.
     cautions: {field: what a reader must know where it is varied}: what validation says against it, or what is free.
     estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
     serves: what it knows of whole language models. None: nothing. validate_models(progress) -> Validation: those
@@ -110,6 +111,7 @@ class Machine:
     off_chip_bytes: Callable[[Run], float] | None = None
     idle: Callable[[Any], Mapping[str, str]] = lambda spec: {}
     rests_on: Callable[[Any, Iterable[str]], Iterable[str]] = lambda spec, besides: ()
+    modules: tuple[str, ...] = ()
     cautions: Mapping[str, str] = field(default_factory=dict)
     serves: Serves | None = None
     validate_models: Callable[..., Validation] | None = None

@@ -7,7 +7,7 @@ from eie_sim.actions import Action
 from eie_sim.capacity import CAPACITY_FIELDS, stored
 from eie_sim.explain import explain
 from eie_sim.image import decode
-from eie_sim.prices import NOTES, energy
+from eie_sim.prices import DRAM, FILLER, LNZD, MODULES, NOTES, energy
 from eie_sim.published import validate
 from eie_sim.simulate import ENGINES, MODEL_VERSION, NAME, encode, estimate, estimate_point, simulate
 from eie_sim.spec import PRESET_NOTES, PRESETS, Spec, idle
@@ -51,6 +51,7 @@ MACHINE = Machine(
     prices=NOTES,
     default_prices="bottom-up",
     steps=steps,
+    modules=(*MODULES, FILLER, LNZD, DRAM),
     spans=lambda run, image, spec, **window: spans(run.timeline, image, spec, **window),
     stored=stored,
     suited=lambda workload, spec: spec,

@@ -49,7 +49,7 @@ def run(options: Namespace) -> int:
             step("reading rows", 0, 1)
             stored = results.read(store, options.prices)
             drawn = charts(stored, results.maps(store))
-            announce(len(drawn) * FILE_S * (2 if options.figures is None else 4), n_rows * ROW_BYTES)
+            announce(len(drawn) * FILE_S * (2 if options.figures is None else 6), n_rows * ROW_BYTES)
             figures, files = _figures(drawn, options.figures, step)
     html = page(Path(options.store).name, stored, figures, n_rows=n_rows, prices=options.prices)
     write_asked(path, html, "--out")
@@ -75,11 +75,13 @@ def _figures(drawn: Sequence[Chart], folder: str | None, step: Progress) -> tupl
         for n_done, chart in enumerate(drawn):
             step("drawing figures", n_done, len(drawn))
             svg, svg_dark = (Path(place) / f"{chart.name}{end}.svg" for end in ("", "-dark"))
-            written = {svg: "print", svg_dark: "dark"}
-            if folder is not None:
-                written |= {svg.with_suffix(".png"): "print", svg_dark.with_suffix(".png"): "dark"}
-                files += written
-            for path, theme in written.items():
-                write(chart, path, theme)
+            themes = {svg: "print", svg_dark: "dark"}
+            for path, theme in themes.items():
+                write(chart, path, theme, captioned=False)  # the page has it beside the picture
             figures.append(Figure(chart.title, chart.caption, svg.read_bytes(), svg_dark.read_bytes()))
+            if folder is not None:
+                themes |= {svg.with_suffix(".png"): "print", svg_dark.with_suffix(".png"): "dark"}
+                files += themes
+                for path, theme in themes.items():
+                    write(chart, path, theme)
     return figures, files
