@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
         raise BadInput(f"--out must name a .html file, got {options.out!r}")
     check_writable(path, "--out")
     with Store(options.store, write=False) as store:
-        n_rows = len(store)
+        n_rows, words_of = len(store), store.asked()
         if not n_rows:
             raise BadInput(f"store {options.store!r} has no rows yet: there is nothing to report")
         if options.figures is not None:
@@ -51,7 +51,7 @@ def run(options: Namespace) -> int:
             drawn = charts(stored, results.maps(store))
             announce(len(drawn) * FILE_S * (2 if options.figures is None else 6), n_rows * ROW_BYTES)
             figures, files = _figures(drawn, options.figures, step)
-    html = page(Path(options.store).name, stored, figures, n_rows=n_rows, prices=options.prices)
+    html = page(Path(options.store).name, stored, figures, n_rows=n_rows, prices=options.prices, asked=words_of)
     write_asked(path, html, "--out")
     out.line(f"{n_rows:,} rows, {len(stored):,} results, {len(figures)} figures: {len(html) / 1e6:,.1f} MB in {path}")
     if files:

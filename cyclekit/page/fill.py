@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.metadata import version
@@ -31,11 +31,18 @@ class Figure:
 
 
 def page(
-    store: str, results: Sequence[Result], figures: Sequence[Figure], *, n_rows: int, prices: str | None = None
+    store: str,
+    results: Sequence[Result],
+    figures: Sequence[Figure],
+    *,
+    n_rows: int,
+    prices: str | None = None,
+    asked: Mapping[str, Sequence[str]] | None = None,
 ) -> bytes:
     """Return the page of a store's results, UTF-8.
 
     store: its name; n_rows: of the store; prices: the table that priced the results, None for each machine's default.
+    asked: {workload: words of a command that ask for it}, where that is not its name.
     The same arguments give the same bytes.
     """
     fields = best.varied_values(results)
@@ -55,7 +62,7 @@ def page(
         left_out=escape(_left_out(len(shown), len(feasible), of_fronts)),
         figures="\n".join(_figure(figure) for figure in figures) or "<p>None: the store has too little to draw.</p>",
         infeasible=tables.infeasible(results),
-        data=_json(columns(shown, best.varied_values(shown), prices)),
+        data=_json(columns(shown, best.varied_values(shown), prices) | {"asked": asked or {}}),
         style=style,
         script=script,
     )
