@@ -78,7 +78,7 @@ def _figures(drawn: Sequence[Chart], folder: str | None, step: Progress) -> tupl
             themes = {svg: "print", svg_dark: "dark"}
             for path, theme in themes.items():
                 write(chart, path, theme, captioned=False)  # the page has it beside the picture
-            figures.append(Figure(chart.title, chart.caption, svg.read_bytes(), svg_dark.read_bytes()))
+            figures.append(Figure(chart.title, chart.caption, svg.read_bytes(), svg_dark.read_bytes(), chart.name))
             if folder is not None:
                 themes |= {svg.with_suffix(".png"): "print", svg_dark.with_suffix(".png"): "dark"}
                 files += themes

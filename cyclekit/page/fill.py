@@ -17,17 +17,29 @@ from cyclekit.page import best, tables
 from cyclekit.page.columns import columns
 from cyclekit.sweep.results import Result
 
-SCRIPTS = ("data", "format", "scales", "filters", "designs", "scatter", "bars", "table", "main")  # in this order
+SCRIPTS = (
+    "data",
+    "format",
+    "scales",
+    "filters",
+    "designs",
+    "scatter",
+    "bars",
+    "table",
+    "saves",
+    "main",
+)  # in this order
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure as two SVG images, one for paper and a bright screen, one for a dark screen."""
+    """A figure as two SVG images, one for paper and a bright screen, one for a dark screen. name: of its files."""
 
     title: str
     caption: str
     svg: bytes
     svg_dark: bytes
+    name: str = "figure"
 
 
 def page(
@@ -88,7 +100,9 @@ def _figure(figure: Figure) -> str:
         f'<img class="{theme}" alt="{words}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
         for theme, svg in (("bright", figure.svg), ("dark", figure.svg_dark))
     )
-    return f"<figure>{images}<figcaption>{escape(figure.caption)}</figcaption></figure>"
+    return (
+        f'<figure data-name="{escape(figure.name)}">{images}<figcaption>{escape(figure.caption)}</figcaption></figure>'
+    )
 
 
 def asset(name: str) -> str:
