@@ -338,3 +338,17 @@ def test_figures_and_the_table_can_be_saved(browser, feasible, tmp_path):
     times = [float(row[heads.index("time [us]")]) for row in rows]
     assert times == pytest.approx([result.time_us for result in feasible])
     assert browser.get_log("browser") == []
+
+
+def test_no_table_of_the_best_is_cut_at_1024_pixels(browser, feasible, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_bytes(page("results.db", [r for r in feasible if r.workload == "fc"], [], n_rows=1))
+    size = browser.get_window_size()
+    browser.set_window_size(1024, 900)
+    try:
+        browser.get(path.as_uri())
+        widths = "const box = document.querySelector('#best .scroll'); return [box.scrollWidth, box.clientWidth]"
+        whole, seen = browser.execute_script(widths)
+        assert whole <= seen
+    finally:
+        browser.set_window_size(size["width"], size["height"])
