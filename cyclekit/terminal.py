@@ -144,10 +144,14 @@ def width_of(stream: TextIO) -> int | None:
 
 def folded(text: str, width: int | None) -> str:
     """Return a text in lines of at most so many columns (None: as it is), folded between words and set in by two."""
-    if width is None or len(text) <= width:
-        return text
-    margin = re.match(r" *", text)[0]
-    return textwrap.fill(text, width, subsequent_indent=margin + "  ", break_long_words=False, break_on_hyphens=False)
+    return text if width is None else "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    margin = re.match(r" *", line)[0]
+    return textwrap.fill(line, width, subsequent_indent=margin + "  ", break_long_words=False, break_on_hyphens=False)
 
 
 def say(text: str) -> None:

@@ -13,7 +13,6 @@ from cyclekit import machine
 from cyclekit.sweep.export import export
 from cyclekit.sweep.store import Store
 from cyclekit.terminal import Output, progress, say
-from cyclekit.terminal import Output, progress, say
 from cyclekit.trace.steps import WIDTH, Step, cells
 from cyclekit.validation import Comparison, Validation, mean_error, worst
 

@@ -47,7 +47,11 @@ CASES = {
         "tensorcore layer.npz --row 1",
         "pointacc lidar-0.2:submanifold-3x3x3",
     ],
-    "trace": ["eie layer.npz --set n_pes=2", "eie lenet-300-100 --window 1:150 --units 2"],
+    "trace": [
+        "eie layer.npz --set n_pes=2",
+        "eie layer.npz --set n_pes=2 --steps --window 1:9",
+        "eie lenet-300-100 --window 1:150 --units 2",
+    ],
     "prune": ["named.npz --recipe r.toml --out p.npz --batch 1 --check"],
     "tradeoff": ["named.npz --patterns element,row,2:4 --batch 1"],
     "sensitivity": ["lenet-300-100-dense --densities 0.5,0.05 --inputs 20"],

@@ -1,16 +1,13 @@
 """Do the page's views work in a real browser, from the file alone, and show what the store's results are?"""
 
-import csv
-import io
 import shlex
 from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from cyclekit.page import Figure, page
+from cyclekit.page import page
 from cyclekit.sweep.results import front, read
 from cyclekit.sweep.store import Store
 from cyclekit.sweep.sweep import sweep
@@ -309,46 +306,3 @@ def test_what_only_another_machine_has_is_out_of_the_way(browser, feasible, tmp_
 def test_the_infeasible_point_is_told_with_its_reason(view, results):
     (reason,) = {result.reason for result in results if result.reason is not None}
     assert reason in view.find_element("id", "infeasible").text
-
-
-def test_figures_and_the_table_can_be_saved(browser, feasible, tmp_path):
-    """Saving is seen through: what would be given to the browser as a file, its name and its bytes."""
-    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20"><rect width="30" height="20"/></svg>'
-    path = tmp_path / "report.html"
-    path.write_bytes(page("results.db", feasible, [Figure("t", "c", svg, svg, "eie_n_pes")], n_rows=1))
-    browser.get(path.as_uri())
-    saved = """
-        const done = arguments[arguments.length - 1], made = [];
-        URL.createObjectURL = (blob) => { made.push(blob); return "#"; };
-        HTMLAnchorElement.prototype.click = async function () {
-            const bytes = new Uint8Array(await made.pop().arrayBuffer());
-            done([this.download, Array.from(bytes)]);
-        };
-        document.querySelectorAll(arguments[0])[arguments[1]].click();
-    """
-    name, found = browser.execute_async_script(saved, ".saves button", 0)
-    assert (name, bytes(found)) == ("eie_n_pes.svg", svg)
-    name, found = browser.execute_async_script(saved, ".saves button", 1)
-    with Image.open(io.BytesIO(bytes(found))) as picture:
-        assert (name, picture.format, picture.size) == ("eie_n_pes.png", "PNG", (60, 40))
-    name, found = browser.execute_async_script(saved, "#csv", 0)
-    heads, *rows = csv.reader(io.StringIO(bytes(found).decode(), newline=""))
-    assert (name, len(rows)) == ("designs.csv", len(feasible))
-    assert [row[heads.index("workload")] for row in rows] == [result.workload for result in feasible]
-    times = [float(row[heads.index("time [us]")]) for row in rows]
-    assert times == pytest.approx([result.time_us for result in feasible])
-    assert browser.get_log("browser") == []
-
-
-def test_no_table_of_the_best_is_cut_at_1024_pixels(browser, feasible, tmp_path):
-    path = tmp_path / "report.html"
-    path.write_bytes(page("results.db", [r for r in feasible if r.workload == "fc"], [], n_rows=1))
-    size = browser.get_window_size()
-    browser.set_window_size(1024, 900)
-    try:
-        browser.get(path.as_uri())
-        widths = "const box = document.querySelector('#best .scroll'); return [box.scrollWidth, box.clientWidth]"
-        whole, seen = browser.execute_script(widths)
-        assert whole <= seen
-    finally:
-        browser.set_window_size(size["width"], size["height"])
