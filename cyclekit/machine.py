@@ -79,16 +79,16 @@ class Machine:
     presets: Mapping[str, Spec]  # the first is the default
     preset_notes: Mapping[str, str]
     engines: tuple[str, ...]  # the first is the default
-    encode: Callable[[Sequence[Workload], Any], Sequence[Any]]
-    simulate: Callable[..., Run]
+    encode: Callable[..., Any]
+    simulate: Callable[..., Any]
     estimate: Callable[..., tuple[float, int]]
     validate: Callable[..., Validation]
     draw_validation: Callable[[Validation, Path], Sequence[Path]]
     demo: Callable[..., Demo]
-    explain: Callable[[Workload, Any, int, int], Explanation]
+    explain: Callable[..., Explanation]
     stored: Callable[[Any, Any], Mapping[str, float]]
     suited: Callable[[Workload, Any], Any]
-    costs: Mapping[str, tuple[float, int]]
+    costs: Mapping[str, tuple[float, float]]
     batched: bool = False
     needs_values: bool = True
     takes: tuple[type, ...] = (Workload,)

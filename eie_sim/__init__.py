@@ -1,6 +1,10 @@
 """EIE, the Efficient Inference Engine on compressed networks (Han et al., ISCA 2016), cycle by cycle."""
 
-from cyclekit.machine import Chip, Machine
+from collections.abc import Sequence
+from pathlib import Path
+
+from cyclekit.machine import Chip, Demo, Machine, Progress
+from cyclekit.validation import Validation
 from cyclekit.views import ENERGY, LOAD_BALANCE, SPEED_UP, View, count, energy_of, energy_per
 from eie_sim.account import spans
 from eie_sim.actions import Action
@@ -16,19 +20,19 @@ from eie_sim.steps import steps
 __all__ = ["MACHINE", "PRESETS", "Spec", "decode", "encode", "energy", "explain", "simulate", "validate"]
 
 
-def _draw_validation(validation, folder):
+def _draw_validation(validation: Validation, folder: Path) -> Sequence[Path]:
     from eie_sim.figures import draw_validation  # late: matplotlib is slow to import
 
     return draw_validation(validation, folder)
 
 
-def _demo(folder, *, progress):
+def _demo(folder: Path, *, progress: Progress) -> Demo:
     from eie_sim.demo import demo
 
     return demo(folder, progress=progress)
 
 
-def _chip(spec):
+def _chip(spec: Spec) -> Chip:
     before = "come over the DMA in every run" if spec.load_phase else "lie in its SRAM before a run"
     return Chip(process=f"{spec.node_nm} nm", note=f"weights {before}; one input at a time; no host in its times")
 

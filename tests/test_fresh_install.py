@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-DATA = [ROOT / package / "data" for package in ("workloads", "eie_sim", "pointacc_sim")]
+PACKAGES = ("zeroskip", "workloads", "cyclekit", "eie_sim", "pointacc_sim", "tensorcore_sim")
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,11 @@ def fresh(wheel, tmp_path_factory):
 def test_the_wheel_holds_the_packages_their_data_and_its_licence(wheel):
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
-    sources = [path for folder in DATA for path in folder.parent.rglob("*.py")]
-    data = [path for folder in DATA for path in folder.iterdir()]
-    assert {path.suffix for path in data} >= {".npz", ".csv", ".fashion-mnist"}
-    assert {str(path.relative_to(ROOT)) for path in sources + data} <= inside
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file()]
+    files = [path for path in files if "__pycache__" not in path.parts]
+    assert {path.suffix for path in files} >= {".py", ".npz", ".csv", ".fashion-mnist", ".js", ".css"}
+    assert {str(path.relative_to(ROOT)) for path in files} <= inside
+    assert {f"{package}/py.typed" for package in PACKAGES} <= inside
     assert any(name.endswith("licenses/workloads/data/LICENSE.fashion-mnist") for name in inside)
     assert not any(name.startswith(("tests/", "docs/", "benchmarks/")) for name in inside)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from cyclekit.budgets.budget import measure
 from cyclekit.machine import Machine, Progress, quiet, run_through
@@ -28,6 +28,7 @@ class Knob:
     layer_costs, workloads and levels_of; _table is what each layer costs and loses at each of its levels.
     """
 
+    unit: ClassVar[str]
     task: Task
     chosen: Machine
     spec: Any

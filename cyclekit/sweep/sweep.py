@@ -187,7 +187,7 @@ class Sweep:
 
 def prepare(
     machine: str | Machine,
-    workloads: Iterable[str | Path | Workload | Network | Shape],
+    workloads: Iterable[str | Path | Workload | Network | Model | Shape],
     *,
     vary: Mapping[str, Any],
     preset: str | None = None,
@@ -260,7 +260,7 @@ def _options(feed: Feed | None, batch: int | None) -> list[str]:
 
 def sweep(
     machine: str | Machine,
-    workloads: Iterable[str | Path | Workload | Network | Shape],
+    workloads: Iterable[str | Path | Workload | Network | Model | Shape],
     *,
     vary: Mapping[str, Any],
     into: str | Path,

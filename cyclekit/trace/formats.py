@@ -86,7 +86,7 @@ def check_vcd() -> None:
     try:
         import vcd  # noqa: F401
     except ImportError:
-        raise BadInput("--vcd needs pyvcd: pip install 'zeroskip[trace]'") from None
+        raise BadInput("--vcd needs pyvcd: pip install '.[trace]' in a checkout") from None
 
 
 def vcd(trace: Trace) -> bytes:

@@ -124,4 +124,4 @@ def test_a_user_s_machine_by_time_alone(zeroskip, toy, layer_npz, into):
 def test_without_optuna(refused, layer_npz, into, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     complaint = refused("search", "eie", layer_npz, *VARY, "--trials", 3, "--into", into)
-    assert complaint == "a search of a space larger than --trials needs optuna: pip install 'zeroskip[search]'"
+    assert complaint == "a search of a space larger than --trials needs optuna: pip install '.[search]' in a checkout"
