@@ -7,7 +7,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
-.PHONY: install demo test lint bench campaign clean
+.PHONY: install demo test lint docs bench campaign clean
 
 install: $(VENV)/installed
 
@@ -29,6 +29,11 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+docs: install
+	$(BIN)/python docs/notebooks.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: install
 	$(BIN)/python benchmarks/bench_eie.py
@@ -49,4 +54,4 @@ campaign: install
 	$(BIN)/python tests/campaign/mutate.py --sample 1000 --seed $(SEED)
 
 clean:
-	rm -rf $(VENV) zeroskip-demo
+	rm -rf $(VENV) zeroskip-demo site

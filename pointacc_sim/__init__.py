@@ -1,6 +1,10 @@
 """PointAcc, the point cloud accelerator (Lin et al., MICRO 2021): mapping, memory and matrix unit, cycle by cycle."""
 
-from cyclekit.machine import Chip, Machine
+from collections.abc import Sequence
+from pathlib import Path
+
+from cyclekit.machine import Chip, Demo, Machine, Progress
+from cyclekit.validation import Validation
 from cyclekit.views import ENERGY, TIME, View, count, measure
 from pointacc_sim.actions import DRAM, Action
 from pointacc_sim.explain import explain
@@ -29,19 +33,19 @@ __all__ = [
 ]
 
 
-def _draw_validation(validation, folder):
+def _draw_validation(validation: Validation, folder: Path) -> Sequence[Path]:
     from pointacc_sim.figures import draw_validation  # late: matplotlib is slow to import
 
     return draw_validation(validation, folder)
 
 
-def _demo(folder, *, short, progress):
+def _demo(folder: Path, *, progress: Progress) -> Demo:
     from pointacc_sim.demo import demo
 
-    return demo(folder, short=short, progress=progress)
+    return demo(folder, progress=progress)
 
 
-def _chip(spec):
+def _chip(spec: Spec) -> Chip:
     note = "process and area are recalled, unverified; one cloud at a time; no host in its times"
     return Chip(process=f"{spec.node_nm} nm", area_mm2=spec.area_mm2, source="recalled, unverified", note=note)
 
@@ -68,13 +72,17 @@ MACHINE = Machine(
     stored=stored,
     suited=lambda workload, spec: spec,
     # Measured on one shared core, rounded up.
-    costs={"validate": (10, 0.8e9), "demo": (60, 1.0e9), "demo --short": (8, 0.4e9)},
+    costs={"validate": (3, 0.8e9), "demo": (9, 0.5e9)},
     balance="utilisation of the array",
     takes=(SparseConvolution,),
     model_version=MODEL_VERSION,
     encoding_fields=("merger_width", "emits"),
     estimate_point=lambda layers, spec, *, engine: estimate(layers, spec, engine=engine, check=False)[0],
     sweep_engine="schedule",
+    cautions={
+        "clock_mhz": "a faster clock is free here: no price hangs on the voltage that it takes, and nothing says which "
+        "clock a design reaches",
+    },
     views=(
         View("merger_width", (TIME, ENERGY), label="merger width"),
         View(

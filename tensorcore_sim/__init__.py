@@ -1,6 +1,13 @@
 """The sparse tensor core of NVIDIA's cards: format and arithmetic to the bit, instructions and whole GEMMs in time."""
 
-from cyclekit.machine import Chip, Machine
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclekit.machine import Chip, Demo, Explanation, Machine, Progress
+from cyclekit.run import Run
+from cyclekit.trace.steps import Step
+from cyclekit.validation import Validation
 from cyclekit.views import ENERGY, Quantity, View, measure
 from tensorcore_sim.actions import CardAction
 from tensorcore_sim.arithmetic.gemm import fused_dot_add, gemm
@@ -40,19 +47,19 @@ __all__ = [
 ]
 
 
-def _draw_validation(validation, folder):
+def _draw_validation(validation: Validation, folder: Path) -> Sequence[Path]:
     from tensorcore_sim.figures import draw_validation  # late: matplotlib is slow to import
 
     return draw_validation(validation, folder)
 
 
-def _demo(folder, *, short, progress):
+def _demo(folder: Path, *, progress: Progress) -> Demo:
     from tensorcore_sim.demo import demo
 
-    return demo(folder, short=short, progress=progress)
+    return demo(folder, progress=progress)
 
 
-def _explain(workload, spec, row, column):
+def _explain(workload: Workload | SparseConvolution, spec: Spec, row: int, column: int) -> Explanation:
     from tensorcore_sim.explain.tiles import explain
 
     if isinstance(workload, SparseConvolution):
@@ -62,7 +69,7 @@ def _explain(workload, spec, row, column):
     return explain(workload, spec, row, column)
 
 
-def _steps(run, image, signal, spec, **window):
+def _steps(run: Run, image: Any, signal: Any, spec: Spec, **window: Any) -> Iterator[Step]:
     from tensorcore_sim.explain.steps import steps
 
     if isinstance(image.layer, SparseConvolution):
@@ -70,16 +77,16 @@ def _steps(run, image, signal, spec, **window):
     return steps(run, image, signal, spec, **window)
 
 
-def _validate_models(progress):
+def _validate_models(progress: Progress) -> Validation:
     from tensorcore_sim.evidence.models import validate  # late: nothing else asks for it
 
     return validate(progress)
 
 
-def _size(result):
+def _size(result: Any) -> float | None:
     """Return the cube root of the products of a result's GEMM: m of a cube. None for several layers."""
     gemm = result.measures.get("gemm")
-    return gemm and round(Problem.parse(gemm.partition(",")[0]).macs ** (1 / 3), 6)
+    return round(float(Problem.parse(gemm.partition(",")[0]).macs) ** (1 / 3), 6) if gemm else None
 
 
 _MOVED = (CardAction.HBM_READ_BYTES, CardAction.WRITE_BYTES)
@@ -98,7 +105,7 @@ _DIES = {
 _TURING_DIES = {40: ("TSMC 12FFN", 545.0, "TU104"), 68: ("TSMC 12FFN", 754.0, "TU102")}  # by the SMs of the card
 
 
-def _chip(spec):
+def _chip(spec: Spec) -> Chip:
     process, area_mm2, source = _TURING_DIES[68 if spec.n_sms > 48 else 40] if spec.card == "t4" else _DIES[spec.card]
     note = f"weights come from memory in every call; {spec.launch_us:g} us of a call are its launch"
     if area_mm2:
@@ -128,13 +135,16 @@ MACHINE = Machine(
     stored=stored,
     suited=suited,
     # Measured on two shared cores, rounded up.
-    costs={"validate": (60, 0.8e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9), "validate llm": (60, 0.4e9)},
+    costs={"validate": (70, 0.8e9), "demo": (3, 0.5e9), "validate llm": (60, 0.4e9)},
     batched=True,
     needs_values=False,
     takes=(Workload, SparseConvolution),
     balance="utilisation of the peak",
     model_version=MODEL_VERSION,
     encoding_fields=STORED_FIELDS,
+    cautions={
+        "clock_mhz": "a faster clock costs nothing in the tables of prices; it draws power, which power_limit_w bounds",
+    },
     views=(
         View(
             Quantity("size", "", _size),
@@ -148,7 +158,7 @@ MACHINE = Machine(
         ),
     ),
     entrants={"dense": {"sparsity": "dense"}, "2:4": {"sparsity": "2:4"}},
-    pattern=lambda spec: pattern(spec) and pattern(spec).split()[0],  # "4:8 in pairs" is an N:M and more
+    pattern=lambda spec: (pattern(spec) or "").partition(" ")[0] or None,  # "4:8 in pairs" is an N:M and more
     chip=_chip,
     idle=idle,
     serves=SERVES,

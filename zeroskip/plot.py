@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
@@ -20,7 +21,8 @@ def bars(result: Any) -> Figure:
     labels = [str(row.get(result.label, place)) for place, row in enumerate(rows)]
     if len(set(labels)) < len(labels):
         labels = [f"{label} #{place}" for place, label in enumerate(labels)]
-    with mpl.rc_context(PRINT.style()):
+    style: Any = PRINT.style()  # matplotlib's own type is of all names that it knows
+    with mpl.rc_context(style):
         figure = Figure(figsize=(max(4.0, 0.7 * len(rows) + 2), 3.8), layout="constrained")
         panel = figure.add_subplot()
         heights = np.array([float(row[result.height]) for row in rows])
@@ -38,8 +40,22 @@ def bars(result: Any) -> Figure:
             panel.bar(labels, heights, color=PRINT.series[0], width=0.6)
         panel.set_ylabel(result.height.replace("_", " "))
         panel.set_title(result.title, loc="left", fontsize=10)
-        panel.tick_params(axis="x", rotation=0 if max(map(len, labels)) < 12 else 30)
+        if max(map(len, labels)) > 11:
+            panel.tick_params(axis="x", rotation=30)
+            for tick in panel.get_xticklabels():
+                tick.set_horizontalalignment("right")
     return figure
+
+
+def svg(result: Any) -> bytes | None:
+    """Return that figure as SVG; None where nothing can be drawn."""
+    try:
+        figure = bars(result)
+    except BadInput:
+        return None
+    drawn = BytesIO()
+    figure.savefig(drawn, format="svg")
+    return drawn.getvalue()
 
 
 def _colours(n: int) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from workloads.errors import BadInput
 
 MOST_ROWS = 12  # that a Result shows of itself
+MOST_BARS = 40  # that a picture beside its rows has
 NUMBERS = (int, float)
 
 
@@ -36,7 +38,8 @@ class Result:
         return "\n".join(shown)
 
     def _repr_html_(self) -> str:
-        names = list(dict.fromkeys(name for row in self.rows for name, value in row.items() if _is_shown(value)))
+        shown = (name for row in self.rows for name, value in row.items() if _is_shown(name, value))
+        names = list(dict.fromkeys(shown))
         head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(_cell(row.get(name)))}</td>" for name in names) + "</tr>"
@@ -45,7 +48,16 @@ class Result:
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
         more = f"<p>and {len(self.rows) - MOST_ROWS} more</p>" if len(self.rows) > MOST_ROWS else ""
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f"<p><b>{html.escape(self.title)}</b></p>{table}{more}<ul>{notes}</ul>"
+        return f"<p><b>{html.escape(self.title)}</b></p>{table}{more}{self._picture()}<ul>{notes}</ul>"
+
+    def _picture(self) -> str:
+        """Return what `plot` draws as an image in HTML, or nothing where there is nothing to draw or too much."""
+        from zeroskip.plot import svg  # late: matplotlib is slow to import
+
+        drawn = svg(self) if len(self.rows) <= MOST_BARS else None
+        if drawn is None:
+            return ""
+        return f'<img alt="{html.escape(self.height)}" src="data:image/svg+xml;base64,{b64encode(drawn).decode()}">'
 
     def frame(self) -> Any:
         """Return all rows as a pandas.DataFrame. Raises BadInput where pandas is not installed."""
@@ -69,8 +81,9 @@ def _line(row: Mapping[str, Any]) -> str:
     return ", ".join([*words, *numbers[:8]])
 
 
-def _is_shown(value: Any) -> bool:
-    return value is not None and not isinstance(value, Mapping | list | tuple)
+def _is_shown(name: str, value: Any) -> bool:
+    """Return whether a cell stands in the table: the shares of states are what the picture is of."""
+    return value is not None and not isinstance(value, Mapping | list | tuple) and not name.startswith("state.")
 
 
 def _cell(value: Any) -> str:

@@ -227,7 +227,7 @@ def adapt(
         for layer, (before, after) in adapted.levels.items()
     ]
     shown = ", ".join("-" if value is None else f"{value:.4f}" for value in adapted.values)
-    notes = (f"{task.measure or 'quality'} dense, cut, tuned: {shown}",)
+    notes = (f"{task.measure or 'quality'} dense, cut, tuned: {shown}", *knob.notes)
     title = f"{task.name} on {machine} by {method}: {adapted.cost:,.4g} of {adapted.budget:,.4g} {knob.metric}"
     return Result(title=title, rows=rows, detail=adapted, label="layer", height=knob.metric, notes=notes)
 

@@ -4,9 +4,12 @@ python -m benchmarks.accuracy.adapt: the mean of five seeds with their spread. L
 training images of Fashion-MNIST (zeroskip data fashion-mnist) and is judged by the 10,000 test images.
 """
 
+import itertools
 import sys
+import tempfile
 from dataclasses import replace
 from functools import reduce
+from pathlib import Path
 from statistics import fmean, stdev
 
 import numpy as np
@@ -14,15 +17,20 @@ import numpy as np
 from cyclekit import machine
 from cyclekit.budgets.adapt import METHODS, adapt
 from cyclekit.budgets.densities import Densities
+from cyclekit.budgets.graph_widths import GraphWidths
 from cyclekit.budgets.widths import Widths
 from workloads import tasks
 from workloads.allocation.knapsack import knapsack
 from workloads.allocation.table import Cost
+from workloads.graphs.execute import run
+from workloads.graphs.feed import Feed
 from workloads.networks import data, nets
+from workloads.networks.exported import as_onnx
 from workloads.networks.train import fit
 
 SEEDS = range(5)
 N_LEARNT = 10_000
+N_SOLVED = 1000  # inputs of a graph
 
 
 def lenet() -> tasks.Task:
@@ -59,6 +67,23 @@ def compare(task, chosen, changes, kind, budgets, methods, batch) -> None:
                 f"  {share:g} {method:9s} accuracy {spread}, cost {min(costs):.3f} to {max(costs):.3f} of it",
                 flush=True,
             )
+
+
+def as_graph(task, chosen, budgets, methods, batch) -> None:
+    """Print what the network is worth as an ONNX graph, which learns nothing but is solved anew on N_SOLVED inputs."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{task.name}.onnx"
+        path.write_bytes(as_onnx(task.network, task.inputs.shape[1:]).SerializeToString())
+        given = {"input": task.inputs[:N_SOLVED], "labels": task.labels[:N_SOLVED]}
+        graph = tasks.load(str(path), Feed.of(inputs=given))
+    knob = GraphWidths(task=graph, chosen=chosen, spec=chosen.design(None, {}), metric="us", batch=batch)
+    whole = knob.table().cost(knob.table().whole)
+    for share, method in itertools.product(budgets, methods):
+        result = adapt(knob, share * whole, method)
+        outputs = run(result.network.model, {"input": task.test_inputs}, ["output"])["output"]
+        accuracy = 100 * np.mean(outputs.argmax(axis=1) == task.test_labels)
+        told = f"cut {100 * result.values[1]:.2f}%, solved anew and held out {accuracy:.2f}%"
+        print(f"  {share:g} {method:9s} as a graph: {told}, cost {result.cost / result.budget:.3f} of it", flush=True)
 
 
 def by_operations(task, chosen, budgets, batch) -> None:
@@ -135,12 +160,17 @@ def six_layers() -> tasks.Task:
 
 
 if __name__ == "__main__":
-    which, methods = sys.argv[1:] or ["eie", "tensorcore", "operations", "amc"], ("uniform", "knapsack", "netadapt")
+    which, methods = (
+        sys.argv[1:] or ["eie", "tensorcore", "graph", "operations", "amc"],
+        ("uniform", "knapsack", "netadapt"),
+    )
     if "eie" in which:
         for n_pes, budgets in ((64, (0.5, 0.4)), (16, (0.25,))):  # 64 PEs: a broadcast a cycle alone takes 31%
             compare(lenet(), machine.load("eie"), {"n_pes": n_pes}, Densities, budgets, methods, 8)
     if "tensorcore" in which:
         compare(tasks.load("digits-convnet"), machine.load("tensorcore"), {}, Widths, (0.9, 0.7, 0.6), methods, 4096)
+    if "graph" in which:
+        as_graph(tasks.load("digits-convnet"), machine.load("tensorcore"), (0.9, 0.7, 0.6), methods, 4096)
     if "operations" in which:
         by_operations(wide_convnet(), machine.load("tensorcore"), (0.7, 0.55), 512)
     if "amc" in which:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cyclekit.budgets.densities import Densities
+from cyclekit.budgets.graph_widths import GraphWidths
 from cyclekit.budgets.knob import Knob
 from cyclekit.budgets.widths import Widths
 from cyclekit.machine import Machine
@@ -42,16 +43,21 @@ class Adapted:
 
 
 def knob_of(task: Task, chosen: Machine, spec: Any, *, turned: str | None = None, **options: Any) -> Knob:
-    """Return what can be turned on a machine: densities where it needs values, else what Widths can (None: widths).
+    """Return what can be turned on a machine: densities where it needs values, else what Widths can (None: widths),
+    of modules in a row or of a graph.
 
     options: those of Knob. Raises BadInput for a network or a machine that has no such knob.
     """
     options |= {"task": task, "chosen": chosen, "spec": spec}
-    if not chosen.needs_values:
-        return Widths(**options, turned=turned or "width")
-    if turned is not None:
+    if chosen.needs_values and turned is not None:
         raise BadInput(f"--knob is for machines that multiply whole matrices: {chosen.name} has densities")
-    return Densities(**options)
+    if chosen.needs_values:
+        return Densities(**options)
+    if task.graph is None:
+        return Widths(**options, turned=turned or "width")
+    if turned not in (None, "width"):
+        raise BadInput(f"--knob {turned} takes modules in a row: of the graph {task.name} widths alone can change")
+    return GraphWidths(**options)
 
 
 def adapt(knob: Knob, budget: float, method: str) -> Adapted:
@@ -66,7 +72,6 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
     whole = knob.start(table.whole)
     dense_costs, costs = knob.layer_costs(whole), knob.layer_costs(cut)
     dense_levels, levels = knob.levels_of(whole), knob.levels_of(cut)
-    quality: Callable[[Any], float | None] = knob.task.quality
     return Adapted(
         method=method,
         budget=budget,
@@ -76,9 +81,9 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
         patterns=knob.patterns_of(cut),
         costs={name: (dense_costs[name], costs[name]) for name in costs},
         values=(
-            quality(knob.task.network),
-            quality(knob.network_of(knob.start(choice))),
-            quality(knob.network_of(cut)),
+            knob.quality(knob.network_of(whole)),
+            knob.quality(knob.network_of(knob.start(choice))),
+            knob.quality(knob.network_of(cut)),
         ),
         log=log,
         network=cut,

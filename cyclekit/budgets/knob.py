@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cyclekit.budgets.costs import Costs, Watch, unwatched
 from cyclekit.machine import Machine
 from workloads.allocation.table import Choice, Table
 from workloads.errors import BadInput
+from workloads.graphs import rewrite
+from workloads.networks import exported
 from workloads.networks.sequential import Sequential
+from workloads.records import Shape
 from workloads.tasks import Task
 
 N_EVALUATED = 1000  # inputs that a choice is tried on, of those calibrated on
@@ -28,6 +32,7 @@ class Knob:
     layer_costs, workloads and levels_of; _table is what each layer costs and loses at each of its levels.
     """
 
+    unit: ClassVar[str]
     task: Task
     chosen: Machine
     spec: Any
@@ -66,6 +71,18 @@ class Knob:
             watch=self.watch,
         )
 
+    def shape(self, n_out: int, n_in: int, positions: int, groups: int = 1) -> Shape:
+        """Return a layer's product, its positions side by side; of the name by which `zeroskip sweep` knows it."""
+        n = self.batch * positions
+        name = f"{n_out // groups}x{n}x{n_in // groups}"
+        return Shape(name=f"{groups}*{name}" if groups > 1 else name, n_out=n_out, n_in=n_in, batch=n, groups=groups)
+
+    def costs_of(self, shapes: Iterable[Shape], changes: Mapping[str, Any] | None = None) -> dict[Shape, float]:
+        """Return {shape: cost} on the design with some fields changed; equal ones are simulated once."""
+        shapes = list(dict.fromkeys(shapes))
+        costs = self.costs.of((self.costs.work(shape, shape.name) for shape in shapes), changes)
+        return {shape: costs[shape.name] for shape in shapes}
+
     def value_of(self, network: Any) -> float:
         """Return the accuracy of a network on the first inputs calibrated on. Raises BadInput where there is none."""
         if self.task.measure != "accuracy" or self.task.labels is None:
@@ -73,6 +90,21 @@ class Knob:
                 f"network {self.task.name!r} has no labels to be judged by here: take --method knapsack or uniform"
             )
         return network.accuracy(self.task.inputs[:N_EVALUATED], self.task.labels[:N_EVALUATED])
+
+    def quality(self, network: Any) -> float | None:
+        """Return the task's measure of a network on inputs held out, or of a graph on its own."""
+        return self.task.quality(network)
+
+    def as_onnx(self, cut: Any) -> Any:
+        """Return the onnx.ModelProto of a cut network: modules in a row, or a graph with new weights."""
+        if self.task.graph is None:
+            return exported.as_onnx(self.network_of(cut), self.task.inputs.shape[1:])
+        return rewrite.with_weights(self.task.graph, {layer.name: layer for layer in self.network_of(cut).layers})
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know of the knob: which layers it turns together, and which it leaves alone, and why."""
+        return []
 
     def cost_of_network(self, cut: Any) -> float:
         """Return what a cut network costs, all its layers together."""

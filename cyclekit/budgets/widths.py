@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from workloads.networks import train
 from workloads.networks.sequential import Sequential
 from workloads.recipes.repair import Tune
 from workloads.recipes.subjects import subject
-from workloads.records import Shape, Workload
+from workloads.records import Workload
 
 N_WIDTHS = 16  # of a matrix, evenly from all outputs down to one of so many parts
 TURNED = ("width", PATTERN, "both")
@@ -76,27 +76,16 @@ class Widths(Knob):
             knobs[name] = tuple(knob for knob in (before, name) if knob in levels)
             ins, outs = levels.get(before, (module.weights.shape[1],)), levels.get(name, (len(module.weights),))
             each, before = module.matrix.shape[1] // ins[0], name
-            shapes[name] = [self._shape(name, n_out, n_in * each) for n_in in ins for n_out in outs]
+            shapes[name] = [self.shape(n_out, n_in * each, self._positions[name]) for n_in in ins for n_out in outs]
         every = [shape for of_layer in shapes.values() for shape in of_layer]
         designs, costs = [{}] if self.turned == "width" else [{}, self._sparse_design], {}
-        known = [self._costs_of(every, changes) for changes in designs]
+        known = [self.costs_of(every, changes) for changes in designs]
         for name, of_layer in shapes.items():
             own = (*knobs[name], *(knob for knob in [_sparse(name)] if knob in levels))
             amounts = [[of_design[shape] for of_design in known] for shape in of_layer]
             sizes = tuple(len(levels[knob]) for knob in own)
             costs[name] = Cost(knobs=own, amounts=np.reshape(amounts, sizes))
         return Table(levels=levels, costs=costs, losses=losses)
-
-    def _shape(self, name: str, n_out: int, n_in: int) -> Shape:
-        """Return a layer's product, its positions side by side; of the name by which `zeroskip sweep` knows it."""
-        n = self.batch * self._positions[name]
-        return Shape(name=f"{n_out}x{n}x{n_in}", n_out=n_out, n_in=n_in, batch=n)
-
-    def _costs_of(self, shapes: Iterable[Shape], changes: Mapping[str, Any]) -> dict[Shape, float]:
-        """Return {shape: cost} on the design with some fields changed; equal ones are simulated once."""
-        shapes = list(dict.fromkeys(shapes))
-        costs = self.costs.of((self.costs.work(shape, shape.name) for shape in shapes), changes)
-        return {shape: costs[shape.name] for shape in shapes}
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -141,10 +130,12 @@ class Widths(Knob):
         return train.fit(network, self.task.inputs[:n], self.task.labels[:n], recipe)
 
     def layer_costs(self, cut: Sequential) -> dict[str, float]:
-        shapes = {name: self._shape(name, *module.matrix.shape) for name, module in cut.weighted.items()}
-        dense, sparse = self._costs_of(shapes.values(), {}), self.patterns_of(cut)
+        shapes = {
+            name: self.shape(*module.matrix.shape, self._positions[name]) for name, module in cut.weighted.items()
+        }
+        dense, sparse = self.costs_of(shapes.values()), self.patterns_of(cut)
         if sparse:
-            of_sparse = self._costs_of([shapes[name] for name in sparse], self._sparse_design)
+            of_sparse = self.costs_of([shapes[name] for name in sparse], self._sparse_design)
         return {name: of_sparse[shape] if name in sparse else dense[shape] for name, shape in shapes.items()}
 
     def patterns_of(self, cut: Sequential) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,9 +20,12 @@ from cyclekit.comparison import report
 from cyclekit.machine import Progress
 from cyclekit.sweep.points import changes_of
 from cyclekit.sweep.store import check
-from cyclekit.terminal import LONG_S, Output, check_writable, make_folder, write_asked
+from cyclekit.terminal import LONG_S, Output, check_writable, make_folder, say, write_asked
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import saved
+from workloads.networks.sequential import Sequential
+
+N_NOTES = 6  # of a knob that are printed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,7 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--into", metavar="STORE", help="the SQLite file for the table of costs; what it has is not computed again"
     )
     parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
-    parser.add_argument("--out", metavar="FILE", help="write the network as an .npz of its layers")
+    parser.add_argument("--out", metavar="FILE", help="write the layers as .npz, or the network as .onnx")
     parser.add_argument("--figures", metavar="DIR", help="draw costs against accuracy, and the table's stairs")
     parser.add_argument("--check", action="store_true", help="compare the machine's values with the references")
 
@@ -64,8 +66,8 @@ def run(options: Namespace) -> int:
     if options.out is not None:
         if len(budgets) * len(methods) > 1:
             raise BadInput("--out takes one budget and one method: it holds one network")
-        if Path(options.out).suffix != ".npz":
-            raise BadInput(f"--out must name a file of .npz, got {options.out!r}")
+        if Path(options.out).suffix not in (".npz", ".onnx"):
+            raise BadInput(f"--out must name a file of .npz or .onnx, got {options.out!r}")
         check_writable(Path(options.out), "--out")
     if options.figures is not None:
         make_folder(Path(options.figures), "--figures")
@@ -77,6 +79,9 @@ def run(options: Namespace) -> int:
     chosen = machine.load(name)
     spec = chosen.design(preset or None, changes_of(options.set))
     task = task_of(options)
+    is_onnx = options.out is not None and Path(options.out).suffix == ".onnx"
+    if is_onnx and task.graph is None and not isinstance(task.network, Sequential):
+        raise BadInput(f"--out must name an .npz file: {task.name} is no network that an .onnx file could hold")
     knob = knob_of(
         task,
         chosen,
@@ -102,7 +107,11 @@ def run(options: Namespace) -> int:
         out.line(f"  values: {sum(checks)} of {len(checks)} networks agree with the references")
     if options.out is not None:
         provenance = f"{task.provenance}; adapt to {options.budget} on {options.machine} by {options.method}"
-        write_asked(Path(options.out), saved.to_bytes(knob.workloads(results[0].network), provenance), "--out")
+        if is_onnx:
+            content = knob.as_onnx(results[0].network).SerializeToString()
+        else:
+            content = saved.to_bytes(knob.workloads(results[0].network), provenance)
+        write_asked(Path(options.out), content, "--out")
         out.line(f"wrote {options.out}")
     if options.figures is not None:
         from cyclekit.figures.budgets import draw_costs, draw_tradeoff  # late: matplotlib is slow to import
@@ -124,7 +133,7 @@ def run(options: Namespace) -> int:
 def _watched(into: str | None, n_tasks: int, n_workers: int, seconds: float) -> Iterator[Progress]:
     """Say what the costs of layers will take, and show a bar."""
     if seconds > LONG_S:
-        print(f"zeroskip: {n_tasks:,} tasks on {n_workers} workers: expecting about {seconds:,.0f} s", file=sys.stderr)
+        say(f"{n_tasks:,} tasks on {n_workers} workers: expecting about {seconds:,.0f} s")
     with progress_of_rows("adapt: costs", kept=into is not None) as step:
         yield step
 
@@ -169,6 +178,10 @@ def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> Non
     out.table(f"{knob.task.name} on {name}", heads, cells)
     for line in said_of(knob.task) or [f"network: {knob.task.provenance}"]:
         out.line(f"  {line}")
+    for line in knob.notes[:N_NOTES]:
+        out.line(f"  note: {line}")
+    if len(knob.notes) > N_NOTES:
+        out.line(f"  note: and {len(knob.notes) - N_NOTES} more such, which --json tells")
     if not knob.can_tune:
         out.line("  note: nothing was tuned: the network does not learn here, or --epochs is 0")
 
@@ -178,7 +191,7 @@ def _as_dict(knob: Knob, result: Adapted) -> dict[str, Any]:
     return {
         "network": knob.task.name,
         "provenance": knob.task.provenance,
-        "notes": said_of(knob.task),
+        "notes": [*said_of(knob.task), *knob.notes],
         "machine": knob.chosen.name,
         "spec": knob.spec.as_dict(),
         "method": result.method,

@@ -41,7 +41,7 @@ def draw_costs(table: Table, metric: str, unit: str, path: Path, title: str) -> 
             panel.set(xlabel=unit if own == name else f"{unit} of {own}", ylabel=f"cost [{metric}]", title=name)
             if any(lines):
                 panel.legend(fontsize=8)
-        figure.suptitle(title, x=0.02, y=1.02, ha="left", fontsize=10)
+        figure.suptitle(title, x=0.02, y=1 + 0.02 / n_rows, ha="left", fontsize=10)
         figure.tight_layout()
         save(figure, path)
     return path

@@ -21,7 +21,7 @@ from workloads.errors import BadInput
 try:
     import distributed
 except ImportError:
-    raise BadInput("--dask needs dask.distributed: pip install 'zeroskip[dask]'") from None
+    raise BadInput("--dask needs dask.distributed: pip install '.[dask]' in a checkout") from None
 
 CONNECT_S = 5.0  # for the scheduler's first answer
 LOOK_S = 2.0  # between looks at whether the scheduler and workers are there still

@@ -36,7 +36,7 @@ def check(path: str | Path) -> None:
     if suffix not in (".csv", ".parquet"):
         raise BadInput(f"--export must name a .csv or .parquet file, got {str(path)!r}")
     if suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise BadInput("a .parquet file needs pyarrow: pip install 'zeroskip[parquet]', or name a .csv file")
+        raise BadInput("a .parquet file needs pyarrow: pip install '.[parquet]' in a checkout, or name a .csv file")
     check_writable(Path(path), "--export")
 
 

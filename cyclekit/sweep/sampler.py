@@ -19,10 +19,11 @@ def require() -> Any:
         import optuna
     except ImportError as error:
         raise BadInput(
-            "a search of a space larger than --trials needs optuna: pip install 'zeroskip[search]'"
+            "a search of a space larger than --trials needs optuna: pip install '.[search]' in a checkout"
         ) from error
     if not hasattr(optuna.trial.Trial, "set_constraint"):
-        raise BadInput(f"a search needs optuna 5 or newer, found {optuna.__version__}: pip install 'zeroskip[search]'")
+        version = optuna.__version__
+        raise BadInput(f"a search needs optuna 5 or newer, found {version}: pip install '.[search]' in a checkout")
     return optuna
 
 

@@ -1,7 +1,9 @@
 """Do the functions give what the command gives, in one shape: rows, text, HTML, a frame, a picture?"""
 
 import json
+import re
 import sys
+from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -39,7 +41,10 @@ def test_a_result_is_short_text_html_and_a_picture(layer):
     lines = repr(result).splitlines()
     assert len(lines) == 3  # a title and two inputs
     assert "cycles" in lines[1]
-    assert "<table>" in result._repr_html_()
+    shown = result._repr_html_()
+    assert "<table>" in shown
+    picture = b64decode(re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', shown)[1]).decode()
+    assert "weight" in picture  # a state of the legend
     assert "&lt;" not in repr(result)
     figure = result.plot()
     assert len(figure.axes[0].patches) >= 2
@@ -60,6 +65,14 @@ def test_a_frame_is_pandas_own_or_a_line_that_says_what_would_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(zeroskip.BadInput, match="a frame takes pandas: pip install pandas"):
         result.frame()
+
+
+def test_a_frame_has_every_row_and_column(layer):
+    pytest.importorskip("pandas")
+    result = zeroskip.sweep("eie", layer, {"n_pes": [2, 4]})
+    frame = result.frame()
+    assert list(frame["cycles"]) == [row["cycles"] for row in result.rows]
+    assert {"time_us", "energy_pj", "area_mm2", "power_mw", "edp_nj_us", "state.pe.weight"} <= set(frame.columns)
 
 
 def test_nothing_to_draw_is_said():

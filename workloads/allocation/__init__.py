@@ -1,1 +1,1 @@
-"""How much each layer keeps under a budget of cost: by one share, by chance, by rounds, by a knapsack, by an agent."""
+"""How much of each layer stays under a budget of cost, by five methods; what goes together, and the smaller network."""

@@ -63,7 +63,7 @@ def stored(path: Path, feed: Feed) -> tuple[list[Product], str]:
     An If is looked into where its condition is stored.
     """
     nodes = Nodes(flattened(_source(path, feed), None)[0], frozenset(MAKERS))
-    products, *of_nodes = _products(nodes)
+    products, *of_nodes = products_of(nodes)
     return products, passed_over(products, nodes, *of_nodes)
 
 
@@ -93,7 +93,7 @@ def read(path: Path, feed: Feed) -> Graph:
         if node.op_type in entering.RECURRENT and not (node.output and node.output[0]):
             node.output[:] = [f"{'.'.join(filter(None, [node.name, *node.output]))}.Y", *node.output[1:]]
     nodes = Nodes(flat, frozenset(MAKERS))
-    products, names, passed_over = _products(nodes)
+    products, names, passed_over = products_of(nodes)
     return Graph(
         path=path,
         model=model,
@@ -161,7 +161,7 @@ def _given(feed: Feed) -> tuple[dict[str, np.ndarray], str]:
     return dict(feed.arrays), "inputs given"
 
 
-def _products(nodes: Nodes) -> tuple[list[Product], dict[int, str], dict[str, str]]:
+def products_of(nodes: Nodes) -> tuple[list[Product], dict[int, str], dict[str, str]]:
     """Return the products in order, the name of every node by its id, and {name: reason} of those passed over."""
     products, names, passed_over, used = [], {}, {}, set()
     for node in nodes.computing:

@@ -16,7 +16,7 @@ from workloads.readers.limits import check_dense
 KIND = "ONNX model"
 MOST_BYTES = 2**31 - 1  # of a protobuf message, and so of what onnxruntime is handed
 LISTS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")  # of a tensor without raw bytes
-EXTRA = "and to read it takes: pip install 'zeroskip[onnx]'"
+EXTRA = "and to read it takes: pip install '.[onnx]' in a checkout"
 
 
 def read(path: Path) -> Any:

@@ -14,5 +14,5 @@ def read(path: Path) -> dict[str, np.ndarray]:
     try:
         import laspy
     except ImportError:
-        raise BadInput("reading it needs laspy: pip install 'zeroskip[las]'") from None
+        raise BadInput("reading it needs laspy: pip install '.[las]' in a checkout") from None
     return {"points": np.asarray(laspy.read(path).xyz)}

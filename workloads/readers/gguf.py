@@ -20,7 +20,7 @@ def read(path: Path) -> dict[str, np.ndarray | Stored]:
     try:
         from gguf import GGUFReader
     except ImportError:
-        raise BadInput("is a GGUF file, and to read it takes gguf: pip install 'zeroskip[gguf]'") from None
+        raise BadInput("is a GGUF file, and to read it takes gguf: pip install '.[gguf]' in a checkout") from None
 
     class Bounded(GGUFReader):
         """Ends where the file does: on its own it goes on for as many values as a damaged header tells it of."""

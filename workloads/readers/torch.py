@@ -29,7 +29,9 @@ def read(path: Path) -> dict[str, np.ndarray]:
     try:
         import torch
     except ImportError:
-        raise BadInput("is a PyTorch file, and to read it takes PyTorch: pip install 'zeroskip[torch]'") from None
+        raise BadInput(
+            "is a PyTorch file, and to read it takes PyTorch: pip install '.[torch]' in a checkout"
+        ) from None
     if not zipfile.is_zipfile(path):
         raise BadInput("is no zip archive, which PyTorch writes since 1.6: load it there and torch.save it anew")
     with warnings.catch_warnings(action="ignore"):  # of how long it takes to check what is sparse

@@ -72,7 +72,7 @@ def test_a_second_time_nothing_is_computed(tmp_path, capsys):
 
 
 def test_widths_on_a_card_are_a_smaller_network(tmp_path):
-    result, network, figures = tmp_path / "r.json", tmp_path / "n.npz", tmp_path / "figures"
+    result, figures = tmp_path / "r.json", tmp_path / "figures"
     command = ["adapt", "digits-mlp", "--machine", "tensorcore", "--batch", "4096", "--inputs", "400", "--epochs", "1"]
     command += ["--budget", "0.9", "--method", "knapsack,uniform", "--figures", str(figures), "--json", str(result)]
     assert main(command) == 0
@@ -82,7 +82,16 @@ def test_widths_on_a_card_are_a_smaller_network(tmp_path):
         assert row["cost_after"] <= row["budget"]
         assert any(layer["width"] < layer["width_before"] for layer in row["layers"])
     assert {path.name for path in figures.iterdir()} == {"adapt_costs.png", "adapt_tradeoff.png"}
-    assert not network.exists()
+
+
+def test_a_narrower_network_is_an_onnx_model_as_well(tmp_path):
+    pytest.importorskip("onnxruntime")
+    result, network = tmp_path / "r.json", tmp_path / "n.onnx"
+    command = ["adapt", "digits-mlp", "--machine", "tensorcore", "--batch", "4096", "--inputs", "200", "--epochs", "0"]
+    assert main([*command, "--budget", "0.9", "--method", "uniform", "--out", str(network), "--json", str(result)]) == 0
+    told = json.loads(result.read_text(encoding="utf-8"))
+    written = workloads.load(str(network))
+    assert [layer.n_out for layer in written.layers] == [layer["width"] for layer in told["layers"]]
 
 
 @pytest.mark.parametrize(
@@ -121,3 +130,52 @@ def test_layers_apart_have_no_accuracy_and_no_widths(tmp_path, capsys):
     assert "has no labels to be judged by" in capsys.readouterr().err
     assert main(["adapt", str(path), "--machine", "tensorcore", "--budget", "0.5"]) == 2
     assert "must be modules in a row with labels" in capsys.readouterr().err
+    assert main([*on_eie, "--out", str(tmp_path / "x.onnx")]) == 2
+    assert "--out must name an .npz file: w is no network that an .onnx file could hold" in capsys.readouterr().err
+
+
+def graph_and_inputs(folder):
+    """Return the files of a residual graph and of its inputs with labels, as options."""
+    pytest.importorskip("onnxruntime")
+    from tests.channel_graphs import INPUTS, residual
+
+    (folder / "net.onnx").write_bytes(residual().model().SerializeToString())
+    np.savez(folder / "x.npz", **INPUTS, labels=np.array([0, 1]))
+    return [str(folder / "net.onnx"), "--inputs", str(folder / "x.npz")]
+
+
+@pytest.mark.parametrize("method", ["knapsack", "uniform", "netadapt"])
+def test_a_graph_becomes_a_smaller_one_that_runs(method, tmp_path):
+    graph = graph_and_inputs(tmp_path)
+    from tests.channel_graphs import INPUTS, constants
+    from tests.onnx_models import onnx, reference
+
+    result, network = tmp_path / "r.json", tmp_path / "narrower.onnx"
+    command = ["adapt", *graph, "--machine", "tensorcore", "--batch", "65536", "--budget", "0.85"]
+    command += ["--method", method, "--out", str(network), "--json", str(result), "--check"]
+    assert main(command) == 0
+    told = json.loads(result.read_text(encoding="utf-8"))
+    assert told["cost_after"] <= told["budget"] < told["cost_before"]
+    assert told["checked"] is True
+    assert told["tuned"] is True
+    assert "fc keeps its width: y is an output of the graph" in told["notes"]
+    model = onnx.load(network)
+    stored = constants(model)
+    widths = {layer["layer"]: layer["width"] for layer in told["layers"]}
+    assert any(layer["width"] < layer["width_before"] for layer in told["layers"])
+    assert all(len(stored[f"{name}.weight"]) == width for name, width in widths.items() if name != "fc")
+    (outputs,) = reference(model, INPUTS, "y")
+    assert told["quality_after"] == np.mean(outputs.argmax(axis=1) == [0, 1])
+
+
+def test_densities_of_a_graph_are_put_back_into_it(tmp_path):
+    graph = graph_and_inputs(tmp_path)
+    from tests.channel_graphs import constants
+    from tests.onnx_models import onnx
+
+    result, network = tmp_path / "r.json", tmp_path / "sparse.onnx"
+    command = ["adapt", *graph, "--machine", "eie", "--set", "n_pes=4", "--budget", "0.9", "--method", "knapsack"]
+    assert main([*command, "--out", str(network), "--json", str(result)]) == 0
+    stored = constants(onnx.load(network))
+    for layer in json.loads(result.read_text(encoding="utf-8"))["layers"]:
+        assert (stored[f"{layer['layer']}.weight"] != 0).mean() == pytest.approx(layer["density"])

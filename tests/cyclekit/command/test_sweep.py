@@ -115,7 +115,7 @@ def test_parquet_without_pyarrow(zeroskip, layer_npz, into, tmp_path, monkeypatc
     zeroskip("sweep", "eie", layer_npz, *VARY, "--into", into, "--workers", 1)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     complaint = zeroskip("rows", into, "--export", tmp_path / "rows.parquet").complaint()
-    assert complaint == "a .parquet file needs pyarrow: pip install 'zeroskip[parquet]', or name a .csv file"
+    assert complaint == "a .parquet file needs pyarrow: pip install '.[parquet]' in a checkout, or name a .csv file"
     assert {path.name for path in tmp_path.iterdir()} == {"results.db"}
     words = ("sweep", "eie", layer_npz, "--vary", "n_pes=16", "--into", into, "--export", tmp_path / "rows.parquet")
     assert zeroskip(*words).complaint() == complaint  # before it computes anything
@@ -204,7 +204,7 @@ def test_prices_are_checked_where_no_design_is_feasible(zeroskip, layer_npz, int
     infeasible = ("--set", "capacity=enforce", "--set", "spmat_bytes=1", "--vary", "n_pes=1")
     zeroskip("sweep", "eie", layer_npz, *infeasible, "--into", into, "--workers", 1)
     complaint = zeroskip("rows", into, "--export", tmp_path / "rows.csv", "--prices", "gold").complaint()
-    assert complaint == "unknown prices 'gold': one of bottom-up, calibrated"
+    assert complaint == "unknown prices 'gold': one of bottom-up, calibrated, fig9"
 
 
 def test_a_store_of_another_version(zeroskip, layer_npz, into):

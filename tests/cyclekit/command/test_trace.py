@@ -180,7 +180,7 @@ def test_a_trace_that_is_too_long_leaves_no_file(refused, tmp_path, monkeypatch)
 def test_without_pyvcd_one_line_says_how_to_get_it(refused, layer_npz, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "vcd", None)
     complaint = refused("trace", "eie", layer_npz, "--chrome", tmp_path / "t.json", "--vcd", tmp_path / "t.vcd")
-    assert complaint == "--vcd needs pyvcd: pip install 'zeroskip[trace]'"
+    assert complaint == "--vcd needs pyvcd: pip install '.[trace]' in a checkout"
 
 
 def test_files_are_written_whole_or_not_at_all(zeroskip, layer_npz, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import pytest
 from tests.sweep_cases import rows
 from workloads import BadInput
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs zeroskip[dask]")
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs the extra dask")
 
 ZEROSKIP = "import sys; from cyclekit.command.cli import main; sys.exit(main())"
 VARY = ("--vary", "n_pes=1,2,4", "--vary", "queue_depth=2:2001")

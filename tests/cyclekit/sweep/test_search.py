@@ -266,7 +266,7 @@ def test_a_table_that_must_be_named(into):
 def test_without_optuna_only_a_whole_space_is_searched(into, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert search(HILL, [work()], vary=SMALL, n_trials=30, into=into, n_workers=1).whole
-    with pytest.raises(BadInput, match=r"needs optuna: pip install 'zeroskip\[search\]'"):
+    with pytest.raises(BadInput, match=r"needs optuna: pip install '.\[search\]' in a checkout"):
         prepare(HILL, [work()], vary=SMALL, n_trials=29)
 
 

@@ -235,7 +235,7 @@ def test_a_whole_squeezenet_is_known_by_its_length(read_bytes):
 @pytest.mark.parametrize(("name", "package"), [("a.pt", "torch"), ("a.pth", "torch"), ("a.bin", "torch")])
 def test_one_line_says_what_to_install(read_bytes, monkeypatch, name, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(BadInput, match=re.escape(f"pip install 'zeroskip[{package}]'")):
+    with pytest.raises(BadInput, match=re.escape(f"pip install '.[{package}]' in a checkout")):
         read_bytes(name, b"")
 
 

@@ -1,0 +1,54 @@
+"""Can each tutorial be followed from an empty folder, by its text alone, as a page and as a notebook?"""
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from tests.documented import blocks, run
+
+ROOT = Path(__file__).parents[2]
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+WRITER = runpy.run_path(str(ROOT / "docs" / "notebooks.py"))
+
+
+def test_there_is_one_for_each_of_three_users():
+    assert [page.stem for page in TUTORIALS] == ["architect", "engineer", "student"]
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_it_can_be_followed(page, tmp_path, monkeypatch):
+    if page.stem == "engineer":
+        pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    cells, names = blocks(page), {"__name__": "notebook"}
+    assert not any(cell.reason for cell in cells)
+    assert sum(cell.language in ("python", "sh") for cell in cells) >= 8
+    for cell in cells:
+        run(cell, names)
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_its_notebook_has_the_same_cells_and_no_outputs(page):
+    text = page.with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert text == WRITER["written"](page.read_text(encoding="utf-8")), "python docs/notebooks.py"
+    cells = json.loads(text)["cells"]
+    code = ["".join(cell["source"]).removeprefix("%%sh\n") for cell in cells if cell["cell_type"] == "code"]
+    assert code == [cell.text.strip("\n") for cell in blocks(page) if cell.language in ("python", "sh")]
+    assert not any(cell.get("outputs") for cell in cells)
+
+
+def test_the_lecture_s_table_shows_every_idea_or_says_why_not():
+    page = (ROOT / "docs" / "tutorials" / "student.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (.+?) \| (.+) \|$", page, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) >= 37
+    prose = re.sub(r"^```.*?^```$", "", page[: page.index("| 1 |")], flags=re.MULTILINE | re.DOTALL)
+    told = re.findall(r"^## (.+)$|\*\*([^*]+)\*\*", prose, re.MULTILINE)
+    headings = {(a or b).rstrip(".,:").partition(":")[0] for a, b in told}
+    for number, _, shown in rows:
+        named = re.findall(r"\*\*([^*]+)\*\*", shown)
+        assert named or "`" in shown or ".md" in shown, number
+        assert [name for name in named if name not in headings] == [], number
