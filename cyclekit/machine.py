@@ -42,7 +42,7 @@ class Machine:
     machine takes f32[batch, in] at a time; one that needs no values takes a Shape for a workload, activations None.
     estimate(workloads, spec, *, engine, check) -> (seconds, bytes) that encoding and running their batch will take.
     validate(progress) -> Validation: the machine against published figures.
-    demo(folder, short, progress) -> Demo: a first look, with figures written into `folder`.
+    demo(folder, progress) -> Demo: a first look, with figures written into `folder`.
     explain(workload, spec, row, column) -> Explanation: how the weights at that place lie in the machine.
     energy(run, prices) -> Energy: what a run costs by a table of prices, one of `prices` {name: what to know of it};
     default_prices: the one that holds where none is named (None: none does).
@@ -53,7 +53,7 @@ class Machine:
     of each kind, did in the ticks [begin, end) of a run; ticks_per_cycle of them are a cycle. None: no traces.
     steps(run, image, signal, spec, *, begin, end, n_units) -> Steps, one after the other: what those units worked on,
     with values; signal: what entered, as simulate takes it. None: none are shown.
-    costs: about how many seconds and bytes "validate", "demo" and "demo --short" take, and "validate llm".
+    costs: about how many seconds and bytes "validate" and "demo" take, and "validate llm".
     model_version: part of the identity of what a sweep stores; raise it when a rule or the arithmetic changes.
     encoding_fields: those fields of the Spec that encode looks at; None: all of them.
     sweep_engine: the engine of a sweep where none is asked for; None: the first.
@@ -66,6 +66,8 @@ class Machine:
     rests_on(spec, besides) -> what a result on a design rests on unverified, but for the fields `besides`: remarks.
     takes: the records of layers that it runs: Workloads, a cloud's SparseConvolutions (workloads.points).
     idle(spec) -> {field: why} of the fields that change nothing of any run on a design: neither time, nor energy.
+    modules: the names of what its prices are of, in the order of their colours.
+    cautions: {field: what a reader must know where it is varied}: what validation says against it, or what is free.
     estimate_point(layers, spec, *, engine) -> seconds that one input takes where the images are there already.
     serves: what it knows of whole language models. None: nothing. validate_models(progress) -> Validation: those
     against measured ones.
@@ -109,6 +111,8 @@ class Machine:
     off_chip_bytes: Callable[[Run], float] | None = None
     idle: Callable[[Any], Mapping[str, str]] = lambda spec: {}
     rests_on: Callable[[Any, Iterable[str]], Iterable[str]] = lambda spec, besides: ()
+    modules: tuple[str, ...] = ()
+    cautions: Mapping[str, str] = field(default_factory=dict)
     serves: Serves | None = None
     validate_models: Callable[..., Validation] | None = None
 
@@ -205,20 +209,25 @@ class Explanation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo(Explanation):
-    """What a machine's demo found; also figures drawn, and whether all checks passed."""
+class Demo:
+    """What a machine's demo has to say, each in a line.
 
+    built: what ran on what. right: what was checked. remember: {what: a number with its unit}, three. further: commands
+    to try next. figures: drawn. passed: whether all checks did.
+    """
+
+    built: str
+    right: str
+    remember: Mapping[str, str]
+    further: Sequence[str]
     figures: Sequence[Path]
-    validation: Validation | None
     passed: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return super().as_dict() | {
-            "figures": [str(path) for path in self.figures],
-            "validation": self.validation.as_dict() if self.validation else None,
-            "passed": self.passed,
-        }
+        lines = {"built": self.built, "right": self.right, "remember": dict(self.remember)}
+        rest = {"further": list(self.further), "figures": [str(path) for path in self.figures], "passed": self.passed}
+        return lines | rest
 
 
 def installed() -> dict[str, Any]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sys
 import tempfile
+import textwrap
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,10 +18,11 @@ from typing import Any, TextIO
 from workloads.errors import BadInput
 
 LONG_S = 2.0  # work expected to take longer says so first
+BEAT_S = 10.0  # between two lines of progress where there is no terminal
 LARGE_BYTES = 1e9  # and so does work expected to take more memory
 GAP = 2  # between the columns of a table
 NAME = 28  # letters in a line of the first column where a table is too wide for the terminal
-TEXT = 16  # letters that a line of any other text has at least
+TEXT = 16  # letters that a line of any other text has at least, and its longest word with a digit
 DATABASE = b"SQLite format 3\0"  # how each of SQLite's begins
 
 
@@ -30,13 +35,23 @@ class Output:
         if json_path not in (None, "-"):
             check_writable(Path(json_path), "--json")
 
+    @property
+    def width(self) -> int | None:
+        """Return the columns of the terminal; None where the text goes elsewhere."""
+        return width_of(self._text)
+
     def line(self, text: str = "") -> None:
+        """Print a line, folded between words where a terminal is narrower."""
+        print(folded(text, self.width), file=self._text, flush=True)
+
+    def verbatim(self, text: str) -> None:
+        """Print a line as it is: it is for another program."""
         print(text, file=self._text, flush=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table; columns of numbers, where "-" stands for none, are set flush right."""
         right = [all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
-        if self._text.isatty():
+        if self.width is not None:
             self._fitted(title, columns, rows, right)
             return
         widths = [max(len(cell) for cell in cells) for cells in zip(columns, *rows, strict=True)]
@@ -52,11 +67,11 @@ class Output:
         from rich.table import Table
         from rich.text import Text  # plain text: rich would take "[us]" in a string for a style
 
-        console = Console(file=self._text)
+        console = Console(file=self._text, width=self.width)
+        if title:
+            self.line(title)
         for number, widths in enumerate(fitted(columns, rows, right, console.width)):
             table = Table(
-                title=None if number else Text(title),
-                title_justify="left",
                 header_style="bold",
                 box=box.SIMPLE_HEAD,
                 show_edge=False,
@@ -94,9 +109,13 @@ def fitted(
     """
     words = [max(map(len, column.split()), default=0) for column in columns]
     cells = [max((len(row[i]) for row in rows), default=0) for i in range(len(columns))]
+    whole = [
+        max((len(w) for row in rows for w in row[i].split() if any(map(str.isdigit, w))), default=0)
+        for i in range(len(columns))
+    ]
     least = [
-        max(word, cell if is_number or not i else min(cell, TEXT))
-        for i, (word, cell, is_number) in enumerate(zip(words, cells, right, strict=True))
+        max(word, cell if is_number or not i else min(cell, max(TEXT, min(number, width - NAME - GAP))))
+        for i, (word, cell, number, is_number) in enumerate(zip(words, cells, whole, right, strict=True))
     ]
     most = [max(len(column), cell) for column, cell in zip(columns, cells, strict=True)]
     room = width - sum(GAP + n for n in least[1:])
@@ -118,11 +137,33 @@ def fitted(
     return blocks
 
 
+def width_of(stream: TextIO) -> int | None:
+    """Return the columns of the terminal that a stream goes to; None where it goes elsewhere."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def folded(text: str, width: int | None) -> str:
+    """Return a text in lines of at most so many columns (None: as it is), folded between words and set in by two."""
+    return text if width is None else "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    margin = re.match(r" *", line)[0]
+    return textwrap.fill(line, width, subsequent_indent=margin + "  ", break_long_words=False, break_on_hyphens=False)
+
+
+def say(text: str) -> None:
+    """Say on standard error what is no result."""
+    print(folded(f"zeroskip: {text}", width_of(sys.stderr)), file=sys.stderr, flush=True)
+
+
 @contextmanager
 def progress(what: str) -> Iterator[Any]:
-    """Show a bar with time left on a terminal; yields a function (text, done, total)."""
+    """Show a bar with time left on a terminal, elsewhere a line every BEAT_S; yields a function (text, done, total)."""
     if not sys.stderr.isatty():
-        yield lambda text, done, total: None
+        yield _beat(what)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -131,6 +172,21 @@ def progress(what: str) -> Iterator[Any]:
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda text, done, total: bar.update(task, description=f"{what}: {text}", completed=done, total=total)
+
+
+def _beat(what: str) -> Any:
+    """Return a function (text, done, total) that says now and then how far the work is."""
+    since = last = time.monotonic()
+
+    def step(text: str, done: float, total: float | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= BEAT_S:
+            last = now
+            share = f", {100 * done / total:.0f}%" if total else ""
+            say(f"{what}: {text}{share} after {now - since:,.0f} s")
+
+    return step
 
 
 def check_writable(path: Path, option: str) -> None:
@@ -154,8 +210,7 @@ def check_apart(path: str, option: str, inputs: Iterable[str | Path]) -> None:
 def announce(seconds: float, n_bytes: float, purpose: str = "") -> None:
     """Say what work that is long or large is expected to take, before it starts. purpose: "to do this"."""
     if seconds > LONG_S or n_bytes > LARGE_BYTES:
-        words = f"expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB {purpose}"
-        print(f"zeroskip: {words.rstrip()}", file=sys.stderr)
+        say(f"expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB {purpose}".rstrip())
 
 
 def make_folder(path: Path, option: str = "--out") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from math import log2
 from statistics import fmean
 from typing import Any
 
@@ -14,7 +15,7 @@ class Comparison:
 
     source: str  # "Table IV", "Fig 8"
     quantity: str
-    unit: str  # "%" for shares, whose errors are in points; anything else has its error in percent
+    unit: str  # "%" for shares, whose errors are in points; "bits" of a width, in doublings; else errors are in percent
     layer: str
     setting: str  # what the figure's horizontal axis says; empty in a table
     kind: str  # "as published" or "calibrated": what the workload was made from
@@ -24,9 +25,16 @@ class Comparison:
 
     @property
     def error(self) -> float:
-        """The simulated value's distance: points for shares, else percent of the published value."""
+        """The simulated value's distance: points for shares, doublings for widths, else percent."""
         distance = self.simulated - self.published
+        if self.unit == "bits":
+            return log2(self.simulated / self.published)
         return distance if self.unit == "%" else 100 * distance / self.published
+
+    @property
+    def error_unit(self) -> str:
+        """What the error is in."""
+        return {"%": "points", "bits": "doublings"}.get(self.unit, "%")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,73 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 
 import workloads
 from cyclekit.machine import Demo, Progress, layers_and_inputs, run_through
 from cyclekit.run import Run
-from eie_sim.figures import draw_pe_counts, draw_utilisation, draw_validation
-from eie_sim.published import validate
-from eie_sim.simulate import encode, simulate, theoretical_cycles
+from cyclekit.views import amount
+from eie_sim.figures import draw_pe_counts, draw_utilisation
+from eie_sim.simulate import encode, simulate
 from eie_sim.spec import PRESETS, Spec
 
 PE_COUNTS = (4, 16, 64)
 SHOWN_PES = 16  # the design whose utilisation is drawn
+N_IMAGES, N_EVENTS = 50, 2  # through the schedule, and of them through the events
 
 
-def demo(folder: Path, *, short: bool, progress: Progress) -> Demo:
-    """Run LeNet-300-100 (Fashion-MNIST, pruned, 4-bit) over the shipped images; with `short`, over a few."""
-    network, dense = workloads.load("lenet-300-100"), workloads.load("lenet-300-100-dense")
-    n_fast, n_events = (20, 2) if short else (network.batch, 10)
-    network, dense = network.first(n_fast), dense.first(n_fast)
+def demo(folder: Path, *, progress: Progress) -> Demo:
+    """Run LeNet-300-100 (Fashion-MNIST, pruned, 4-bit) over some of the shipped images."""
+    network, dense = (workloads.load(name).first(N_IMAGES) for name in ("lenet-300-100", "lenet-300-100-dense"))
     layers, inputs = layers_and_inputs(network)
-    rows, where, by_count, right, passed = [], [], {}, {}, True
+    by_count, n_right, n_checked, n_runs, equal = {}, {}, 0, 0, True
     for n_pes in PE_COUNTS:
         spec = PRESETS["isca2016"].replace(n_pes=n_pes)
         images = encode(layers, spec)
-        events, _ = _through(images, inputs[:n_events], spec, "events", progress)
+        events, _ = _through(images, inputs[:N_EVENTS], spec, "events", progress)
         by_count[n_pes], classes = _through(images, inputs, spec, "schedule", progress)
-        right[n_pes] = float((classes == network.labels).mean())
-        equal = all(_same(a, b) for a, b in zip(events, by_count[n_pes], strict=False))
-        passed &= equal and all(run.check["passed"] for run in (*events, *by_count[n_pes]))
-        rows.append(_summary("events", n_pes, events, n_events, "yes" if equal else "NO"))
-        rows.append(_summary("schedule", n_pes, by_count[n_pes], n_fast, "yes" if equal else "NO"))
-        where += [
-            _where(n_pes, layer.name, [r for r in by_count[n_pes] if r.workload == layer.name]) for layer in layers
-        ]
+        n_right[n_pes] = int((classes == network.labels).sum())
+        equal &= all(_same(a, b) for a, b in zip(events, by_count[n_pes], strict=False))
+        checks = [run.check["passed"] for run in (*events, *by_count[n_pes])]
+        n_checked, n_runs = n_checked + sum(checks), n_runs + len(checks)
         if n_pes == SHOWN_PES:
             shown = simulate(images[0], inputs[0], spec, engine="schedule"), images[0], spec
-    accuracy = [
-        {"network": "dense, float32", "accuracy": f"{dense.accuracy():.1%}"},
-        {"network": "pruned and 4-bit, float32", "accuracy": f"{network.accuracy():.1%}"},
-        *({"network": f"pruned and 4-bit, EIE with {n} PEs", "accuracy": f"{share:.1%}"} for n, share in right.items()),
-    ]
+    n_images = len(inputs)
     figures = [
         draw_utilisation(*shown, folder / "eie_utilisation.png"),
         draw_pe_counts(
             by_count,
-            n_fast,
+            n_images,
             folder / "eie_pe_counts.png",
-            title=f"EIE: {network.name}, mean of {n_fast} images, all layers",
+            title=f"EIE, preset isca2016: {network.name}, mean of {n_images} images, all layers",
         ),
     ]
-    validation = None
-    if not short:
-        validation = validate(lambda text, done, total: progress(f"validation, {text}", done, total))
-        figures += draw_validation(validation, folder)
+    times = {n_pes: sum(run.time_us for run in runs) / n_images for n_pes, runs in by_count.items()}
+    few, *_, many = PE_COUNTS
+    cycles = sum(run.cycles for run in by_count[many])
+    balance = sum(run.load_balance * run.cycles for run in by_count[many]) / cycles
+    is_right = equal and n_checked == n_runs
     return Demo(
-        tables={
-            f"LeNet-300-100 on Fashion-MNIST: accuracy on {n_fast} test images": accuracy,
-            "One image through all layers: mean": rows,
-            "Where each PE's cycles went [% of cycles]": where,
+        built=f"LeNet-300-100, pruned, in 4 bits, on EIE (ISCA 2016) with {', '.join(map(str, PE_COUNTS))} PEs",
+        right=f"the values of {n_checked} of {n_runs} runs are the reference's; "
+        f"both engines give {'the same' if equal else 'OTHER'} cycles",
+        remember={
+            f"an image at {many} PEs": amount(times[many], "us"),
+            f"faster by {many // few} times the PEs": f"{times[few] / times[many]:.1f} times, PEs busy "
+            f"{100 * balance:.0f}% of the cycles",
+            f"right of {n_images} images": f"{n_right[many]} on EIE in 16 bits, {_right(dense)} dense in float32",
         },
-        remarks=[network.provenance],
+        further=("zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --into eie.db", "zeroskip validate eie"),
         figures=figures,
-        validation=validation,
-        passed=passed,
+        passed=is_right,
     )
+
+
+def _right(network: workloads.Network) -> int:
+    return round(network.accuracy() * network.batch)
 
 
 def _through(
@@ -92,29 +90,3 @@ def _through(
 def _same(a: Run, b: Run) -> bool:
     fields = ("id", "cycles", "actions", "states", "output_sha256")
     return all(getattr(a, name) == getattr(b, name) for name in fields)
-
-
-def _summary(engine: str, n_pes: int, runs: Sequence[Run], n_inputs: int, equal: str) -> dict[str, str]:
-    cycles = sum(run.cycles for run in runs) / n_inputs
-    entries = sum(run.actions["entries"] for run in runs)
-    theoretical_us = sum(theoretical_cycles(run) / run.spec["clock_mhz"] for run in runs)
-    checked = sum(run.check["passed"] for run in runs)
-    return {
-        "PEs": str(n_pes),
-        "engine": engine,
-        "images": f"{n_inputs:,}",
-        "cycles": f"{cycles:,.0f}",
-        "time [us]": f"{sum(run.time_us for run in runs) / n_inputs:,.2f}",
-        "theoretical [us]": f"{theoretical_us / n_inputs:,.2f}",
-        "load balance [%]": f"{100 * entries / (n_pes * cycles * n_inputs):.1f}",
-        "values checked": f"{checked:,} of {len(runs):,}",
-        "engines equal": equal,
-    }
-
-
-def _where(n_pes: int, layer: str, runs: Sequence[Run]) -> dict[str, str]:
-    row = {"PEs": str(n_pes), "layer": layer, "cycles": f"{fmean(run.cycles for run in runs):,.0f}"}
-    total = sum(sum(run.states["pe"].values()) for run in runs)
-    for state in runs[0].states["pe"]:
-        row[state] = f"{100 * sum(run.states['pe'][state] for run in runs) / total:.1f}"
-    return row

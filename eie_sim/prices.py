@@ -1,8 +1,9 @@
-"""EIE's two tables of prices: bottom-up from CACTI and Table I, and calibrated to the paper's Table II."""
+"""EIE's tables of prices: bottom-up, the same with the paper's own price of a read, and calibrated to Table II."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from math import ceil
 
@@ -39,6 +40,8 @@ FREE = {
 }
 NOTES = {
     "bottom-up": "clock tree, LNZD tree and broadcast wires have no price in this table",
+    "fig9": "bottom-up but for reads of the Spmat SRAM, which cost what the paper's Fig 9 implies: no source "
+    "says what is in them",
     "calibrated": "prices are Table II's powers over the mean rates of nine simulated layers: agreement is no evidence",
 }
 
@@ -120,6 +123,34 @@ def bottom_up(spec: Spec) -> Prices:
     )
 
 
+def fig9(spec: Spec) -> Prices:
+    """Price as bottom-up does, but a read of the Spmat SRAM by the paper's own curve over its width.
+
+    Raises BadInput for a size or a width that Fig 9 does not have.
+    """
+    of_read = fig9_read_pj()
+    if spec.spmat_bytes != PAPER_SPEC.spmat_bytes or spec.spmat_width_bits not in of_read:
+        raise BadInput(
+            f"prices 'fig9' are of a Spmat SRAM of {PAPER_SPEC.spmat_bytes} bytes, {min(of_read)} to {max(of_read)} "
+            f"bits wide, got {spec.spmat_bytes} bytes of {spec.spmat_width_bits} bits"
+        )
+    table = bottom_up(spec)
+    read = Price(SPMAT, of_read[spec.spmat_width_bits], "pJ", "ISCA 2016, Fig 9: right panel over left, Alex-6")
+    actions = {**table.actions, Action.SPMAT_ROW_READS: [read]}
+    return replace(table, name="fig9", actions=actions, notes=(NOTES["fig9"], NOTES["bottom-up"]))
+
+
+@cache
+def fig9_read_pj() -> dict[int, float]:
+    """Return {width in bits: pJ of a read} of Fig 9: Alex-6's energies over its reads."""
+    of_panels = [
+        next(row for row in read_table("eie_sim", name) if row["layer"] == "alex-6")
+        for name in ("fig9_nj", "fig9_reads")
+    ]
+    nj, reads = ({int(width): float(of[width]) for width in of if width.isdecimal()} for of in of_panels)
+    return {width: 1e3 * nj[width] / reads[width] for width in reads}
+
+
 def calibrated(spec: Spec) -> Prices:
     """Price each module so that its mean power over nine benchmarks on the paper's PE is Table II's.
 
@@ -163,7 +194,8 @@ def calibrated(spec: Spec) -> Prices:
     )
 
 
-TABLES: Mapping[str, Callable[[Spec], Prices]] = {"bottom-up": bottom_up, "calibrated": calibrated}
+TABLES: Mapping[str, Callable[[Spec], Prices]] = {"bottom-up": bottom_up, "fig9": fig9, "calibrated": calibrated}
+SIDES = ("bottom-up", "calibrated")  # that are held against Table II: the third is the first but for one price
 
 
 @cache

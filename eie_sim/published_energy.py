@@ -10,7 +10,7 @@ import numpy as np
 from cyclekit.run import Run
 from cyclekit.validation import Comparison
 from eie_sim.image import Image
-from eie_sim.prices import FILLER, LNZD, MODULES, TABLES, energy, prices, scale, table2
+from eie_sim.prices import FILLER, LNZD, MODULES, SIDES, energy, fig9_read_pj, prices, scale, table2
 from eie_sim.simulate import simulate
 from eie_sim.spec import PRESETS, Spec
 from workloads.files import read_table
@@ -48,7 +48,7 @@ FOOTNOTES = (
 def compare_power(runs: Mapping[str, Sequence[Run]]) -> Iterator[Comparison]:
     """Compare mean power and area of a PE with Table II; runs: kind of layers -> nine runs on the paper's design."""
     for kind, of_kind in runs.items():
-        for name in TABLES:
+        for name in SIDES:
             energies = [energy(run, name) for run in of_kind]
             power_mw = {
                 module: fmean(
@@ -61,7 +61,7 @@ def compare_power(runs: Mapping[str, Sequence[Run]]) -> Iterator[Comparison]:
                 published = table2()[module]["power_mw"]
                 yield _row("Table II", f"power, layers {kind}", "mW", module, "", name, published, power)
     design = PRESETS["isca2016"]
-    for name in TABLES:
+    for name in SIDES:
         area = {price.module: price.value / design.n_pes for price in prices(name, design).area}
         area["total"] = sum(area[module] for module in area if module != LNZD)
         for module in (*MODULES, FILLER, "total"):
@@ -76,7 +76,7 @@ def compare_platforms(image: Mapping[int, Image], workload: Workload, actual_us:
         spec = Spec(n_pes=n_pes, node_nm=node_nm, clock_mhz=PAPER_28NM_MHZ if node_nm == 28 else 800.0)
         by_kind = {RULE: _by_rule(spec, actual_us)}
         run = simulate(image[n_pes], workload.activations[0], spec, engine="schedule").without_arrays()
-        for name in TABLES:
+        for name in SIDES:
             cost = energy(run, name)
             by_kind[name] = _figures(1e6 / run.time_us, cost.total_area_mm2, cost.power_mw / 1e3)
         for kind, figures in by_kind.items():
@@ -128,7 +128,7 @@ def _of_widths(reads: Mapping[str, int], layer: str, kind: str) -> Iterator[Comp
         for width in WIDTHS:
             yield _row("Fig 9", "reads against width", "reads", layer, width, kind, left[layer][width], reads[width])
     pj = {
-        "the paper's pJ": {width: 1e3 * panel["alex-6"][width] / left["alex-6"][width] for width in WIDTHS},
+        "the paper's pJ": {width: fig9_read_pj()[int(width)] for width in WIDTHS},
         "CACTI's pJ": {
             width: prices("bottom-up", Spec(spmat_width_bits=int(width))).actions["spmat_row_reads"][0].value
             for width in WIDTHS

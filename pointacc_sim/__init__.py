@@ -39,10 +39,10 @@ def _draw_validation(validation: Validation, folder: Path) -> Sequence[Path]:
     return draw_validation(validation, folder)
 
 
-def _demo(folder: Path, *, short: bool, progress: Progress) -> Demo:
+def _demo(folder: Path, *, progress: Progress) -> Demo:
     from pointacc_sim.demo import demo
 
-    return demo(folder, short=short, progress=progress)
+    return demo(folder, progress=progress)
 
 
 def _chip(spec: Spec) -> Chip:
@@ -72,13 +72,17 @@ MACHINE = Machine(
     stored=stored,
     suited=lambda workload, spec: spec,
     # Measured on one shared core, rounded up.
-    costs={"validate": (10, 0.8e9), "demo": (60, 1.0e9), "demo --short": (8, 0.4e9)},
+    costs={"validate": (3, 0.8e9), "demo": (9, 0.5e9)},
     balance="utilisation of the array",
     takes=(SparseConvolution,),
     model_version=MODEL_VERSION,
     encoding_fields=("merger_width", "emits"),
     estimate_point=lambda layers, spec, *, engine: estimate(layers, spec, engine=engine, check=False)[0],
     sweep_engine="schedule",
+    cautions={
+        "clock_mhz": "a faster clock is free here: no price hangs on the voltage that it takes, and nothing says which "
+        "clock a design reaches",
+    },
     views=(
         View("merger_width", (TIME, ENERGY), label="merger width"),
         View(

@@ -133,7 +133,7 @@ def _measures(layer: SparseConvolution, plan: Plan, actions: dict[str, int], spe
     measures: dict[str, float | str] = {
         "n_voxels": layer.positions,
         "n_maps": layer.map.n_maps,
-        "map_sizes": ",".join(map(str, layer.map.sizes.tolist())),
+        "map_sizes": ", ".join(map(str, layer.map.sizes.tolist())),
         "steps": len(plan.steps),
         "dram_bytes": sum(actions[action] for action in DRAM),
         "array_rows_%": 100 * rows / max(1, int(np.maximum(plan.steps.rows, spec.n_rows).sum())),

@@ -53,10 +53,10 @@ def _draw_validation(validation: Validation, folder: Path) -> Sequence[Path]:
     return draw_validation(validation, folder)
 
 
-def _demo(folder: Path, *, short: bool, progress: Progress) -> Demo:
+def _demo(folder: Path, *, progress: Progress) -> Demo:
     from tensorcore_sim.demo import demo
 
-    return demo(folder, short=short, progress=progress)
+    return demo(folder, progress=progress)
 
 
 def _explain(workload: Workload | SparseConvolution, spec: Spec, row: int, column: int) -> Explanation:
@@ -135,13 +135,16 @@ MACHINE = Machine(
     stored=stored,
     suited=suited,
     # Measured on two shared cores, rounded up.
-    costs={"validate": (60, 0.8e9), "demo": (25, 0.6e9), "demo --short": (8, 0.4e9), "validate llm": (60, 0.4e9)},
+    costs={"validate": (70, 0.8e9), "demo": (3, 0.5e9), "validate llm": (60, 0.4e9)},
     batched=True,
     needs_values=False,
     takes=(Workload, SparseConvolution),
     balance="utilisation of the peak",
     model_version=MODEL_VERSION,
     encoding_fields=STORED_FIELDS,
+    cautions={
+        "clock_mhz": "a faster clock costs nothing in the tables of prices; it draws power, which power_limit_w bounds",
+    },
     views=(
         View(
             Quantity("size", "", _size),

@@ -58,14 +58,10 @@ def test_the_wheel_holds_the_packages_their_data_and_its_licence(wheel):
 
 
 def test_the_demo_runs_checks_its_values_and_draws(fresh, tmp_path):
-    machines = fresh("demo", "--short", "--out", tmp_path)
+    machines = fresh("demo", "--out", tmp_path)
     assert machines.keys() == {"eie", "pointacc", "tensorcore"}
     assert all(found["passed"] is True for found in machines.values())
-    runs = next(rows for rows in machines["eie"]["tables"].values() if "values checked" in rows[0])
-    assert {row["engines equal"] for row in runs} == {"yes"}
-    for row in runs:
-        passed, _, of_all = row["values checked"].partition(" of ")
-        assert passed == of_all
+    assert all(len(found["remember"]) == 3 for found in machines.values())
     figures = [figure for found in machines.values() for figure in found["figures"]]
     assert len(figures) >= 5
     for figure in figures:

@@ -199,16 +199,20 @@ def adapt(
     batch: int = 16,
     epochs: int = 3,
     seed: int = 0,
+    into: str | Path | None = None,
+    n_workers: int | None = None,
     **fields: Any,
 ) -> Result:
     """Bring a network within a budget ("0.5", "123us", "456000cycles", "7uJ") of a machine's design. A row a layer.
 
-    detail: the Adapted, whose `values` are the accuracy dense, cut and tuned. Raises BadInput.
+    into: the store of a sweep for what layers cost; what it has is not computed again. n_workers: processes (None: one
+    a core). detail: the Adapted, whose `values` are the accuracy dense, cut and tuned. Raises BadInput.
     """
     check_method(method)
     chosen, wanted = _loaded(machine), Budget.of(budget)
     task = tasks.load(network, Feed.of(inputs))
-    options = {"metric": wanted.metric, "batch": batch, "seed": seed, "epochs": epochs}
+    options: dict[str, Any] = {"metric": wanted.metric, "batch": batch, "seed": seed, "epochs": epochs}
+    options |= {"into": into, "n_workers": n_workers}
     knob = knob_of(task, chosen, chosen.design(preset, fields), **options)
     dense = knob.table().cost(knob.table().whole)
     adapted = adapt_within(knob, wanted.absolute(dense), method)

@@ -28,8 +28,9 @@ N_DRAWS = N_EPISODES  # as many as AMC tries
 class Adapted:
     """A network within a budget. network: as its knob makes them; costs: {layer: (before, after)}, levels alike.
 
-    values: accuracy on inputs held out, before, after the cut and after the tuning; None where there are no labels.
-    log: what each round, draw or episode did. notes: what is to be said of how it was chosen.
+    patterns: {layer: the N:M that its weights obey}, of those that do. values: accuracy on inputs held out, before,
+    after the cut and after the tuning; None where there are no labels. log: what each round, draw or episode did.
+    notes: what is to be said of how it was chosen.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Adapted:
     dense_cost: float
     cost: float
     levels: dict[str, tuple[float, float]]
+    patterns: dict[str, str]
     costs: dict[str, tuple[float, float]]
     values: tuple[float | None, float | None, float | None]
     log: list[dict]
@@ -44,14 +46,22 @@ class Adapted:
     notes: tuple[str, ...] = ()
 
 
-def knob_of(task: Task, chosen: Machine, spec: Any, **options: Any) -> Knob:
-    """Return what can be turned on a machine: densities where it needs values, else widths, of rows or of a graph.
+def knob_of(task: Task, chosen: Machine, spec: Any, *, turned: str | None = None, **options: Any) -> Knob:
+    """Return what can be turned on a machine: densities where it needs values, else what Widths can (None: widths),
+    of modules in a row or of a graph.
 
-    options: those of Knob. Raises BadInput for a network that has no such knob.
+    options: those of Knob. Raises BadInput for a network or a machine that has no such knob.
     """
+    options |= {"task": task, "chosen": chosen, "spec": spec}
+    if chosen.needs_values and turned is not None:
+        raise BadInput(f"--knob is for machines that multiply whole matrices: {chosen.name} has densities")
     if chosen.needs_values:
-        return Densities(task=task, chosen=chosen, spec=spec, **options)
-    return (Widths if task.graph is None else GraphWidths)(task=task, chosen=chosen, spec=spec, **options)
+        return Densities(**options)
+    if task.graph is None:
+        return Widths(**options, turned=turned or "width")
+    if turned not in (None, "width"):
+        raise BadInput(f"--knob {turned} takes modules in a row: of the graph {task.name} widths alone can change")
+    return GraphWidths(**options)
 
 
 def check_method(name: str) -> None:
@@ -62,6 +72,9 @@ def check_method(name: str) -> None:
 
 def adapt(knob: Knob, budget: float, method: str) -> Adapted:
     """Return the task's network brought within an absolute budget by a method. Raises BadInput where none can be."""
+    if method in EVEN and not knob.is_even:
+        others = ", ".join(name for name in METHODS if name not in EVEN)
+        raise BadInput(f"--method must be one of {others} beside 2:4, which no share of a width is, got {method!r}")
     table = knob.table()
     table.check(budget)
     whole = knob.uncut()
@@ -76,6 +89,7 @@ def adapt(knob: Knob, budget: float, method: str) -> Adapted:
         dense_cost=table.cost(table.whole),
         cost=sum(costs.values()),
         levels={name: (dense_levels[name], levels[name]) for name in levels},
+        patterns=knob.patterns_of(cut),
         costs={name: (dense_costs[name], costs[name]) for name in costs},
         values=(
             knob.quality(knob.network_of(whole)),
@@ -159,3 +173,4 @@ METHODS: dict[str, Callable[[Knob, Table, float], tuple[dict, list, Any]]] = {
     "eagleeye": _random,
 }
 RECALIBRATING = ("eagleeye",)  # those that re-estimate the statistics of batch normalisations behind each cut
+EVEN = ("amc", "uniform")  # those that give layers a share of what they have

@@ -26,8 +26,7 @@ def analysed(knob: Knob) -> dict[str, list[float]]:
     if path is not None and path.exists():
         return _read(path, identity)
     values: dict[str, list[float]] = {}
-    for done, (name, levels) in enumerate(table.levels.items()):
-        knob.progress(f"accuracy with {name} alone", done, len(table.levels))
+    for name, levels in table.levels.items():
         values[name] = [knob.evaluate({**table.whole, name: level}) for level in range(len(levels))]
     if path is not None:
         layers = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from cyclekit.budgets.knob import N_SHORT, Knob
+from cyclekit.run import identity
+from cyclekit.sweep.tasks import Work
 from workloads.allocation.table import Choice, Cost, Table
 from workloads.errors import BadInput
 from workloads.graphs.lowering import block_diagonal
@@ -22,6 +24,7 @@ from workloads.records import Workload
 
 N_LEVELS = 40  # each is 0.87 of the one before
 LEAST = 0.005
+MANNER = "ones in the places of the largest weights that are not 0"  # part of the identity of a layer at a density
 N_SCORED = 1000  # inputs whose gradients say what a weight is worth
 CLOSE = 0.99  # of the budget: as near as the network is brought to it
 AIM = 0.996  # of the budget: what a try goes for
@@ -39,21 +42,25 @@ class Densities(Knob):
         whole = self.uncut()
         layers = whole.workloads(self._inputs, self.batch, self.task.provenance)
         shares = tuple(float(share) for share in np.geomspace(1, LEAST, N_LEVELS))
-        scores, costs, losses = self._scores(), {}, {}
-        for done, layer in enumerate(layers):
-            self.progress(f"costs of {layer.name}", done, len(layers))
+        scores, works, losses = self._scores(), {}, {}
+        for layer in layers:
             order = np.argsort(np.abs(layer.blocks), axis=None, kind="stable")
             harm = np.append(0.0, np.cumsum(scores[layer.name].ravel()[order], dtype=np.float64))
-            gone = [len(order) - max(1, round(share * len(order))) for share in shares]
-            amounts = np.array([self._cost_without(layer, order[:n]) for n in gone])
-            costs[layer.name] = Cost(knobs=(layer.name,), amounts=amounts)
-            losses[layer.name] = harm[gone]
-        return Table(levels={layer.name: shares for layer in layers}, costs=costs, losses=losses)
+            n_kept = [max(1, round(share * len(order))) for share in shares]
+            works[layer.name] = list(self._works(layer, shares, n_kept))
+            losses[layer.name] = harm[[len(order) - n for n in n_kept]]
+        known, costs = self.costs.of(work for of_layer in works.values() for work in of_layer), {}
+        for name, of_layer in works.items():
+            costs[name] = Cost(knobs=(name,), amounts=np.array([known[work.name] for work in of_layer]))
+        return Table(levels=dict.fromkeys(works, shares), costs=costs, losses=losses)
 
-    def _cost_without(self, layer: Workload, places: np.ndarray) -> float:
-        mask = (layer.blocks != 0).astype(np.float32, order="C")
-        mask.ravel()[places] = 0
-        return self.cost_of([_in_places(layer, mask)])[layer.name]
+    def _works(self, layer: Workload, shares: Iterable[float], n_kept: Iterable[int]) -> Iterator[Work]:
+        """Yield a layer at each of its densities; one's identity is that of the layer whole and of what is kept."""
+        whole = self.costs.work(layer, layer.name)
+        for share, n in zip(shares, n_kept, strict=True):
+            name = f"{self.task.name}/{layer.name} (density {share:.4g})"
+            content, digest = (identity(digest, MANNER, n) for digest in (whole.content, whole.digest))
+            yield replace(whole, name=name, content=content, layers=Kept(replace(layer, name=name), n), digest=digest)
 
     def _scores(self) -> dict[str, np.ndarray]:
         """Return what is lost with a weight: OBD's h w^2 / 2 where there are labels, else its share of outputs."""
@@ -100,8 +107,12 @@ class Densities(Knob):
         return max(within, key=lambda of_try: of_try[1])[2]
 
     def layer_costs(self, cut: Fitted) -> dict[str, float]:
-        layers = cut.workloads(self._inputs, self.batch, self.task.provenance)
-        return self.cost_of([_in_places(layer, (layer.blocks != 0).astype(np.float32)) for layer in layers])
+        names = {
+            name: f"{self.task.name}/{name} (tuned, density {level:.4g})" for name, level in self.levels_of(cut).items()
+        }
+        layers = (_in_places(layer, layer.blocks != 0) for layer in self.workloads(cut))
+        costs = self.costs.of(self.costs.work(layer, names[layer.name]) for layer in layers)
+        return {name: costs[told] for name, told in names.items()}
 
     def workloads(self, cut: Fitted) -> list[Workload]:
         return cut.workloads(self._inputs, self.batch, self.task.provenance)
@@ -147,7 +158,33 @@ def _next(tried: list[tuple[float, float, Any]], goal: float) -> float:
     return math.exp(scale + (math.log(goal) - cost) / min(max(slope, LEAST_SLOPE), 1.0))
 
 
+@dataclass(frozen=True, eq=False)
+class Kept(Sequence):
+    """One layer of which only the places of its n largest weights are left, made whenever it is looked at.
+
+    So all levels of a layer take no memory.
+    """
+
+    layer: Workload
+    n: int
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, place: int) -> Workload:
+        range(1)[place]  # IndexError behind the end
+        blocks = np.abs(self.layer.blocks)
+        sizes, n_gone = blocks.ravel(), blocks.size - self.n
+        if not n_gone:
+            return _in_places(self.layer, blocks > 0)
+        mask = sizes > (largest := np.partition(sizes, n_gone - 1)[n_gone - 1])
+        equal = np.flatnonzero(sizes == largest)  # of which the first go, as in a stable order
+        mask[equal[len(equal) - (self.n - np.count_nonzero(mask)) :]] = True
+        return _in_places(self.layer, mask.reshape(blocks.shape) & (blocks > 0))
+
+
 def _in_places(layer: Workload, mask: np.ndarray) -> Workload:
     """Return a layer with ones where a mask of its blocks keeps weights: as many cycles, and no values to share."""
+    weights = block_diagonal(mask.astype(np.float32), layer.groups)
     bias = None if layer.bias is None else (layer.bias != 0).astype(np.float32)
-    return replace(layer, weights=block_diagonal(mask, layer.groups), bias=bias, codes=None, codebook=None)
+    return replace(layer, weights=weights, bias=bias, codes=None, codebook=None)

@@ -66,18 +66,17 @@ class GraphWidths(Knob):
         }
 
     def _table(self) -> Table:
-        costs, known = {}, {}
-        for done, (name, layer) in enumerate(self._layers.items()):
-            self.progress(f"costs of {name}", done, len(self._layers))
+        knobs, shapes = {}, {}
+        for name, layer in self._layers.items():
             whole = (layer.n_out, layer.n_in, layer.groups)
-            knobs, sizes = self._sizes(name) if name in self._coupling.ends else ((), {(): whole})
-            amounts = np.zeros([len(self._counts[knob]) for knob in knobs])
-            for places, of_matrix in sizes.items():
-                key = *of_matrix, layer.positions
-                if key not in known:
-                    known[key] = self._cost_of_shape(name, *of_matrix)
-                amounts[places] = known[key]
-            costs[name] = Cost(knobs=knobs, amounts=amounts)
+            knobs[name], sizes = self._sizes(name) if name in self._coupling.ends else ((), {(): whole})
+            shapes[name] = {places: self._shape(name, *of_matrix) for places, of_matrix in sizes.items()}
+        known, costs = self.costs_of(shape for of_layer in shapes.values() for shape in of_layer.values()), {}
+        for name, of_layer in shapes.items():
+            amounts = np.zeros([len(self._counts[knob]) for knob in knobs[name]])
+            for places, shape in of_layer.items():
+                amounts[places] = known[shape]
+            costs[name] = Cost(knobs=knobs[name], amounts=amounts)
         levels = {name: tuple(map(sum, counts)) for name, counts in self._counts.items()}
         losses = {name: np.array([self._lost(name, n) for n in counts]) for name, counts in self._counts.items()}
         return Table(levels=levels, costs=costs, losses=losses)
@@ -102,9 +101,8 @@ class GraphWidths(Knob):
                 return name, [n_fixed + sum(map(mul, each, counts)) for counts in self._counts[name]]
         return "", [len(units)]
 
-    def _cost_of_shape(self, name: str, n_out: int, n_in: int, groups: int) -> float:
-        sizes = {"n_out": n_out, "n_in": n_in, "groups": groups, "positions": self._layers[name].positions}
-        return self.cost_of([Shape(name=name, batch=self.batch, **sizes)])[name]
+    def _shape(self, name: str, n_out: int, n_in: int, groups: int) -> Shape:
+        return self.shape(n_out, n_in, self._layers[name].positions, groups)
 
     def _lost(self, name: str, counts: tuple[int, ...]) -> float:
         pairs = zip(self._coupling.knobs[name], counts, strict=True)
@@ -148,10 +146,12 @@ class GraphWidths(Knob):
         return self.quality(network) if self.task.measure == "accuracy" else -self.quality(network)
 
     def layer_costs(self, cut: Graph) -> dict[str, float]:
-        return {
-            product.name: self._cost_of_shape(product.name, len(product.weights), product.n_in, product.groups)
+        shapes = {
+            product.name: self._shape(product.name, len(product.weights), product.n_in, product.groups)
             for product in cut.products
         }
+        known = self.costs_of(shapes.values())
+        return {name: known[shape] for name, shape in shapes.items()}
 
     def as_onnx(self, cut: Graph) -> Any:
         return cut.model

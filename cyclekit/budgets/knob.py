@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cyclekit.budgets.budget import measure
-from cyclekit.machine import Machine, Progress, quiet, run_through
+from cyclekit.budgets.costs import Costs, Watch, unwatched
+from cyclekit.machine import Machine
 from workloads.allocation.table import Choice, Table
 from workloads.errors import BadInput
 from workloads.graphs import rewrite
@@ -17,7 +17,7 @@ from workloads.networks.sequential import Sequential
 from workloads.recipes.recipe import Fitted, Recipe
 from workloads.recipes.repair import Recalibrate, Tune
 from workloads.recipes.state import Step
-from workloads.records import Shape, Workload
+from workloads.records import Shape
 from workloads.tasks import Task
 
 N_EVALUATED = 1000  # inputs that a choice is tried on, the first of those calibrated on
@@ -31,7 +31,7 @@ class Knob:
 
     batch: inputs that enter a machine, of those calibrated on. epochs: of the last tuning; 0 where nothing is tuned.
     recalibrates: whether the statistics of batch normalisations are re-estimated behind each cut. analysis: the file in
-    which the accuracy with each layer alone at each level is kept.
+    which the accuracy with each layer alone at each level is kept. into, n_workers, watch: as Costs has them.
     A subclass names its unit and says uncut, of a choice start, lowered and finished, and of a cut network network_of,
     layer_costs, workloads and levels_of; _table is what each layer costs and loses at each of its levels.
     """
@@ -44,9 +44,11 @@ class Knob:
     batch: int
     seed: int = 0
     epochs: int = 3
-    progress: Progress = quiet
     recalibrates: bool = False
     analysis: Path | None = None
+    into: str | Path | None = None
+    n_workers: int | None = None
+    watch: Watch = unwatched
     _values: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -77,22 +79,34 @@ class Knob:
         task = replace(self.task.first(n, after=after), network=network)
         return task.fit(Recipe(steps=(*steps, *behind), seed=self.seed))
 
-    def cost_of(self, layers: list[Workload | Shape]) -> dict[str, float]:
-        """Return {layer: cost}: the mean of an input on a machine that takes one, else of the batch."""
-        read, costs = measure(self.chosen, self.metric), {}
-        for layer in layers:
-            spec = self.chosen.suited(layer, self.spec) if isinstance(layer, Workload) else self.spec
-            own, inputs = self.chosen.layers_and_inputs(layer)
-            images = self.chosen.encode(own, spec)
-            runs = list(run_through(self.chosen.simulate, images, inputs, spec, engine=self._engine))
-            costs[layer.name] = sum(map(read, runs)) / len(runs)
-        return costs
+    @property
+    def is_even(self) -> bool:
+        """Whether all levels are shares of one kind, so that one for all layers means something."""
+        return True
+
+    def patterns_of(self, cut: Any) -> dict[str, str]:
+        """Return {layer: the N:M that its weights obey} of those of a cut network that do."""
+        return {}
 
     @property
-    def _engine(self) -> str:
-        return self.chosen.engine(
-            self.chosen.sweep_engine or ("schedule" if "schedule" in self.chosen.engines else None)
-        )
+    def costs(self) -> Costs:
+        """What layers cost here; of a knob and of what it is replaced by the same."""
+        if "costs" not in self._values:
+            options = {"into": self.into, "n_workers": self.n_workers, "watch": self.watch}
+            self._values["costs"] = Costs(machine=self.chosen, spec=self.spec, metric=self.metric, **options)
+        return self._values["costs"]
+
+    def shape(self, n_out: int, n_in: int, positions: int, groups: int = 1) -> Shape:
+        """Return a layer's product, its positions side by side; of the name by which `zeroskip sweep` knows it."""
+        n = self.batch * positions
+        name = f"{n_out // groups}x{n}x{n_in // groups}"
+        return Shape(name=f"{groups}*{name}" if groups > 1 else name, n_out=n_out, n_in=n_in, batch=n, groups=groups)
+
+    def costs_of(self, shapes: Iterable[Shape], changes: Mapping[str, Any] | None = None) -> dict[Shape, float]:
+        """Return {shape: cost} on the design with some fields changed; equal ones are simulated once."""
+        shapes = list(dict.fromkeys(shapes))
+        costs = self.costs.of((self.costs.work(shape, shape.name) for shape in shapes), changes)
+        return {shape: costs[shape.name] for shape in shapes}
 
     def check_judged(self) -> None:
         """Raise BadInput where no choice can be tried: there are no labels of the inputs calibrated on."""

@@ -9,7 +9,7 @@ from cyclekit import machine
 from cyclekit.budgets.adapt import Adapted, adapt, check_method, knob_of
 from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
-from cyclekit.machine import Machine, Progress, quiet
+from cyclekit.machine import Machine
 from workloads.errors import BadInput
 from workloads.recipes.recipe import Fitted
 from workloads.recipes.state import State
@@ -23,7 +23,6 @@ class MachineAllocator:
     """An Allocator for a task as it is given, whose cost there a share of a budget is of."""
 
     task: Task
-    progress: Progress = quiet
 
     def check(self, step: Adapt) -> None:
         chosen, _, _ = _asked(step)
@@ -32,7 +31,7 @@ class MachineAllocator:
 
     def __call__(self, step: Adapt, state: State) -> State:
         chosen, spec, budget = _asked(step)
-        options = {"metric": budget.metric, "batch": step.batch, "seed": state.seed, "progress": self.progress}
+        options = {"metric": budget.metric, "batch": step.batch, "seed": state.seed}
         given = knob_of(self.task, chosen, spec, epochs=step.epochs, **options)
         amount = budget.absolute(given.cost_of_network(given.uncut())) if budget.is_share else budget.amount
         task = replace(self.task, network=state.current.network)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ from cyclekit import machine
 from cyclekit.budgets.adapt import METHODS, Adapted, adapt, check_method, knob_of
 from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
-from cyclekit.command.arguments import add_network
-from cyclekit.command.show import or_dash
+from cyclekit.command.arguments import add_network, at_least
+from cyclekit.command.show import or_dash, progress_of_rows
 from cyclekit.command.subject import said_of, task_of
 from cyclekit.comparison import report
+from cyclekit.machine import Progress
 from cyclekit.sweep.points import changes_of
-from cyclekit.terminal import Output, check_writable, make_folder, progress, write_asked
+from cyclekit.sweep.store import check
+from cyclekit.terminal import LONG_S, Output, check_writable, make_folder, say, write_asked
 from workloads.errors import BadInput
 from workloads.networks import saved
 from workloads.networks.sequential import Sequential
@@ -38,8 +42,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--analysis", metavar="FILE", help="of method sensitivity: keep each layer's accuracy alone, or read it"
     )
+    parser.add_argument(
+        "--knob", metavar="K", help="of a machine that multiplies whole matrices: width (the default), 2:4 or both"
+    )
     parser.add_argument("--epochs", metavar="N", type=int, default=3, help="of the last tuning (default: 3; 0: none)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all that is drawn (default: 0)")
+    parser.add_argument(
+        "--into", metavar="STORE", help="the SQLite file for the table of costs; what it has is not computed again"
+    )
+    parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
     parser.add_argument("--out", metavar="FILE", help="write the layers as .npz, or the network as .onnx")
     parser.add_argument(
         "--figures", metavar="DIR", help="draw the table's stairs, which layers gave what, and accuracy against cost"
@@ -72,6 +83,8 @@ def run(options: Namespace) -> int:
             check_writable(analysis, "--analysis")
     if options.seed < 0 or options.epochs < 0:
         raise BadInput(f"--seed and --epochs must be at least 0, got {options.seed} and {options.epochs}")
+    if options.into is not None:
+        check(options.into)  # before the network is loaded
     name, _, preset = options.machine.partition(":")
     chosen = machine.load(name)
     spec = chosen.design(preset or None, changes_of(options.set))
@@ -79,21 +92,27 @@ def run(options: Namespace) -> int:
     is_onnx = options.out is not None and Path(options.out).suffix == ".onnx"
     if is_onnx and task.graph is None and not isinstance(task.network, Sequential):
         raise BadInput(f"--out must name an .npz file: {task.name} is no network that an .onnx file could hold")
-    with progress(f"adapt {task.name}") as step:
-        knob = knob_of(
-            task,
-            chosen,
-            spec,
-            metric=budgets[0].metric,
-            batch=options.batch,
-            seed=options.seed,
-            epochs=options.epochs,
-            analysis=analysis,
-            progress=step,
-        )
-        dense = knob.table().cost(knob.table().whole)
-        results = [adapt(knob, budget.absolute(dense), method) for budget in budgets for method in methods]
+    knob = knob_of(
+        task,
+        chosen,
+        spec,
+        metric=budgets[0].metric,
+        batch=options.batch,
+        seed=options.seed,
+        epochs=options.epochs,
+        analysis=analysis,
+        turned=options.knob,
+        into=options.into,
+        n_workers=options.workers,
+        watch=partial(_watched, options.into),
+    )
+    dense = knob.table().cost(knob.table().whole)
+    results = [adapt(knob, budget.absolute(dense), method) for budget in budgets for method in methods]
     _show(out, knob, results, options.machine)
+    counts = knob.costs.counts
+    out.line(f"  costs of layers: {counts['computed']:,} tasks computed, {counts['stored']:,} were stored before")
+    if options.into is not None:
+        out.line(f"  rows in {options.into}")
     checks = [_checked(knob, result) for result in results] if options.check else []
     if checks:
         out.line(f"  values: {sum(checks)} of {len(checks)} networks agree with the references")
@@ -122,6 +141,15 @@ def run(options: Namespace) -> int:
     return 0 if all(checks) else 1
 
 
+@contextmanager
+def _watched(into: str | None, n_tasks: int, n_workers: int, seconds: float) -> Iterator[Progress]:
+    """Say what the costs of layers will take, and show a bar."""
+    if seconds > LONG_S:
+        say(f"{n_tasks:,} tasks on {n_workers} workers: expecting about {seconds:,.0f} s")
+    with progress_of_rows("adapt: costs", kept=into is not None) as step:
+        yield step
+
+
 def _checked(knob: Knob, result: Adapted) -> bool:
     """Tell whether a network's own layers, values and all, run as the references do."""
     rows = []
@@ -139,11 +167,13 @@ def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> Non
             [
                 layer,
                 *(f"{level:g}" if knob.unit == "width" else f"{level:.4f}" for level in result.levels[layer]),
+                *([] if knob.is_even else [result.patterns.get(layer, "-")]),
                 *(f"{cost:,.3f}" for cost in result.costs[layer]),
             ]
             for layer in result.levels
         ]
-        heads = ["layer", f"{knob.unit} before", "after", f"{unit} before", "after"]
+        pattern = [] if knob.is_even else ["pattern"]
+        heads = ["layer", f"{knob.unit} before", "after", *pattern, f"{unit} before", "after"]
         out.table(f"{knob.task.name} on {name}, {result.method}", heads, cells)
     cells = [
         [
@@ -190,11 +220,14 @@ def _as_dict(knob: Knob, result: Adapted) -> dict[str, Any]:
         "quality_after": tuned,
         "tuned": knob.can_tune,
         "batch": knob.batch,
+        "tasks_computed": knob.costs.counts["computed"],
+        "tasks_stored_before": knob.costs.counts["stored"],
         "layers": [
             {
                 "layer": layer,
                 knob.unit: result.levels[layer][1],
                 f"{knob.unit}_before": result.levels[layer][0],
+                "pattern": result.patterns.get(layer),
                 "cost_before": result.costs[layer][0],
                 "cost_after": result.costs[layer][1],
             }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # What an option or argument of any verb reads, and what one writes. Whoever opens a store checks it.
 INPUTS = ("workload", "workloads", "network", "machine")  # names of files among other names
-ALWAYS_FILES = ("recipe", "calibration", "analysis")
+ALWAYS_FILES = ("recipe", "calibration", "analysis", "scores")
 DATA = "inputs"  # a file where it is no number
 OUTPUTS = ("json", "out", "export", "chrome", "vcd")
 WORKLOAD = """a name of the catalogue; a file of weights, such as .onnx, .safetensors or .npz, or FILE:LAYER or

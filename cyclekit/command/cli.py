@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from cyclekit.command.arguments import check_outputs
+from cyclekit.command.verbs import VERBS
 
 EPILOG = """examples:
   zeroskip list workloads
@@ -22,40 +23,20 @@ EPILOG = """examples:
   zeroskip run eie lenet-300-100 --inputs 10 --set n_pes=16 --engine schedule
   zeroskip run eie my_layer.npz --preset silicon --json run.json
   zeroskip explain eie lenet-300-100 --set n_pes=16 --row 132 --column 300
-  zeroskip trace eie lenet-300-100 --set n_pes=8 --window 1:80 --chrome trace.json
+  zeroskip trace eie lenet-300-100 --set n_pes=8 --window 1:80 --chrome t.json
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
   zeroskip prune lenet-300-100-dense --recipe recipe.toml --out pruned.npz
-  zeroskip adapt lenet-300-100-dense --machine eie --budget 0.5 --method knapsack --out half.npz
+  zeroskip adapt lenet-300-100-dense --machine eie --budget 0.5 --out half.npz
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
-  zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --vary queue_depth=2:256:x2 --into results.db
+  zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --into results.db
   zeroskip rows results.db --export results.csv --prices calibrated
   zeroskip report results.db --out report.html
-  zeroskip search eie alex-7 --vary n_pes=1:256 --vary queue_depth=2:256 --where 'area_mm2<=40' --into results.db
+  zeroskip search eie alex-7 --vary n_pes=1:64 --where 'area_mm2<=9' --into s.db
   zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
-  zeroskip llm llama-3.1-8b --preset h100-sxm --batch 16 --input 1024 --output 256
-  zeroskip llm llama-2-70b --preset h200-sxm --weights e4m3 --batch max --input 294 --output 291
+  zeroskip llm llama-3.1-8b --preset h100-sxm --input 1024 --output 256
   zeroskip validate eie --out figures
+  eval "$(zeroskip completion bash)"
 """
-
-VERBS = {
-    "list": "say what there is to name in the other commands",
-    "run": "run a workload through a machine",
-    "explain": "show how weights lie in a machine",
-    "trace": "what each unit does in each cycle: a diagram, Chrome traces, VCD",
-    "prune": "compress a network; its cost on every machine",
-    "tradeoff": "accuracy, bytes and cycles of every granularity",
-    "sensitivity": "accuracy with each layer pruned alone",
-    "adapt": "bring a network within a budget of simulated time, cycles or energy",
-    "data": "fetch a real input, verified: 'zeroskip list data'",
-    "sweep": "compute a design space into a store, once and for all",
-    "rows": "say what a store holds, write it out",
-    "report": "a store's rows as one page: tables, figures and views",
-    "search": "find the designs of a space that no other beats, from a share of its points",
-    "compare": "the same layers on every machine side by side, and where which one wins",
-    "llm": "a language model on a machine: time, memory, energy, and what pruning it buys",
-    "validate": "hold a machine against published figures",
-    "demo": "a first look at every installed machine, with figures",
-}
 
 
 class Parser(argparse.ArgumentParser):
@@ -129,7 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with one_thread():
             return options.run(options)
     except KeyboardInterrupt:
-        print("zeroskip: interrupted", file=sys.stderr)
+        from cyclekit.terminal import say
+
+        say("interrupted")
         return 130
     except BrokenPipeError:
         # The reader of our output has gone; nothing is left to say, not even when Python flushes at exit.
@@ -137,11 +120,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        from cyclekit.terminal import say
         from workloads.errors import BadInput
 
         if debug or not isinstance(error, BadInput | OSError | MemoryError):
             raise
-        print(f"zeroskip: error: {_line(error)}", file=sys.stderr)
+        say(f"error: {_line(error)}")
         return 2
 
 

@@ -27,6 +27,7 @@ from cyclekit.comparison.conditions import (
     reigns,
 )
 from cyclekit.terminal import Output, announce, make_folder, progress
+from cyclekit.views import scale_of_all
 from workloads.address import readable
 from workloads.errors import BadInput
 from workloads.points import networks as cloud_networks
@@ -147,11 +148,13 @@ def _show(out: Output, comparison: Comparison, designs: Sequence[Mapping[str, An
     batch, layers = comparison.batch, comparison.layers
     rows = [layer_row(layer) for layer in layers]
     if len(layers) > MOST_TABLES:
+        of_layers = [[cost.time_of_input_us for cost in costs.values()] for costs in comparison.costs]
+        unit, us = scale_of_all("us", [time for times in of_layers for time in times])
         cells = [
-            [layer.name, *about(row), *(or_dash(cost.time_of_input_us, ",.2f") for cost in costs.values())]
-            for layer, row, costs in zip(layers, rows, comparison.costs, strict=True)
+            [layer.name, *about(row), *(or_dash(time and time / us, ",.2f") for time in times)]
+            for layer, row, times in zip(layers, rows, of_layers, strict=True)
         ]
-        out.table(f"{comparison.workload}: time of an input [us]", ["layer", *ABOUT, *comparison.total], cells)
+        out.table(f"{comparison.workload}: time of an input [{unit}]", ["layer", *ABOUT, *comparison.total], cells)
     else:
         for row, costs in zip(rows, comparison.costs, strict=True):
             sizes, positions, weights, active, _ = about(row)
@@ -188,10 +191,14 @@ def _cells(
     costs: Mapping[str, Cost], designs: Sequence[Mapping[str, Any]]
 ) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return the head and the rows of a table of costs, a design a row."""
-    unit, pj = _unit([cost.energy_of_input_pj for cost in costs.values()])
+    unit, pj = scale_of_all("pJ", [cost.energy_of_input_pj for cost in costs.values()])
+    took = [cost for cost in costs.values() if not cost.reason]
+    (of_batch, batch_us), (of_input, us) = (
+        scale_of_all("us", [getattr(cost, name) for cost in took]) for name in ("time_us", "time_of_input_us")
+    )
     area = {design["design"]: design["area_mm2"] for design in designs}
-    heads = ["design", "batch [us]", "input [us]", "over best", f"input [{unit}]", "over best", "inputs/s/mm2"]
-    heads += ["weights [kB]", "off chip, input [kB]", "utilised [%]", "dropped [%]", "error [%]"]
+    heads = ["design", f"batch [{of_batch}]", f"input [{of_input}]", "over best", f"input [{unit}]", "over best"]
+    heads += ["inputs/s/mm2", "weights [kB]", "off chip, input [kB]", "utilised [%]", "dropped [%]", "error [%]"]
     least = {name: min((v for c in costs.values() if (v := getattr(c, name))), default=None) for name in BEST}
     rows = []
     for label, cost in costs.items():
@@ -203,8 +210,8 @@ def _cells(
         rows.append(
             [
                 label,
-                f"{cost.time_us:,.2f}",
-                f"{time:,.3f}",
+                f"{cost.time_us / batch_us:,.2f}",
+                f"{time / us:,.3f}",
                 or_dash(least[TIME] and time / least[TIME], ",.2f"),
                 or_dash(None if energy is None else energy / pj, ",.2f"),
                 or_dash(energy and least[ENERGY] and energy / least[ENERGY], ",.2f"),
@@ -222,9 +229,10 @@ def _cells(
 def _show_ladder(out: Output, comparison: Comparison, ladder: Ladder) -> None:
     """Print a ladder as a table, time and energy of an input by design, and what it says in words."""
     times, energies = ladder.values(TIME), ladder.values(ENERGY)
-    unit, pj = _unit([value for values in energies.values() for value in values])
+    time, us = scale_of_all("us", [value for values in times.values() for value in values])
+    unit, pj = scale_of_all("pJ", [value for values in energies.values() for value in values])
     energies = {label: values for label, values in energies.items() if any(value is not None for value in values)}
-    heads = [ladder.over, *(f"{label} [us]" for label in times), *(f"{label} [{unit}]" for label in energies)]
+    heads = [ladder.over, *(f"{label} [{time}]" for label in times), *(f"{label} [{unit}]" for label in energies)]
     drops = {}
     if ladder.over == SHARE:
         drops = {label: costs for label, costs in ladder.costs.items() if any(cost.n_dropped for cost in costs)}
@@ -232,7 +240,7 @@ def _show_ladder(out: Output, comparison: Comparison, ladder: Ladder) -> None:
     rows = [
         [
             _point(ladder, point),
-            *(or_dash(values[place], ",.3f") for values in times.values()),
+            *(or_dash(values[place] and values[place] / us, ",.3f") for values in times.values()),
             *(or_dash(values[place] and values[place] / pj, ",.2f") for values in energies.values()),
             *(f"{_dropped(costs[place]):.2f}" for costs in drops.values()),
         ]
@@ -296,9 +304,10 @@ def _draw(comparisons: Sequence[Comparison], folder: Path) -> list[Path]:
         ladder = comparison.ladders[0]
         for quantity, label in ((TIME, "time"), (ENERGY, "energy")):
             values_of = ladder.values(quantity)
-            unit, scale = ("us", 1.0) if quantity == TIME else _unit([v for of in values_of.values() for v in of])
+            every = [value for values in values_of.values() for value in values]
+            unit, size = scale_of_all("us" if quantity == TIME else "pJ", every)
             series = {
-                name: ([*ladder.points], [value / scale for value in values])
+                name: ([*ladder.points], [value / size for value in values])
                 for name, values in values_of.items()
                 if None not in values and all(values)
             }
@@ -323,9 +332,3 @@ def _dropped(cost: Cost) -> float:
 
 def _point(ladder: Ladder, point: float) -> str:
     return f"{100 * point:.3g}%" if ladder.over == SHARE else f"{point:,}"
-
-
-def _unit(energies: Sequence[float | None]) -> tuple[str, float]:
-    """Return the unit in which the least energy still has digits, and its size in pJ."""
-    least = min((energy for energy in energies if energy), default=0.0)
-    return next(((unit, pj) for unit, pj in (("uJ", 1e6), ("nJ", 1e3)) if least >= pj / 10), ("pJ", 1.0))

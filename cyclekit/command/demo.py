@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from cyclekit import machine
-from cyclekit.command.show import show_tables, show_validation
 from cyclekit.terminal import Output, announce, make_folder, progress
 from workloads.errors import BadInput
 
@@ -16,29 +15,41 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", default="zeroskip-demo", help="folder for the figures (default: %(default)s)"
     )
-    parser.add_argument("--short", action="store_true", help="a few inputs and no validation: under 30 seconds")
 
 
 def run(options: Namespace) -> int:
-    """Show every installed machine at work."""
+    """Show every installed machine at work: what was built, that it is right, what to remember, what to do next."""
     out = Output(options.json)
     folder = Path(options.out)
     make_folder(folder)
-    results: dict[str, machine.Demo] = {}
+    shown: dict[str, machine.Demo] = {}
     refused: dict[str, dict[str, str]] = {}
-    for chosen in machine.all_installed():
-        announce(*chosen.costs["demo --short" if options.short else "demo"])
+    machines = machine.all_installed()
+    costs = [chosen.costs["demo"] for chosen in machines]
+    announce(sum(seconds for seconds, _ in costs), max((n_bytes for _, n_bytes in costs), default=0))
+    for chosen in machines:
         try:
             with progress(f"demo {chosen.name}") as step:
-                results[chosen.name] = shown = chosen.demo(folder, short=options.short, progress=step)
+                shown[chosen.name] = chosen.demo(folder, progress=step)
         except BadInput as error:
             refused[chosen.name] = {"reason": str(error)}
             out.line(f"{chosen.name} cannot: {error}")
             continue
-        show_tables(out, shown)
-        if shown.validation is not None:
-            show_validation(out, shown.validation)
-        for line in (*shown.remarks, *(f"wrote {path}" for path in shown.figures)):
-            out.line(line)
-    out.result({name: shown.as_dict() for name, shown in results.items()} | refused)
-    return 0 if not refused and all(shown.passed for shown in results.values()) else 1
+        _show(out, chosen.name, shown[chosen.name])
+    if shown:
+        out.line("Next:")
+        for command in dict.fromkeys(command for demo in shown.values() for command in demo.further):
+            out.line(f"  {command}")
+    out.result({name: demo.as_dict() for name, demo in shown.items()} | refused)
+    return 0 if not refused and all(demo.passed for demo in shown.values()) else 1
+
+
+def _show(out: Output, name: str, demo: machine.Demo) -> None:
+    out.line(f"{name}: {demo.built}")
+    out.line(f"  {'checked' if demo.passed else 'WRONG'}: {demo.right}")
+    for what, number in demo.remember.items():
+        out.line(f"  {what}: {number}")
+    if demo.figures:
+        names = ", ".join(path.name for path in demo.figures)
+        out.line(f"  drawn in {demo.figures[0].parent}: {names}")
+    out.line()

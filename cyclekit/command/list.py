@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -16,6 +17,7 @@ from cyclekit.terminal import Output
 from workloads import address, catalogue, tasks
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import data
+from workloads.pruning import criteria, patterns
 from workloads.transformers import config
 
 DESCRIBED = {
@@ -23,44 +25,71 @@ DESCRIBED = {
     "networks": tasks.describe,
     "data": data.describe,
     "transformers": config.describe,
+    "patterns": patterns.describe,
+    "criteria": criteria.describe,
 }
-KNOWN = ("machines", "presets", *DESCRIBED)
+KNOWN = ("machines", "presets", "prices", *DESCRIBED)
+OF_MACHINES = ("presets", "prices")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("what", metavar="WHAT", help=f"one of {', '.join(KNOWN)}; or a file of weights, or FILE:GLOB")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="of presets and prices: one machine's; or one preset")
     add_feed(parser)
 
 
 def run(options: Namespace) -> int:
     """Say what there is."""
     out = Output(options.json)
+    if options.name is not None and options.what not in OF_MACHINES:
+        raise BadInput(f"only {' and '.join(OF_MACHINES)} are listed by NAME, got {options.what!r} {options.name!r}")
     if options.what not in KNOWN:
         return _list_layers(out, options)
+    if options.what in OF_MACHINES:
+        return _list_of_machines(out, options.what, options.name)
     if options.what in DESCRIBED:
         rows = [{"name": name, "description": text} for name, text in DESCRIBED[options.what]().items()]
-    elif options.what == "machines":
-        rows = [{"name": m.name, "description": m.title, "engines": list(m.engines)} for m in machine.all_installed()]
     else:
-        rows = [
-            {
-                "machine": m.name,
-                "name": name,
-                "description": m.preset_notes[name],
-                "spec": spec.as_dict(),
-                "idle": dict(m.idle(spec)),
-            }
-            for m in machine.all_installed()
-            for name, spec in m.presets.items()
-        ]
-    columns = [column for column in ("machine", "name", "description", "engines") if any(column in row for row in rows)]
-    out.table(options.what, columns, [[_cell(row[column]) for column in columns] for row in rows])
-    if options.what == "presets":
-        for chosen in machine.all_installed():
-            _show_fields(out, chosen)
+        rows = [{"name": m.name, "description": m.title, "engines": list(m.engines)} for m in machine.all_installed()]
+    _show_rows(out, options.what, rows)
     out.result(rows)
     return 0
+
+
+def _list_of_machines(out: Output, what: str, name: str | None) -> int:
+    """Print presets or tables of prices: all machines', one machine's, or those of that name, with every field."""
+    machines = machine.all_installed()
+    names = {m.name: dict(m.presets if what == "presets" else m.prices) for m in machines}
+    known = dict.fromkeys([*names, *(own for of_machine in names.values() for own in of_machine)])
+    if name is not None and name not in known:
+        raise BadInput(f"unknown {what} {name!r}{did_you_mean(name, known)}")
+    rows = [
+        {"machine": m.name, "name": own, "description": m.preset_notes[own] if what == "presets" else m.prices[own]}
+        | ({"spec": spec.as_dict(), "idle": dict(m.idle(spec))} if what == "presets" else _default(m, own))
+        for m in machines
+        for own, spec in names[m.name].items()
+        if name in (None, m.name, own)
+    ]
+    _show_rows(out, what, rows)
+    if what == "presets":
+        for chosen in machines:
+            if name in (None, chosen.name):
+                _show_fields(out, chosen)
+            elif name in chosen.presets:
+                _show_fields(out, chosen, name)
+    out.result(rows)
+    return 0
+
+
+def _default(chosen: machine.Machine, table: str) -> dict[str, str]:
+    return {"default": "yes" if chosen.default_prices == table else "no"}
+
+
+def _show_rows(out: Output, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    heads = ("machine", "name", "default", "description", "engines")
+    columns = [column for column in heads if any(column in row for row in rows)]
+    out.table(title, columns, [[_cell(row[column]) for column in columns] for row in rows])
 
 
 def _list_layers(out: Output, options: Namespace) -> int:
@@ -100,10 +129,14 @@ def _cell(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
-def _show_fields(out: Output, chosen: machine.Machine) -> None:
-    """Print what can be set on a machine: every field with its default, where presets differ, meaning and source."""
+def _show_fields(out: Output, chosen: machine.Machine, preset: str | None = None) -> None:
+    """Print what can be set on a machine: every field with its default, where presets differ, meaning and source.
+
+    preset: the only one whose values are shown (None: the first's, and where the others differ).
+    """
     out.line()
-    (default, first), *others = chosen.presets.items()
+    presets = chosen.presets if preset is None else {preset: chosen.presets[preset]}
+    (default, first), *others = presets.items()
     rows = []
     for field in fields(chosen.spec):
         value = getattr(first, field.name)
@@ -115,10 +148,12 @@ def _show_fields(out: Output, chosen: machine.Machine) -> None:
         meaning = field.metadata["meaning"]
         if "options" in field.metadata:
             meaning += f" (one of {', '.join(field.metadata['options'])})"
-        rows.append([field.name, str(value), meaning, elsewhere, field.metadata["source"]])
-    out.table(f"{chosen.name}: fields for --set", ["field", default, "meaning", "other presets", "source"], rows)
+        cells = [field.name, str(value), meaning, *([elsewhere] if others else []), field.metadata["source"]]
+        rows.append(cells)
+    heads = ["field", default, "meaning", *(["other presets"] if others else []), "source"]
+    out.table(f"{chosen.name}: fields for --set", heads, rows)
     reasons: dict[tuple[str, str], list[str]] = {}
-    for name, spec in chosen.presets.items():
+    for name, spec in presets.items():
         for field_name, why in chosen.idle(spec).items():
             reasons.setdefault((field_name, why), []).append(name)
     together: dict[tuple[str, str], list[str]] = {}

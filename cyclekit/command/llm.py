@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclekit import machine
+from cyclekit.budgets.budget import TIME, Budget
 from cyclekit.command.arguments import at_least
 from cyclekit.command.show import or_dash
 from cyclekit.serving.knobs import KNOBS, Point, points
@@ -16,6 +17,7 @@ from cyclekit.sweep.points import changes_of, expanded
 from cyclekit.terminal import Output, make_folder, progress
 from workloads.errors import BadInput
 from workloads.transformers import config
+from workloads.transformers.shape import Transformer
 
 SIZES = ("layers", "ffn", "heads", "kv_heads", "hidden")
 
@@ -46,6 +48,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         help=f"what each buys, alone and together: {', '.join(KNOBS)}; sizes, shares up to 1, or 5504:11008:+128",
     )
+    parser.add_argument(
+        "--budget", metavar="B", help="a share of the batch's time, 0.6, or 900ms: choose blocks for it"
+    )
+    parser.add_argument("--scores", metavar="FILE", help="a CSV file of block,variant,loss: what --budget chooses from")
     parser.add_argument("--out", metavar="DIR", help="draw the figures into this folder")
 
 
@@ -70,20 +76,54 @@ def run(options: Namespace) -> int:
         kv=options.kv,
         sparsity=options.sparsity,
     )
+    if (options.budget is None) != (options.scores is None):
+        raise BadInput("--budget and --scores go together: what may be lost of each block, and the time to meet")
+    if options.budget is not None and options.compare:
+        raise BadInput("--budget chooses one model, --compare several: give one of them")
     if options.out is not None:
         make_folder(Path(options.out))
     card = f"{options.preset or next(iter(chosen.presets))}{'' if options.cards == 1 else f' x {options.cards}'}"
     if options.compare:
         return _compare(out, chosen, spec, points(model, request, options.compare, expanded), card, options.out)
     served = serve(model, chosen.name, chosen.serves, spec, request)
+    told = {}
+    if options.budget is not None:
+        served, told = _within(out, chosen, served, options.budget, options.scores)
     show(out, served, ", ".join([card, *options.set]))
     if options.out is not None:
         from cyclekit.figures.serving import draw_serving  # late: matplotlib is slow to import
 
         for path in draw_serving(served, Path(options.out), card):
             out.line(f"wrote {path}")
-    out.result(as_dict(served))
+    out.result(as_dict(served) | told)
     return 0
+
+
+def _within(out: Output, chosen: Any, whole: Serving, text: str, path: str) -> tuple[Serving, dict[str, float]]:
+    """Return what the model of least loss within a budget takes, and what is told of the choice."""
+    from cyclekit.budgets.blocks import choose, read_scores  # late: the solver is slow to import
+
+    budget = Budget.of(text)
+    if budget.metric != TIME:
+        raise BadInput(f"--budget must be a share or a time, as 0.6 or 900ms, got {text!r}")
+    budget_us = budget.absolute(1e6 * whole.total_s)
+
+    def served(model: Transformer) -> Serving:
+        return serve(model, chosen.name, chosen.serves, whole.spec, whole.request)
+
+    scores = read_scores(path, whole.model)
+    best = choose(whole.model, scores, budget_us, lambda model: 1e6 * served(model).total_s)
+    cells = [
+        [f"{block}", *(f"{size:,}" if size else "none" for size in (own.n_kv_heads, own.ffn))]
+        for block, own in enumerate(best.model.blocks)
+    ]
+    out.table(f"{whole.model.name}, a variant for each block", ["block", "kv heads", "ffn"], cells)
+    out.line(
+        f"  {best.us / 1e6:,.4f} s of {budget_us / 1e6:,.4f} s, simulated whole; {best.sum_us / 1e6:,.4f} s by the sum "
+        f"of what each block saves alone; {whole.total_s:,.4f} s before; losses sum to {best.loss:g}"
+    )
+    told = {"budget_s": budget_us / 1e6, "before_s": whole.total_s, "sum_s": best.sum_us / 1e6, "loss": best.loss}
+    return served(best.model), told
 
 
 def _machine(name: str | None) -> machine.Machine:

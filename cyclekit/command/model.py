@@ -14,6 +14,7 @@ from cyclekit.command.show import or_dash
 from cyclekit.positions import NUMBER
 from cyclekit.run import Run
 from cyclekit.terminal import Output
+from cyclekit.views import scale_of_all
 from workloads.points.convolution import SparseConvolution
 from workloads.records import Model, Workload
 
@@ -81,9 +82,11 @@ def show_model(
 ) -> None:
     """Print a model's layers, their sum and what did not run, of its `summary`."""
     rows, total = told["layers"], told["total"]
-    energy, unit, pj = _energy_unit(total)
-    heads = ["layer", *ABOUT, "cycles", "time [us]", "time [%]", f"{balance} [%]"]
-    heads += [f"energy [{unit}]"] if energy else []
+    has_energy = total["energy_pj"] is not None
+    time, us = scale_of_all("us", [row["time_us"] for row in rows])
+    energy, pj = scale_of_all("pJ", [row["energy_pj"] for row in rows])
+    heads = ["layer", *ABOUT, "cycles", f"time [{time}]", "time [%]", f"{balance} [%]"]
+    heads += [f"energy [{energy}]"] if has_energy else []
     cells = []
     for row in [*rows, total | {"layer": "all"}]:
         share = 100 * row["time_us"] / total["time_us"] if total["time_us"] else 0.0
@@ -93,10 +96,10 @@ def show_model(
                 row["layer"],
                 *([""] * len(ABOUT) if is_all else about(row)),
                 f"{row['cycles']:,.0f}",
-                f"{row['time_us']:,.3f}",
+                f"{row['time_us'] / us:,.3f}",
                 f"{share:.1f}",
                 f"{100 * row['load_balance']:.1f}",
-                *([or_dash(None if row["energy_pj"] is None else row["energy_pj"] / pj, ",.3f")] if energy else []),
+                *([or_dash(None if row["energy_pj"] is None else row["energy_pj"] / pj, ",.3f")] if has_energy else []),
             ]
         )
     out.table(f"{model.name}: {_what(runs, layers)}", heads, cells)
@@ -164,12 +167,6 @@ def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "load_balance": fsum(row["load_balance"] * row["cycles"] for row in rows) / cycles if cycles else 0.0,
         "energy_pj": None if None in energies else fsum(energies),
     }
-
-
-def _energy_unit(total: dict[str, Any]) -> tuple[bool, str, float]:
-    energy = total["energy_pj"]
-    unit, pj = ("uJ", 1e6) if (energy or 0) >= 1e8 else ("nJ", 1e3)
-    return energy is not None, unit, pj
 
 
 def _what(runs: Sequence[Run], layers: Sequence[Workload]) -> str:

@@ -60,8 +60,7 @@ def run(options: Namespace) -> int:
     if path.suffix in sources and (options.compact or sources[path.suffix] is None):
         why = "--compact takes rows out of it" if options.compact else f"{task.name} is none"
         raise BadInput(f"--out must name an .npz file: {path.suffix} is written of {WRITTEN[path.suffix]}, and {why}")
-    with progress(f"prune {task.name}") as step:
-        fitted = task.fit(recipe, MachineAllocator(task, step))
+    fitted = task.fit(recipe, MachineAllocator(task))
     pruned, dense = layers_of(task, fitted, options.batch)
     given = given_of(task, fitted, options.batch, dense)
     content, told = _put_back(path, task, fitted, {layer.name: layer for layer in pruned}, options.network)

@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
         raise BadInput(f"--out must name a .html file, got {options.out!r}")
     check_writable(path, "--out")
     with Store(options.store, write=False) as store:
-        n_rows = len(store)
+        n_rows, words_of = len(store), store.asked()
         if not n_rows:
             raise BadInput(f"store {options.store!r} has no rows yet: there is nothing to report")
         if options.figures is not None:
@@ -49,9 +49,9 @@ def run(options: Namespace) -> int:
             step("reading rows", 0, 1)
             stored = results.read(store, options.prices)
             drawn = charts(stored, results.maps(store))
-            announce(len(drawn) * FILE_S * (2 if options.figures is None else 4), n_rows * ROW_BYTES)
+            announce(len(drawn) * FILE_S * (2 if options.figures is None else 6), n_rows * ROW_BYTES)
             figures, files = _figures(drawn, options.figures, step)
-    html = page(Path(options.store).name, stored, figures, n_rows=n_rows, prices=options.prices)
+    html = page(Path(options.store).name, stored, figures, n_rows=n_rows, prices=options.prices, asked=words_of)
     write_asked(path, html, "--out")
     out.line(f"{n_rows:,} rows, {len(stored):,} results, {len(figures)} figures: {len(html) / 1e6:,.1f} MB in {path}")
     if files:
@@ -75,11 +75,13 @@ def _figures(drawn: Sequence[Chart], folder: str | None, step: Progress) -> tupl
         for n_done, chart in enumerate(drawn):
             step("drawing figures", n_done, len(drawn))
             svg, svg_dark = (Path(place) / f"{chart.name}{end}.svg" for end in ("", "-dark"))
-            written = {svg: "print", svg_dark: "dark"}
+            themes = {svg: "print", svg_dark: "dark"}
+            for path, theme in themes.items():
+                write(chart, path, theme, captioned=False)  # the page has it beside the picture
+            figures.append(Figure(chart.title, chart.caption, svg.read_bytes(), svg_dark.read_bytes(), chart.name))
             if folder is not None:
-                written |= {svg.with_suffix(".png"): "print", svg_dark.with_suffix(".png"): "dark"}
-                files += written
-            for path, theme in written.items():
-                write(chart, path, theme)
-            figures.append(Figure(chart.title, chart.caption, svg.read_bytes(), svg_dark.read_bytes()))
+                themes |= {svg.with_suffix(".png"): "print", svg_dark.with_suffix(".png"): "dark"}
+                files += themes
+                for path, theme in themes.items():
+                    write(chart, path, theme)
     return figures, files

@@ -16,6 +16,7 @@ from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
 from cyclekit.terminal import Output, announce, progress
+from cyclekit.views import scale_of_all
 from workloads.records import Model
 
 
@@ -71,9 +72,10 @@ def _show(out: Output, runs: Sequence[Run], balance: str) -> None:
     first = runs[0]
     for name in dict.fromkeys(run.workload for run in runs):
         of_layer = [run for run in runs if run.workload == name]
+        time, us = scale_of_all("us", [run.time_us for run in of_layer])
         rows = [
             ["cycles", *_mean_and_range([run.cycles for run in of_layer], ",.0f")],
-            ["time [us]", *_mean_and_range([run.time_us for run in of_layer], ",.3f")],
+            [f"time [{time}]", *_mean_and_range([run.time_us / us for run in of_layer], ",.3f")],
             [f"{balance} [%]", *_mean_and_range([100 * run.load_balance for run in of_layer], ".1f")],
         ]
         for label, value in of_layer[0].measures.items():
@@ -123,9 +125,10 @@ def _energies(costs: Sequence[Energy]) -> Iterator[tuple[str, Sequence[float], s
     """Yield (label, value of each run, style) of what a layer's runs cost, energy by module last."""
     if not costs:
         return
-    unit, pj = ("uJ", 1e6) if max(cost.total_pj for cost in costs) >= 1e8 else ("nJ", 1e3)
+    unit, pj = scale_of_all("pJ", [cost.total_pj for cost in costs])
+    power, mw = scale_of_all("mW", [cost.power_mw for cost in costs])
     yield f"energy, {costs[0].prices} [{unit}]", [cost.total_pj / pj for cost in costs], ",.3f"
-    yield "power [mW]", [cost.power_mw for cost in costs], ",.3f"
+    yield f"power [{power}]", [cost.power_mw / mw for cost in costs], ",.3f"
     if costs[0].area_um2:
         yield "area [mm2]", [cost.total_area_mm2 for cost in costs], ",.3f"
     yield f"energy x time [{unit} us]", [cost.edp_nj_us * 1e3 / pj for cost in costs], ",.3f"

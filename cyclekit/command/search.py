@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from itertools import groupby
@@ -10,11 +9,12 @@ from itertools import groupby
 from cyclekit.command.arguments import WORKLOAD, add_space, at_least, feed_of
 from cyclekit.command.show import progress_of_rows
 from cyclekit.command.subject import announce_reading
+from cyclekit.sweep.edges import QUANTITIES, SAME, ends, sentence
 from cyclekit.sweep.objectives import OBJECTIVES
 from cyclekit.sweep.points import changes_of, vary_of
 from cyclekit.sweep.search import Design, Found, Search, prepare
 from cyclekit.sweep.store import check
-from cyclekit.terminal import Output
+from cyclekit.terminal import Output, say
 
 DESCRIPTION = """Find the designs of a space that meet the constraints and that no other tried beats in all
 objectives. Quantities: cycles, time_us, energy_pj, power_mw, edp_nj_us, area_mm2, and as a constraint load_balance,
@@ -75,7 +75,7 @@ def run(options: Namespace) -> int:
         n_workers=options.workers,
     )
     outcome = _try(search, options.into)
-    notes = search.sweep.said(changes_of(options.set))
+    notes = [*search.sweep.said(changes_of(options.set)), *_ends(search, outcome)]
     _say(out, outcome, search.sweep.machine.balance)
     for line in search.sweep.provenance:
         out.line(f"  workload: {line}")
@@ -86,14 +86,26 @@ def run(options: Namespace) -> int:
     return 0 if outcome.front else 1
 
 
+def _ends(search: Search, outcome: Found) -> list[str]:
+    """Return at which ends of the space the designs lie that are best in an objective, in a line."""
+    parts: dict[str, list[str]] = {}
+    tried = {name: list(values) for name, values in search.sweep.points.values.items()}
+    for label, quantity in (QUANTITIES | {"cycles": "cycles"}).items():
+        if quantity in outcome.minimise and outcome.front:
+            least = min(design.values[quantity] for design in outcome.front)
+            best = [design.changes for design in outcome.front if design.values[quantity] <= least * SAME]
+            for field, end in ends(best, tried, search.sweep.machine).items():
+                parts.setdefault(f"{field} = {end}", []).append(label)
+    return [sentence(parts)] if parts else []
+
+
 def _try(search: Search, into: str) -> Found:
     seconds, n_bytes = search.estimate()
     n_points = len(search.sweep.points)
     what = "all of them" if search.whole else f"{search.n_trials:,} of them"
-    print(
-        f"zeroskip: {n_points:,} points, trying {what} on {search.sweep.n_workers} workers: expecting about "
-        f"{seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB",
-        file=sys.stderr,
+    say(
+        f"{n_points:,} points, trying {what} on {search.sweep.n_workers} workers: expecting about "
+        f"{seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB"
     )
     with progress_of_rows(f"search {search.sweep.machine.name}") as step:
         return search.run(into, step)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
@@ -13,9 +12,9 @@ from typing import Any
 from cyclekit import machine
 from cyclekit.sweep.export import export
 from cyclekit.sweep.store import Store
-from cyclekit.terminal import Output, progress
+from cyclekit.terminal import Output, progress, say
 from cyclekit.trace.steps import WIDTH, Step, cells
-from cyclekit.validation import Validation, mean_error, worst
+from cyclekit.validation import Comparison, Validation, mean_error, worst
 
 
 def or_dash(value: float | None, style: str) -> str:
@@ -63,13 +62,16 @@ def show_validation(out: Output, validation: Validation) -> None:
                 cells = []
                 for points in by_kind:
                     p = points.get(layer)
-                    cells += [f"{p.simulated:.2f}", f"{p.error:+.1f}%"] if p else ["", ""]
+                    cells += [f"{p.simulated:.2f}", _with_unit(f"{p.error:+.1f}", p)] if p else ["", ""]
                 point = next(points[layer] for points in by_kind if layer in points)
                 label = f"{quantity} [{point.unit}]"
                 rows.append([layer, label, f"{point.published:g}", *cells, point.mark])
             if not any(by_kind):
                 continue
-            means = [("", f"{mean_error(points.values()):.1f}%" if points else "") for points in by_kind]
+            means = [
+                ("", _with_unit(f"{mean_error(points.values()):.1f}", next(iter(points.values()))) if points else "")
+                for points in by_kind
+            ]
             rows.append(["mean size of error", quantity, "", *(part for mean in means for part in mean), ""])
         heads = [part for kind in kinds for part in (kind, "error")]
         out.table(
@@ -84,7 +86,7 @@ def show_validation(out: Output, validation: Validation) -> None:
         for kind in kinds:
             points = [p for p in validation.select(source=source, quantity=quantity, kind=kind) if p.setting]
             if points:
-                bad, unit = worst(points), "points" if points[0].unit == "%" else "%"
+                bad, unit = worst(points), points[0].error_unit
                 error = f"{bad.error:+.1f} {unit}"
                 where = f"{bad.layer} at {bad.setting}: paper {bad.published:g}, here {bad.simulated:.1f}"
                 mean = f"{mean_error(points):.2f} {unit}"
@@ -98,6 +100,10 @@ def show_validation(out: Output, validation: Validation) -> None:
     out.line()
 
 
+def _with_unit(error: str, of: Comparison) -> str:
+    return f"{error}%" if of.error_unit == "%" else f"{error} {of.error_unit}"
+
+
 def export_rows(out: Output, store_path: str, path: str, prices: str | None = None) -> None:
     """Write a store's rows to a file and say so."""
     since = time.monotonic()
@@ -107,8 +113,8 @@ def export_rows(out: Output, store_path: str, path: str, prices: str | None = No
 
 
 @contextmanager
-def progress_of_rows(what: str) -> Iterator[machine.Progress]:
-    """Show a bar from the first rows on, and say on Ctrl-C what becomes of them."""
+def progress_of_rows(what: str, kept: bool = True) -> Iterator[machine.Progress]:
+    """Show a bar from the first rows on, and say on Ctrl-C what becomes of them where they are kept."""
     with ExitStack() as bar:
 
         @cache
@@ -122,5 +128,6 @@ def progress_of_rows(what: str) -> Iterator[machine.Progress]:
             yield step
         except KeyboardInterrupt:
             bar.close()
-            print("zeroskip: what is stored is whole; the same command goes on from there", file=sys.stderr)
+            if kept:
+                say("what is stored is whole; the same command goes on from there")
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
 from typing import Any
@@ -10,13 +9,17 @@ from typing import Any
 from cyclekit.command.arguments import WORKLOAD, add_space, check_outputs
 from cyclekit.command.show import export_rows, progress_of_rows
 from cyclekit.command.subject import announce_reading
+from cyclekit.sweep.edges import at_the_ends
 from cyclekit.sweep.export import check as check_export
 from cyclekit.sweep.points import changes_of, read_file, vary_of
-from cyclekit.sweep.store import check
+from cyclekit.sweep.results import read
+from cyclekit.sweep.store import Store, check
 from cyclekit.sweep.sweep import Summary, Sweep, prepare
-from cyclekit.terminal import Output
+from cyclekit.terminal import Output, say
 from workloads.errors import BadInput
 from workloads.graphs.feed import Feed
+
+MOST_READ = 5000  # rows of a store: about three seconds
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,7 +51,7 @@ def run(options: Namespace) -> int:
         sweep = prepare(**arguments)
         summary = _compute(sweep, into, cluster)
     _say(out, summary, into)
-    notes = sweep.said(arguments["changes"])
+    notes = [*sweep.said(arguments["changes"]), *_ends(into, sweep)]
     for line in sweep.provenance:
         out.line(f"  workload: {line}")
     for note in notes:
@@ -61,13 +64,22 @@ def run(options: Namespace) -> int:
 
 def _compute(sweep: Sweep, into: str, cluster: Any) -> Summary:
     seconds, n_bytes = sweep.estimate()
-    print(
-        f"zeroskip: {len(sweep.points):,} points, {sweep.n_tasks:,} tasks on {sweep.n_workers} workers: expecting "
-        f"about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB",
-        file=sys.stderr,
+    say(
+        f"{len(sweep.points):,} points, {sweep.n_tasks:,} tasks on {sweep.n_workers} workers: expecting "
+        f"about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB"
     )
     with progress_of_rows(f"sweep {sweep.machine.name}") as step:
         return sweep.run(into, step, pool=cluster and cluster.pool)
+
+
+def _ends(into: str, sweep: Sweep) -> list[str]:
+    """Return where the best of the sweep's workloads lie at an end of what the store holds, of a store read at once."""
+    with Store(into, write=False) as store:
+        if len(store) > MOST_READ:
+            return [f"{into} is large: zeroskip report says which best designs lie at an end of what was tried"]
+        names = {work.name for work in sweep.works}
+        own_results = [r for r in read(store) if r.machine == sweep.machine.name and r.workload in names]
+    return at_the_ends(own_results)
 
 
 def _arguments(options: Namespace) -> dict[str, Any]:

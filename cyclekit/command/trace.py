@@ -20,6 +20,7 @@ from cyclekit.terminal import Output, announce, check_writable, progress, write_
 from cyclekit.trace import formats
 from cyclekit.trace.steps import Step
 from cyclekit.trace.tracks import Trace, limited
+from cyclekit.views import amount
 from workloads.errors import BadInput
 from workloads.records import Model
 
@@ -90,8 +91,8 @@ def run(options: Namespace) -> int:
     shown = spans(options.units or ROWS)
     rest = iter(steps(options.units or ROWS))
     some = list(islice(rest, STEPS if window is None else None))
-    out.line(f"{shown.title}: {ran.cycles:,} cycles, {ran.time_us:,.3f} us")
-    for line in formats.diagram(shown):
+    out.line(f"{shown.title}: {ran.cycles:,} cycles, {amount(ran.time_us, 'us')}")
+    for line in formats.diagram(shown, out.width):
         out.line(line)
     if options.units is None and max(sum(spent.values()) for spent in ran.states.values()) > ROWS * ran.cycles:
         out.line(f"  the first {ROWS} units of a kind: --units N shows others")

@@ -24,7 +24,10 @@ from workloads.records import Model, Network, Shape, Workload
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entrant:
-    """A design in a comparison. table: the prices asked for, if any."""
+    """A design in a comparison. table: the prices asked for, if any. refused: why there is no such design, if so.
+
+    spec: of one that is refused, its preset.
+    """
 
     label: str
     machine: Machine
@@ -32,12 +35,13 @@ class Entrant:
     changes: Mapping[str, Any]
     spec: Any
     table: str | None = None
+    refused: str = ""
     _runs: dict = field(default_factory=dict, repr=False)  # of shapes: they hang on no values
 
     @property
     def pattern(self) -> str | None:
         """The N:M that its weights must obey."""
-        return self.machine.pattern(self.spec)
+        return None if self.refused else self.machine.pattern(self.spec)
 
     @property
     def only_shape(self) -> bool:
@@ -80,8 +84,8 @@ def entrants(names: str | None = None, prices: str | None = None, takes: type = 
     """Return the designs of a comparison.
 
     names: "MACHINE,MACHINE:PRESET,..." (None: every machine that is installed and takes such layers, its default
-    preset). prices: tables, "T,T"; a machine takes the first that it has. Raises BadInput for what is unknown or named
-    twice.
+    preset). prices: tables, "T,T"; a machine takes the first that it has. Of a machine's designs those that a preset
+    cannot be, such as 2:4 on a card without it, are refused. Raises BadInput for what is unknown or named twice.
     """
     if names is None:
         words = [chosen.name for chosen in machines.all_installed(takes)]
@@ -98,12 +102,18 @@ def entrants(names: str | None = None, prices: str | None = None, takes: type = 
             label = f"{word} {entry}".strip()
             if label in designs:
                 raise BadInput(f"--machines must name each design once, got {word!r} twice")
+            own, refused = chosen.design(preset if colon else None, {}), ""
+            try:
+                own = own.replace(**changes)
+            except BadInput as error:
+                refused = str(error)
             designs[label] = Entrant(
                 label=label,
                 machine=chosen,
                 preset=preset if colon else next(iter(chosen.presets)),
                 changes=changes,
-                spec=chosen.design(preset if colon else None, changes),
+                spec=own,
+                refused=refused,
                 table=next((table for table in tables if table in chosen.prices), None),
             )
     for table in tables:
@@ -224,6 +234,8 @@ class Trial:
 
     def cost(self, batch: int, *, check: bool = False) -> Cost:
         """Return what a batch costs."""
+        if self.entrant.refused:
+            return Cost(batch=batch, reason=self.entrant.refused)
         try:
             parts, runs, times = self._runs(batch, check)
         except BadInput as error:

@@ -161,7 +161,7 @@ def compare(
     sized = [
         (entrant, sizes_of(entrant))
         for entrant in entrants
-        if entrant.machine.size_field and isinstance(layers[0], entrant.machine.takes)
+        if entrant.machine.size_field and isinstance(layers[0], entrant.machine.takes) and not entrant.refused
     ]
     labels = [entrant.label for entrant in entrants]
     at_batch: list[dict[str, list[Cost]]] = []  # a layer each, as the next ones
@@ -191,11 +191,12 @@ def compare(
         some = layer.sample(LADDER_POSITIONS)
         for place, share in enumerate(shares):
             pruned = at_most(some, share)
-            n_kept[place] += int(pruned.mask.sum())
+            n_left = int(pruned.mask.sum())
+            n_kept[place] += n_left
             for entrant in entrants:
                 cost = base[-1][entrant.label] if pruned is layer else Trial(entrant, pruned).cost(batch)
                 at_share[-1][entrant.label].append(cost)
-            done(f"{layer.name}: {share:.0%} kept")
+            done(f"{layer.name}: {n_left / _size(some):.3g} of the weights left")
         at_size.append({})
         for entrant, sizes in sized:
             at_size[-1][entrant.label] = [
@@ -280,10 +281,13 @@ def expected(
     comparisons: Sequence[tuple[Sequence[Workload], int]], entrants: Sequence[Entrant], check: bool
 ) -> tuple[float, int]:
     """Return about how many seconds and bytes the comparisons of (layers, batch) take."""
-    estimates = [estimate for entrant in entrants for estimate in _estimates(comparisons, entrant, check)]
+    able = [entrant for entrant in entrants if not entrant.refused]
+    estimates = [estimate for entrant in able for estimate in _estimates(comparisons, entrant, check)]
     seconds = sum(PRUNE_S * _size(layer) * len(shares_of(layers)) for layers, _ in comparisons for layer in layers)
     sizes = [layer.weights.nbytes for layers, _ in comparisons for layer in layers]
-    return seconds + sum(s for s, _ in estimates), max(n for _, n in estimates) + sum(sizes) + 3 * max(sizes)
+    return seconds + sum(s for s, _ in estimates), max((n for _, n in estimates), default=0) + sum(sizes) + 3 * max(
+        sizes
+    )
 
 
 def _estimates(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,13 +11,13 @@ import numpy as np
 
 from cyclekit.budgets.adapt import Adapted
 from cyclekit.figures.style import PRINT, save
-from workloads.allocation.table import Table
+from workloads.allocation.table import Cost, Table
 
 N_ABREAST = 5  # panels
 
 
 def draw_costs(table: Table, metric: str, unit: str, path: Path, title: str) -> Path:
-    """Draw a panel a layer: its cost at each level of its last knob, with the knob before that whole and halved."""
+    """Draw a panel a layer: its cost by the last knob of more than two levels, the others whole, and each halved."""
     costs = {name: cost for name, cost in table.costs.items() if cost.knobs}
     n_rows = -(-len(costs) // N_ABREAST)
     n_columns = min(len(costs), N_ABREAST)
@@ -26,10 +26,16 @@ def draw_costs(table: Table, metric: str, unit: str, path: Path, title: str) -> 
         for panel in panels.flat[len(costs) :]:
             panel.set_axis_off()
         for panel, (name, cost) in zip(panels.flat, costs.items(), strict=False):
-            own, before = cost.knobs[-1], table.levels[cost.knobs[0]]
-            lines = {"": cost.amounts}
-            if len(cost.knobs) > 1:
-                lines = {f"{before[i]:g} into it": cost.amounts[i] for i in sorted({0, len(before) // 2})}
+            axis = max(range(len(cost.knobs)), key=lambda place: (len(table.levels[cost.knobs[place]]) > 2, place))
+            own = cost.knobs[axis]
+            lines = {"": _along(cost, axis, {})}
+            for place, knob in enumerate(cost.knobs):
+                if place != axis:
+                    half = len(table.levels[knob]) // 2
+                    label = f"{table.levels[knob][half]:g} into it" if half > 1 else knob.rpartition(" ")[2]
+                    lines[label] = _along(cost, axis, {place: half})
+            if len(lines) > 1 and len(cost.knobs) > 1:
+                lines = {"whole": lines.pop("")} | lines
             for (label, line), colour in zip(lines.items(), PRINT.series, strict=False):
                 panel.step(table.levels[own], line, where="mid", color=colour, linewidth=1.3, label=label)
             panel.set(xlabel=unit if own == name else f"{unit} of {own}", ylabel=f"cost [{metric}]", title=name)
@@ -72,6 +78,13 @@ def draw_layers(results: Sequence[Adapted], metric: str, unit: str, path: Path, 
         figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(figure, path)
     return path
+
+
+def _along(cost: Cost, axis: int, others: Mapping[int, int]) -> np.ndarray:
+    """Return f64[levels] of one knob of a cost, the others at these levels or whole."""
+    return cost.amounts[
+        tuple(slice(None) if place == axis else others.get(place, 0) for place in range(cost.amounts.ndim))
+    ]
 
 
 def draw_tradeoff(results: Sequence[Adapted], metric: str, path: Path, title: str) -> Path:

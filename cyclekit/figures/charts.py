@@ -13,6 +13,7 @@ from cyclekit.figures import cuts, series
 from cyclekit.figures.cuts import MOST_LINES, Cut, nearest_preset
 from cyclekit.figures.figure import Front, Lines, Map, Stacks
 from cyclekit.machine import Machine
+from cyclekit.sweep.edges import best_at_the_ends
 from cyclekit.sweep.results import Result, UnitMap, varied
 from cyclekit.views import ENERGY, LOAD_BALANCE, TIME, View
 from workloads.errors import BadInput
@@ -29,16 +30,17 @@ class Chart:
     caption: str
     data: Lines | Stacks | Front | Map
 
-    def draw(self, theme: str) -> Any:
-        """Return matplotlib's Figure in a theme, "print" or "dark"; who calls closes it."""
+    def draw(self, theme: str, *, captioned: bool = True) -> Any:
+        """Return matplotlib's Figure in a theme, "print" or "dark", with its caption; who calls closes it."""
         from cyclekit.figures.draw import draw  # late: matplotlib is slow to import
 
-        return draw(self.data, self.title, theme)
+        return draw(self.data, self.title, theme, self.caption if captioned else "")
 
 
-def write(chart: Chart, path: Path, theme: str = "print") -> None:
+def write(chart: Chart, path: Path, theme: str = "print", *, captioned: bool = True) -> None:
     """Write a figure as the file's suffix says, .png or .svg, whole or not at all; theme: "print" or "dark".
 
+    captioned: its caption stands in the file, too.
     Raises BadInput for another suffix, or where the file cannot be written.
     """
     from cyclekit.figures.style import save
@@ -46,7 +48,7 @@ def write(chart: Chart, path: Path, theme: str = "print") -> None:
     if path.suffix not in (".png", ".svg"):
         raise BadInput(f"a figure must be a .png or .svg file, got {str(path)!r}")
     try:
-        save(chart.draw(theme), path)
+        save(chart.draw(theme, captioned=captioned), path)
     except OSError as error:
         raise BadInput(f"{str(path)!r} could not be written: {error.strerror or error}") from error
 
@@ -111,7 +113,7 @@ def _of_cut(name: str, machine: Machine | None, cut: Cut) -> list[Chart]:
     panels = f", a panel for each {series.field_label(cut.lines_by).partition(' [')[0]}" if cut.lines_by else ""
     for suffix, title, data in (
         ("states", "where the cycles went", series.states(cut, label)),
-        ("energy", "energy by module", series.energy(cut, label)),
+        ("energy", "energy by module", series.energy(cut, label, machine.modules if machine else ())),
     ):
         if data is not None:
             caption = f"{_capital(title)} against {plain}{_thinned(cut)}{panels}. {said}"
@@ -127,15 +129,34 @@ def _said(machine: Machine | None, cut: Cut) -> str:
     workloads = {result.workload for result in cut.results}
     if len(workloads) == 1:
         fixed = {"workload": workloads.pop(), **fixed}
+    tables = {result.prices for result in cut.results if result.prices}
+    if tables and any(quantity.unit == "pJ" for quantity in (*cut.view.panels, ENERGY)):
+        fixed["prices"] = " or ".join(sorted(tables))
     said = f"Fixed: {', '.join(parts)}. " if (parts := _design(preset, fixed)) else ""
     n_inputs = {result.n_inputs for result in cut.results}
     if n_inputs != {1}:
         said += f"Each point is the mean of {' or '.join(str(n) for n in sorted(n_inputs))} inputs. "
+    if machine and cut.view.name in machine.cautions:
+        said += f"{_capital(machine.cautions[cut.view.name])}. "
+    said += _at_the_ends(machine, cut)
     if cut.n_infeasible:
         said += f"Left out: {cut.n_infeasible:,} infeasible. "
     if cut.n_lines_left_out:
         said += f"Not shown: {cut.n_lines_left_out:,} of one value only, or beyond the first {MOST_LINES}. "
     return said.strip()
+
+
+def _at_the_ends(machine: Machine | None, cut: Cut) -> str:
+    """Return which of the lines have their best at an end of x."""
+    if not isinstance(cut.view.over, str):
+        return ""
+    lines = {}
+    for label, points in cut.lines.items():
+        if told := best_at_the_ends([result for _, result in points], machine):
+            lines.setdefault(told, []).append(label)
+    return "".join(
+        f"{', '.join(filter(None, labels))}{': ' if any(labels) else ''}{told}. " for told, labels in lines.items()
+    )
 
 
 def _design(preset: str, fields: Mapping[str, Any]) -> list[str]:

@@ -55,8 +55,8 @@ def is_number(item: Value) -> bool:
 def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut | None:
     """Return the results of one machine that a view shows; None where they do not vary along it.
 
-    The fields that are neither x nor lines are held at those values that the most results have; of several such, at
-    those that are nearest to the machine's default preset, and else at the first stored.
+    The fields that are neither x nor lines are held at values of which there is something to show: at those nearest to
+    the machine's default preset, of several such at those that the most results have, and else at the first stored.
     """
     x_of = _x_of(view)
     others = [name for name in varied(results) if name != view.over]
@@ -74,9 +74,10 @@ def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut |
         lines = _lines(group, x_of, lines_by)
         whole = {label: points for label, points in lines.items() if len({x for x, _ in points}) >= least}
         usual = sum(default.get(name) == of_name for name, of_name in zip(held, values, strict=True))
-        candidates.append(((sum(map(len, whole.values())), usual), values, group, lines, whole))
-    (n_points, _), values, group, all_lines, whole = max(candidates, key=lambda each: each[0])  # the first of equals
-    if not n_points:
+        n_points = sum(map(len, whole.values()))
+        candidates.append(((n_points > 0, usual, n_points), values, group, lines, whole))
+    (is_shown, *_), values, group, all_lines, whole = max(candidates, key=lambda each: each[0])  # the first of equals
+    if not is_shown:
         return None
     labels = in_order(whole)[:MOST_LINES]
     fixed = dict(zip(held, values, strict=True))

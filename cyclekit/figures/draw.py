@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from math import sqrt
 from typing import Any
@@ -18,18 +19,33 @@ from cyclekit.figures.style import MARKERS, THEMES, Theme
 
 WIDTH = 7.2  # inches: two columns of a printed page
 SETTINGS = {"font.size": 8, "figure.dpi": 200, "figure.constrained_layout.use": True, "text.parse_math": False}
+LETTERS = 18  # of a caption in an inch
+LINE = 0.15  # inches of a line of it
+LEAST_SPAN = 0.2  # of an axis, as a share of its largest value
 MOST_MARKERS = 16  # of a line
 PLAIN = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,.10g}")
 
 
-def draw(data: Lines | Stacks | Front | Map, title: str, theme_name: str) -> Any:
-    """Return the Figure of some data in a theme, "print" or "dark"."""
+def draw(data: Lines | Stacks | Front | Map, title: str, theme_name: str, caption: str = "") -> Any:
+    """Return the Figure of some data in a theme, "print" or "dark", with a captions title."""
     theme = THEMES[theme_name]
     drawer = {Lines: _lines, Stacks: _stacks, Front: _front, Map: _map}[type(data)]
     with mpl.rc_context(theme.style(**SETTINGS)):
         figure = drawer(data, theme)
         figure.suptitle(title, x=0.01, ha="left", fontsize=9)
+        if caption:
+            _caption(figure, title, caption)
     return figure
+
+
+def _caption(figure: Any, title: str, caption: str) -> None:
+    """Put a caption under a figure's title; the figure grows by its lines."""
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(caption, int(LETTERS * width), break_on_hyphens=False)
+    grown = height + LINE * len(lines)
+    figure.set_size_inches(width, grown)
+    figure.suptitle("\n".join([title, *[""] * len(lines)]), x=0.01, ha="left", fontsize=9)  # which keeps room for it
+    figure.text(0.01, 0.98 - 1.5 * LINE / grown, "\n".join(lines), ha="left", va="top", fontsize=7, linespacing=1.35)
 
 
 def _lines(data: Lines, theme: Theme) -> Any:
@@ -42,8 +58,13 @@ def _lines(data: Lines, theme: Theme) -> Any:
     figure, axes = plt.subplots(1, n_panels, figsize=(4.4 if n_panels == 1 else WIDTH, 3.3), squeeze=False)
     xs = sorted({x for panel in data.panels for of_line, _ in panel.lines.values() for x in of_line})
     for axis, panel in zip(axes[0], data.panels, strict=True):
+        lone = len(panel.lines) > 1 and len(set(panel.lines.values())) == 1
         for label, (of_line, ys) in panel.lines.items():
-            axis.plot(of_line, ys, markevery=-(-len(ys) // MOST_MARKERS), **looks[label])
+            look = {"color": theme.ink, "marker": ".", "linewidth": 1.2} if lone else looks[label]
+            axis.plot(of_line, ys, markevery=-(-len(ys) // MOST_MARKERS), **look)
+            if lone:  # one over the other they would all look like the last
+                axis.set_title("all the same", loc="right", fontsize=7)
+                break
         axis.set(xlabel=data.x_label, ylabel=panel.y_label)
         _scales(axis, xs, panel, n_ticks=9 if n_panels < 3 else 5)
         if panel.in_proportion:
@@ -147,6 +168,9 @@ def _plane(axis: Any, plane: Plane, theme: Theme) -> None:
     for name, values in (("x", xs), ("y", ys)):
         if min(values) > 0 and max(values) / min(values) >= 20:
             getattr(axis, f"set_{name}scale")("log")
+        elif max(values) - min(values) < LEAST_SPAN * max(values):  # what is nearly the same must look so
+            middle = (max(values) + min(values)) / 2
+            getattr(axis, f"set_{name}lim")(middle * (1 - LEAST_SPAN), middle * (1 + LEAST_SPAN))
         getattr(axis, f"{name}axis").set_major_formatter(PLAIN)
         getattr(axis, f"{name}axis").set_minor_formatter(mpl.ticker.NullFormatter())
     axis.set(xlabel=plane.x_label, ylabel=plane.y_label)

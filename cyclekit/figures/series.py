@@ -11,14 +11,10 @@ from cyclekit.figures.cuts import Cut, Value, is_number
 from cyclekit.figures.figure import Front, Line, Lines, Panel, Plane, Stacks
 from cyclekit.sweep.results import Result, value, varied
 from cyclekit.sweep.results import front as unbeaten
-from cyclekit.views import Quantity
+from cyclekit.views import Quantity, scale
 
 MOST_BARS = 12
 TOO_SHORT = 20  # times as high as a bar that nobody can read
-STEPS = {  # of a unit: what a figure is labelled in, from the finest to the coarsest
-    "pJ": {"pJ": 1.0, "nJ": 1e3, "uJ": 1e6, "mJ": 1e9, "J": 1e12},
-    "us": {"us": 1.0, "ms": 1e3, "s": 1e6},
-}
 UNITS = ("bits", "bytes", "cycles", "mhz", "nm", "us")
 
 
@@ -70,13 +66,6 @@ def _unzip(points: Sequence[tuple[float, float]]) -> Line:
     return xs, ys
 
 
-def scale(unit: str, largest: float) -> tuple[str, float]:
-    """Return the coarsest step of a unit in which the largest value is at least 1, and its size."""
-    steps = STEPS.get(unit, {unit: 1.0})
-    fitting = [step for step in steps.items() if largest >= step[1]]
-    return fitting[-1] if fitting else next(iter(steps.items()))
-
-
 def states(cut: Cut, x_label: str) -> Stacks | None:
     """Return where the cycles of the first kind of unit went, in % of them: a panel a line, a bar an x.
 
@@ -91,22 +80,23 @@ def states(cut: Cut, x_label: str) -> Stacks | None:
     return _stacks(panels, x_label, f"share of {kind} cycles [%]", places(names, ()), "states", same_scale=True)
 
 
-def energy(cut: Cut, x_label: str) -> Stacks | None:
+def energy(cut: Cut, x_label: str, modules: Sequence[str] = ()) -> Stacks | None:
     """Return the energy by module, in % where bars of very different height would stand beside each other.
 
+    modules: those whose colours are known, in their order.
     None where a result has none, or where it is the same at every x.
     """
     totals = [fsum(result.module_pj.values()) for result in cut.results]
     if not min(totals):
         return None
-    names = sorted({name for result in cut.results for name in result.module_pj})  # of a table of prices each its own
+    placed = places_of_modules({name for result in cut.results for name in result.module_pj}, modules)
     if any(_ratio([fsum(result.module_pj.values()) for _, result in of]) >= TOO_SHORT for of in cut.lines.values()):
         panels = _panels(cut, lambda result: _percent(result.module_pj))
-        return _stacks(panels, x_label, "share of energy [%]", places(names, ()), "series", same_scale=True)
+        return _stacks(panels, x_label, "share of energy [%]", placed, "series", same_scale=True)
     unit, factor = scale("pJ", max(totals))
     panels = _panels(cut, lambda result: {module: pj / factor for module, pj in result.module_pj.items()})
     same = cut.lines_by != "workload"
-    return _stacks(panels, x_label, f"energy [{unit}]", places(names, ()), "series", same_scale=same)
+    return _stacks(panels, x_label, f"energy [{unit}]", placed, "series", same_scale=same)
 
 
 Panels = dict[str, dict[str, Mapping[str, float]]]
@@ -150,6 +140,12 @@ def places(names: Iterable[str], known: Sequence[str]) -> dict[str, int]:
     taken = {known.index(name) for name in names if name in known}
     free = (place for place in count() if place not in taken)
     return {name: known.index(name) if name in known else next(free) for name in names}
+
+
+def places_of_modules(names: Iterable[str], modules: Sequence[str]) -> dict[str, int]:
+    """Return the place of each module's colour, in their order: those known to the machine, then the others."""
+    placed = places(sorted(names), modules)
+    return dict(sorted(placed.items(), key=lambda item: item[1]))
 
 
 def front(results: Sequence[Result]) -> tuple[Front, list[str]] | None:

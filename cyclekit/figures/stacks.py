@@ -80,7 +80,7 @@ def stacked_parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path:
         figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.6), squeeze=False)
         for panel, (y_label, bars) in zip(axes[0], panels.items(), strict=True):
             below = np.zeros(len(bars))
-            for part, colour in zip(parts, PRINT.states, strict=False):
+            for part, colour in zip(parts, PRINT.series, strict=False):
                 heights = np.array([of_bar.get(part, 0.0) for of_bar in bars.values()])
                 panel.bar(list(bars), heights, bottom=below, color=colour, width=0.6, label=part)
                 below += heights

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cyclekit import machine as machines
+from cyclekit.figures.series import places_of_modules
 from cyclekit.page.best import QUANTITIES, grouped, varied_fields
 from cyclekit.sweep.results import Result
 from cyclekit.views import Quantity
@@ -93,19 +94,24 @@ def _modules(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
     """Yield, for each machine, the shares of its energy by module."""
     for machine in dict.fromkeys(result.machine for result in results if result.module_pj):
         having = [result.module_pj if result.machine == machine else {} for result in results]
-        yield _parts("energy", f"energy of {machine} by module", "energy_nj", having)
+        known = machines.find(machine)
+        yield _parts("energy", f"energy of {machine} by module", "energy_nj", having, known.modules if known else ())
 
 
-def _parts(what: str, label: str, whole: str, having: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Return parts of a whole; whole: the name of the quantity that says how much it is."""
-    names = list(dict.fromkeys(name for parts in having for name in parts))
+def _parts(
+    what: str, label: str, whole: str, having: Sequence[Mapping[str, float]], modules: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return parts of a whole; whole: the name of the quantity that says how much it is; modules: of known colours."""
+    places = {name: place for place, name in enumerate(dict.fromkeys(name for parts in having for name in parts))}
     if what == "energy":
-        names.sort()  # as the figures have them, so that a module has one colour
+        places = places_of_modules(places, modules)  # as the figures have them, so that a module has one colour
+    names = list(places)
     return {
         "what": what,
         "label": label,
         "whole": whole,
         "names": names,
+        "colours": list(places.values()),
         "shares": [_shares([parts.get(name, 0.0) for name in names]) if parts else None for parts in having],
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.metadata import version
@@ -17,25 +17,44 @@ from cyclekit.page import best, tables
 from cyclekit.page.columns import columns
 from cyclekit.sweep.results import Result
 
-SCRIPTS = ("data", "format", "scales", "filters", "designs", "scatter", "bars", "table", "main")  # in this order
+SCRIPTS = (
+    "data",
+    "format",
+    "scales",
+    "filters",
+    "designs",
+    "scatter",
+    "bars",
+    "table",
+    "saves",
+    "main",
+)  # in this order
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure as two SVG images, one for paper and a bright screen, one for a dark screen."""
+    """A figure as two SVG images, one for paper and a bright screen, one for a dark screen. name: of its files."""
 
     title: str
     caption: str
     svg: bytes
     svg_dark: bytes
+    name: str = "figure"
 
 
 def page(
-    store: str, results: Sequence[Result], figures: Sequence[Figure], *, n_rows: int, prices: str | None = None
+    store: str,
+    results: Sequence[Result],
+    figures: Sequence[Figure],
+    *,
+    n_rows: int,
+    prices: str | None = None,
+    asked: Mapping[str, Sequence[str]] | None = None,
 ) -> bytes:
     """Return the page of a store's results, UTF-8.
 
     store: its name; n_rows: of the store; prices: the table that priced the results, None for each machine's default.
+    asked: {workload: words of a command that ask for it}, where that is not its name.
     The same arguments give the same bytes.
     """
     fields = best.varied_values(results)
@@ -50,11 +69,12 @@ def page(
         title=escape(store),
         summary=tables.summary(tables.facts(results, fields, prices, n_rows, version("zeroskip"))),
         best=tables.best(feasible),
+        ends=tables.ends(results),
         fronts=tables.fronts(feasible, of_fronts),
         left_out=escape(_left_out(len(shown), len(feasible), of_fronts)),
         figures="\n".join(_figure(figure) for figure in figures) or "<p>None: the store has too little to draw.</p>",
         infeasible=tables.infeasible(results),
-        data=_json(columns(shown, best.varied_values(shown), prices)),
+        data=_json(columns(shown, best.varied_values(shown), prices) | {"asked": asked or {}}),
         style=style,
         script=script,
     )
@@ -80,7 +100,9 @@ def _figure(figure: Figure) -> str:
         f'<img class="{theme}" alt="{words}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
         for theme, svg in (("bright", figure.svg), ("dark", figure.svg_dark))
     )
-    return f"<figure>{images}<figcaption>{escape(figure.caption)}</figcaption></figure>"
+    return (
+        f'<figure data-name="{escape(figure.name)}">{images}<figcaption>{escape(figure.caption)}</figcaption></figure>'
+    )
 
 
 def asset(name: str) -> str:

@@ -8,7 +8,9 @@ from html import escape
 from typing import Any
 
 from cyclekit import machine as machines
+from cyclekit.figures.cuts import nearest_preset
 from cyclekit.page.best import AREA, EDP, ENERGY, POWER, Front, evenly, grouped, least, varied_fields
+from cyclekit.sweep.edges import at_the_ends
 from cyclekit.sweep.results import Result
 from cyclekit.views import TIME
 
@@ -37,6 +39,7 @@ def facts(
         "rows": [f"{n_rows:,}, one a layer and input"],
         "results": [f"{len(results):,}, one a design and workload; {len(results) - len(feasible):,} infeasible"],
         "machines": [_machine_line(name) for name in dict.fromkeys(result.machine for result in results)],
+        "designs from": _presets(results, fields),
         "workloads": [", ".join(dict.fromkeys(result.workload for result in results))],
         "varied": [f"{name}: {_some(values)}" for name, values in fields.items()] or ["nothing"],
         "prices": [
@@ -65,6 +68,17 @@ def best(results: Sequence[Result]) -> str:
         )
     heads = ["workload", "least", "machine", "design", *(quantity.head for quantity in quantities)]
     return table("Best designs", heads, rows, n_texts=4, long=3)
+
+
+def ends(results: Sequence[Result]) -> str:
+    """Return which best designs lie at an end of what was tried, and what is known against a field that is varied."""
+    lines = at_the_ends(results)
+    for name, of_machine in grouped(results, lambda r: r.machine).items():
+        machine = machines.find(name)
+        for field in varied_fields(of_machine):
+            if machine and field in machine.cautions:
+                lines.append(f"{name}, {field}: {machine.cautions[field]}")
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>" if lines else ""
 
 
 def fronts(results: Sequence[Result], of_fronts: Sequence[Front]) -> str:
@@ -142,6 +156,16 @@ def plain(value: Any) -> str:
 def _machine_line(name: str) -> str:
     machine = machines.find(name)
     return f"{name}: {machine.title if machine else 'not installed where this page was made'}"
+
+
+def _presets(results: Sequence[Result], fields: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return, of each machine, the preset that its designs differ from least, and what they have in common apart."""
+    lines = []
+    for name, of in grouped(results, lambda r: r.machine).items():
+        preset, changes = nearest_preset(machines.find(name), of[0].spec, tuple(fields))
+        if preset:
+            lines.append(", ".join([f"{name}: preset {preset}", *(f"{f}={plain(v)}" for f, v in changes.items())]))
+    return lines
 
 
 def _price_lines(results: Sequence[Result], prices: str | None) -> list[str]:

@@ -44,9 +44,12 @@ def memory_of(
 
     Activations: of the widest place of a pass, its inputs and outputs, and the logits in 32 bits.
     """
-    of_block = model.n_layers * model.n_block_weights * bits.block / n_cards
+    of_block = model.n_weights_of_blocks * bits.block / n_cards
     of_rest = model.n_other_weights * bits.other / n_cards
-    cached = model.n_cached / model.n_kv_heads * kv_heads_of_card(model, n_cards) * bits.cached
+    of_each = [
+        own.n_cached / own.n_kv_heads * kv_heads_of_card(own, n_cards) for own, attends, _ in model.kinds if attends
+    ]
+    cached = sum(of_each) * bits.cached
     rows = max(batch, min(chunk_tokens, batch * n_tokens))
     widest = max(model.qkv, (2 if model.gated else 1) * model.ffn) / n_cards
     return Memory(

@@ -191,11 +191,14 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
         )
         of_mean = costs(mean)
         mean_us = steps.add(mean, of_mean)
-        attention, own = next(pair for pair in of_mean if isinstance(pair[0].work, Attention))
+        attentions = [pair for pair in of_mean if isinstance(pair[0].work, Attention)]
 
         def step_us(context: float) -> float:
-            at = replace(attention, work=replace(attention.work, n_context=context))
-            return mean_us + attention.count * (face.cost(at, formats.elsewhere, bits.cached).time_us - own.time_us)
+            more_us = 0.0
+            for attention, own in attentions:
+                at = replace(attention, work=replace(attention.work, n_context=context))
+                more_us += attention.count * (face.cost(at, formats.elsewhere, bits.cached).time_us - own.time_us)
+            return mean_us + more_us
 
         times = [step_us(context) for context in range(request.input + 1, request.input + request.output)]
         steps_us = fsum(times)

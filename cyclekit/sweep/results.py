@@ -48,6 +48,7 @@ class Result:
     module_pj: Mapping[str, float] = field(default_factory=dict)
     n_macs: float = 0.0
     area_um2: Mapping[str, float] = field(default_factory=dict)  # by module; empty where the prices have no area
+    prices: str = ""  # the table that gave energy and area
     unpriced: str = ""
 
     @property
@@ -191,6 +192,7 @@ def _of_task(rows: Sequence[Row], price: Callable[[Run], Energy | str]) -> Resul
             "module_pj": _sum(cost.module_pj for cost in costs),
             "n_macs": sum(cost.n_macs for cost in costs),
             "area_um2": costs[0].area_um2,
+            "prices": costs[0].prices,
         }
     return Result(
         **about,
@@ -214,7 +216,10 @@ def _mean(results: Sequence[Result]) -> Result:
     states = {kind: _sum(result.states[kind] for result in results) for kind in first.states}
     whole = {kind: sum(spent.values()) for kind, spent in states.items()}
     unpriced = next((result.unpriced for result in results if result.unpriced), "")
-    about = {name: getattr(first, name) for name in ("machine", "workload", "engine", "spec", "measures", "area_um2")}
+    about = {
+        name: getattr(first, name)
+        for name in ("machine", "workload", "engine", "spec", "measures", "area_um2", "prices")
+    }
     return Result(
         **about,
         n_inputs=n,

@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_type_hints
@@ -154,6 +154,26 @@ class Store:
                 DO UPDATE SET unit_map = excluded.unit_map WHERE unit_map IS NULL""",
                 rows,
             )
+
+    def tell(self, asked: Mapping[str, Sequence[str]]) -> None:
+        """Keep {workload: the words of a command line that ask for it}; what was told before of one is replaced."""
+        if not asked:
+            return
+        told = [(work, json.dumps(list(words))) for work, words in asked.items()]
+        with self._complaints("could not take what was asked for"), self._transaction():
+            self._connection.execute("CREATE TABLE IF NOT EXISTS asked (work TEXT PRIMARY KEY, words TEXT NOT NULL)")
+            self._connection.executemany("INSERT OR REPLACE INTO asked VALUES (?, ?)", told)
+
+    def asked(self) -> dict[str, list[str]]:
+        """Return what was told: {workload: words}; nothing of a store that is older than that."""
+        with self._complaints("could not be read"):
+            if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'asked'").fetchone():
+                return {}
+            told = self._connection.execute("SELECT work, words FROM asked").fetchall()
+        try:
+            return {work: [str(word) for word in json.loads(words)] for work, words in told}
+        except (TypeError, ValueError):
+            raise BadInput(f"store {str(self.path)!r} is damaged: what was asked for is no list of words") from None
 
     def known(self, tasks: Sequence[str], *, mapped: bool = False) -> set[str]:
         """Return those of the tasks that are stored; mapped: and have a unit map, unless they are infeasible."""

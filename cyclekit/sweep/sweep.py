@@ -17,11 +17,13 @@ from cyclekit.sweep.points import Chosen, Points, points
 from cyclekit.sweep.store import Row, Store, check
 from cyclekit.sweep.tasks import Batch, Runner, Work
 from cyclekit.sweep.workers import in_processes, in_this_process, n_cores
+from workloads import address
 from workloads.errors import BadInput
 from workloads.graphs.feed import Feed
 from workloads.records import Model, Network, Shape, Workload
 
 MOST_TASKS = 256  # of a batch: what the parent holds at a time does not grow with the sweep
+STORE_S = 0.1  # between two transactions: each waits for the disk, and a batch can be one short task
 N_SAMPLED = 16  # groups of a workload that the estimate looks at
 
 
@@ -66,10 +68,16 @@ class Sweep:
     maps: bool = False
     notes: Sequence[str] = ()  # on the workloads, such as what of a graph is no layer
     provenance: Sequence[str] = ()  # where the workloads come from
+    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)  # {workload: words of a command that ask for it}
 
     @property
     def n_tasks(self) -> int:
         return len(self.points) * sum(len(work.inputs) for work in self.works)
+
+    @property
+    def runner(self) -> Runner:
+        """What runs its batches, and knows its tasks by their identities."""
+        return Runner(self.machine, self.engine, self.points.base, self.works, self.maps)
 
     def idle_note(self, others: Iterable[str] = ()) -> str:
         """Return which of the fields that vary, and of these others, change nothing on any design, and why."""
@@ -82,9 +90,12 @@ class Sweep:
         return self.machine.idle_note([*self.points.fields, *others], designs)
 
     def said(self, others: Iterable[str] = ()) -> list[str]:
-        """Return the notes on the workloads, what all points rest on unverified, and the idle note, if there is one."""
+        """Return the notes on the workloads, what all points rest on, the idle note, and what to know of a field."""
         rests_on = self.machine.rests_on(self.points.base, self.points.fields)
-        return [*self.notes, *rests_on, *filter(None, [self.idle_note(others)])]
+        cautions = [
+            f"{name}: {self.machine.cautions[name]}" for name in self.points.fields if name in self.machine.cautions
+        ]
+        return [*self.notes, *rests_on, *filter(None, [self.idle_note(others)]), *cautions]
 
     def estimate(self) -> tuple[float, int]:
         """Return about how many seconds and bytes the sweep takes if nothing of it is stored."""
@@ -116,21 +127,30 @@ class Sweep:
     @contextmanager
     def start(self, into: str | Path, pool: Callable | None = None) -> Iterator[Started]:
         """Start the workers and open the store, for this sweep's points and any others of the same base."""
-        runner = Runner(self.machine, self.engine, self.points.base, self.works, self.maps)
         check(into)  # before any process is started
-        with self._pool(runner, pool) as run, Store(into) as store:
+        with self._pool(runner := self.runner, pool) as run, Store(into) as store:
+            store.tell(self.asked)
             yield Started(runner, run, store)
 
     def compute(self, started: Started, progress: Progress = quiet) -> Summary:
         """Do what `run` does with what has been started."""
-        since = time.monotonic()
+        since = stored_at = time.monotonic()
         counts = {"stored": 0, "computed": 0, "infeasible": 0}
-        for rows in started.run(self._groups(started, counts)):
-            started.store.add(rows)
-            counts["computed"] += sum(row.part == 0 for row in rows)
-            counts["infeasible"] += sum(row.reason is not None for row in rows)
-            rate = counts["computed"] / max(1e-9, time.monotonic() - since)
-            progress(f"{rate:,.0f} a second", counts["stored"] + counts["computed"], self.n_tasks)
+        held: list[Row] = []
+        try:
+            for rows in started.run(self._groups(started, counts)):
+                held += rows
+                if time.monotonic() - stored_at > STORE_S:
+                    storing, held = held, []
+                    started.store.add(storing)
+                    stored_at = time.monotonic()
+                counts["computed"] += sum(row.part == 0 for row in rows)
+                counts["infeasible"] += sum(row.reason is not None for row in rows)
+                rate = counts["computed"] / max(1e-9, time.monotonic() - since)
+                progress(f"{rate:,.0f} a second", counts["stored"] + counts["computed"], self.n_tasks)
+        finally:
+            if held:
+                started.store.add(held)
         return Summary(
             n_points=len(self.points),
             n_tasks=self.n_tasks,
@@ -212,12 +232,17 @@ def prepare(
     for name, value in {"n_inputs": n_inputs, "batch": batch, "n_workers": n_workers}.items():
         if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
-    loaded = [load(work, feed) if isinstance(work, str | Path) else work for work in dict.fromkeys(workloads)]
-    apart = [part for work in loaded for part in (work.layers if isinstance(work, Model) else [work])]
+    named = list(dict.fromkeys(workloads))
+    loaded = [load(work, feed) if isinstance(work, str | Path) else work for work in named]
+    parts = [work.layers if isinstance(work, Model) else [work] for work in loaded]
+    apart = [part for of_work in parts for part in of_work]
     notes = [f"{work.name}: {note}" for work in loaded if isinstance(work, Model) for note in work.notes]
     origins = list(dict.fromkeys(work.provenance for work in loaded if work.provenance))
     works = [Work.of(chosen, part, n_inputs, batch) for part in apart]
     names = [work.name for work in works]
+    words = [word for name, of_work in zip(named, parts, strict=True) for word in _addresses(name, of_work)]
+    more = _options(feed, batch if chosen.batched else None)
+    words_of = {name: [word, *more] for name, word in zip(names, words, strict=True) if word}
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise BadInput(f"two workloads are called {twice!r}, and rows tell them apart by name: rename one of the files")
     if not works:
@@ -225,7 +250,26 @@ def prepare(
     if maps and chosen.spans is None:
         raise BadInput(f"maps cannot be stored: {chosen.name} does not say what its units did")
     n_tasks = len(space) * sum(len(work.inputs) for work in works)
-    return Sweep(chosen, engine, space, works, min(n_workers or n_cores(), n_tasks), maps, notes, origins)
+    return Sweep(chosen, engine, space, works, min(n_workers or n_cores(), n_tasks), maps, notes, origins, words_of)
+
+
+def _addresses(name: Any, parts: Sequence[Any]) -> list[str]:
+    """Return what names each part of a workload on a command line; "" of what was no name."""
+    if not isinstance(name, str | Path):
+        return [""] * len(parts)
+    if len(parts) == 1:
+        return [str(name)]
+    return [f"{address.split(str(name))[0]}:{part.name}" for part in parts]
+
+
+def _options(feed: Feed | None, batch: int | None) -> list[str]:
+    """Return the options that say again what reaches the workloads, but how many inputs."""
+    said = {"--batch": batch}
+    if feed is not None:
+        said |= {"--positions": feed.positions, "--architecture": feed.architecture}
+        if feed.densities:
+            said["--activation-density"] = ",".join(f"{glob}={share:g}" for glob, share in feed.densities.items())
+    return [word for option, value in said.items() if value is not None for word in (option, str(value))]
 
 
 def sweep(

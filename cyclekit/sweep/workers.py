@@ -9,7 +9,7 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -226,15 +226,15 @@ def _serve(runner: Runner, connection: Connection, others: list[Connection]) -> 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides what it means
     for end in others:
         end.close()
-    known = _Known(runner)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             batch, image, wants_image = connection.recv()
+            layers = runner.works[batch.work].layers
             try:
                 if runner.group != batch.group:
-                    runner.hold(batch, None if image is None else known.load(image))
+                    runner.hold(batch, None if image is None else _load(image, layers))
                 if wants_image and runner.group == batch.group:
-                    connection.send(("image", known.dump(runner.images)))  # first: others may be waiting for it
+                    connection.send(("image", _dump(runner.images, layers)))  # first: others may be waiting for it
                 for rows in runner.run(batch):
                     connection.send(("rows", rows))
                 connection.send(("done", None))
@@ -245,28 +245,24 @@ def _serve(runner: Runner, connection: Connection, others: list[Connection]) -> 
                 connection.send(("error", error))
 
 
-class _Known:
-    """Pickles images without the layers that every process has."""
+def _dump(images: Any, layers: Sequence) -> bytes:
+    """Pickle images without the layers of their work, which every process has."""
+    stream = io.BytesIO()
+    _Pickler(stream, layers).dump(images)
+    return stream.getvalue()
 
-    def __init__(self, runner: Runner):
-        self._layers = [layer for work in runner.works for layer in work.layers]
-        self._numbers = {id(layer): number for number, layer in enumerate(self._layers)}
 
-    def dump(self, images: Any) -> bytes:
-        stream = io.BytesIO()
-        _Pickler(stream, self._numbers).dump(images)
-        return stream.getvalue()
-
-    def load(self, content: bytes) -> Any:
-        return _Unpickler(io.BytesIO(content), self._layers).load()
+def _load(content: bytes, layers: Sequence) -> Any:
+    return _Unpickler(io.BytesIO(content), layers).load()
 
 
 class _Pickler(pickle.Pickler):
     """Writes a known object as its number."""
 
-    def __init__(self, stream: io.BytesIO, numbers: dict[int, int]):
+    def __init__(self, stream: io.BytesIO, known: Sequence):
         super().__init__(stream, protocol=5)
-        self._numbers = numbers
+        self._known = list(known)  # held: a layer that is made when it is asked for must not give its id to another
+        self._numbers = {id(layer): number for number, layer in enumerate(self._known)}
 
     def persistent_id(self, item: Any) -> int | None:
         return self._numbers.get(id(item))
@@ -275,7 +271,7 @@ class _Pickler(pickle.Pickler):
 class _Unpickler(pickle.Unpickler):
     """Reads a known object from its number."""
 
-    def __init__(self, stream: io.BytesIO, known: list):
+    def __init__(self, stream: io.BytesIO, known: Sequence):
         super().__init__(stream)
         self._known = known
 

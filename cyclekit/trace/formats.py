@@ -15,7 +15,7 @@ from cyclekit.trace.steps import Step, Told, by_unit
 from cyclekit.trace.tracks import Trace, Track, names, too_long
 from workloads.errors import BadInput
 
-COLUMNS = 100  # in a line of the diagram
+COLUMNS = 100  # of cycles in a line of the diagram, at most
 LONGEST = 10 * COLUMNS  # cycles that the diagram shows one by one
 RULER = 20  # columns between two numbers above it
 FIRST_THREAD = 1000  # Perfetto takes a process' thread 0 and the one of its own number for the same, the main one
@@ -127,28 +127,35 @@ def vcd(trace: Trace) -> bytes:
     return stream.getvalue().encode()
 
 
-def diagram(trace: Trace) -> list[str]:
+def diagram(trace: Trace, width_of_line: int | None = None) -> list[str]:
     """Return the lines of a pipeline diagram: a row a unit, a column a cycle, a letter a state, and what they mean.
 
     Cycles count from 1. Of more than LONGEST cycles a column stands for several, by what the unit did longest in them.
+    width_of_line: the most columns of a line, names of units included (None: COLUMNS beside the names).
     """
     ticks = trace.ticks_per_cycle
     n_cycles = -(-(trace.end - trace.begin) // ticks)
-    width = 1 if n_cycles <= LONGEST else -(-n_cycles // COLUMNS)
+    margin = max(len(track.name) for track in trace.tracks) + 2
+    columns = COLUMNS
+    if width_of_line is not None:  # whole steps of the ruler, whose last number needs no more room than a step
+        columns = min(COLUMNS, max(RULER, (width_of_line - margin) // RULER * RULER))
+    width = 1 if n_cycles <= LONGEST else -(-n_cycles // columns)
     borders = np.append(np.arange(trace.begin, trace.end, width * ticks), trace.end)
     letter = letters(dict.fromkeys(name for track in trace.tracks for name in names(track.states)))
     rows = [[names(track.states)[state] for state in _longest(track, borders)] for track in trace.tracks]
-    margin = max(len(track.name) for track in trace.tracks) + 2
     lines = [] if width == 1 else [f"a column is {width:,} cycles, by what the unit did longest in them"]
-    for first in range(0, len(borders) - 1, COLUMNS):
-        begins = borders[first : min(first + COLUMNS, len(borders) - 1) : RULER]
+    for first in range(0, len(borders) - 1, columns):
+        begins = borders[first : min(first + columns, len(borders) - 1) : RULER]
         lines.append((" " * margin + "".join(str(begin // ticks + 1).ljust(RULER) for begin in begins)).rstrip())
         for track, row in zip(trace.tracks, rows, strict=True):
-            lines.append(track.name.ljust(margin) + "".join(letter[name] for name in row[first : first + COLUMNS]))
+            lines.append(track.name.ljust(margin) + "".join(letter[name] for name in row[first : first + columns]))
         lines.append("")
     shown = {name for row in rows for name in row}
     legend = [f"{sign}\N{NO-BREAK SPACE}{name}" for name, sign in letter.items() if name in shown]  # kept in one line
-    return lines + [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap("  ".join(legend), COLUMNS)]
+    return lines + [
+        line.replace("\N{NO-BREAK SPACE}", " ")
+        for line in textwrap.wrap("  ".join(legend), min(COLUMNS, width_of_line or COLUMNS))
+    ]
 
 
 def _longest(track: Track, borders: np.ndarray) -> list[int]:

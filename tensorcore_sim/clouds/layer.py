@@ -163,7 +163,7 @@ def kernels_of(layer: SparseConvolution, spec: Spec, engine: str) -> tuple[list[
     return kernels, {
         "n_voxels": layer.positions,
         "n_maps": joined.n_maps,
-        "map_sizes": ",".join(map(str, joined.sizes.tolist())),
+        "map_sizes": ", ".join(map(str, joined.sizes.tolist())),
         **measures,
         "gather_transactions": gathered.transactions,
         "scatter_transactions": scattered.transactions,

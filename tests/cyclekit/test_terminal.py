@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from cyclekit.terminal import Output, fitted, make_folder, progress, write_asked, write_whole
+from cyclekit import terminal
+from cyclekit.terminal import Output, fitted, folded, make_folder, progress, write_asked, write_whole
 from workloads.errors import BadInput
 
 HEADS = ["layer", "out x in", "reached", "time [us]"]
@@ -117,6 +118,44 @@ def test_a_bar_is_drawn_on_a_terminal_only(monkeypatch, stream, drawn):
     with progress("work") as tell:
         tell("half", 1, 2)
     assert bool(sys.stderr.getvalue()) == drawn
+
+
+def test_elsewhere_a_line_is_said_every_ten_seconds(monkeypatch, capsys):
+    now = 100.0
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now)
+    with progress("work") as tell:
+        for now in (105.0, 109.9, 110.0, 115.0, 119.0, 121.0):
+            tell(f"at {now:g}", now - 100, 40)
+        now = 131.5
+        tell("of no known length", 1, None)
+    assert capsys.readouterr().err.splitlines() == [
+        "zeroskip: work: at 110, 25% after 10 s",
+        "zeroskip: work: at 121, 52% after 21 s",
+        "zeroskip: work: of no known length after 32 s",
+    ]
+
+
+# Lines
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("  note: 1,234 of 5,678 cycles", 20, ["  note: 1,234 of", "    5,678 cycles"]),
+        ("one that fits", 13, ["one that fits"]),
+        ("1234567890123", 5, ["1234567890123"]),  # a word is never cut
+        ("a path-of-its-own is whole", 12, ["a", "  path-of-its-own", "  is whole"]),
+    ],
+)
+def test_a_line_folds_between_words_and_is_set_in(text, width, lines):
+    assert folded(text, width).splitlines() == lines
+    assert folded(text, None) == text
+
+
+def test_a_number_in_a_column_of_words_is_never_folded():
+    rows = [["fc", "12345678901234567890 and more words"]]
+    (block,) = fitted(["layer", "what"], rows, [False, False], 27)
+    assert block[1] >= 20
 
 
 # Files

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import eie_sim
 from eie_sim import Spec, encode, simulate
 from eie_sim.actions import Action
-from eie_sim.prices import MODULES, TABLES, energy, lnzd_nodes, prices, scale, table2
+from eie_sim.prices import MODULES, SIDES, TABLES, energy, lnzd_nodes, prices, scale, table2
 from eie_sim.sram import sram
 from tests import eie_cases
 from workloads import BadInput
@@ -21,6 +21,7 @@ POINTS = list(csv.DictReader(line for line in CACTI.read_text().splitlines() if 
 SIZES = sorted({int(point["size_bytes"]) for point in POINTS})
 WIDTHS = sorted({int(point["width_bits"]) for point in POINTS})
 TABLE_NAMES = pytest.mark.parametrize("name", TABLES)
+SIDE_NAMES = pytest.mark.parametrize("name", SIDES)  # that price any design
 
 
 @TABLE_NAMES
@@ -121,7 +122,7 @@ def test_the_lnzd_tree_has_a_node_for_every_four(n_pes, nodes):
     assert lnzd_nodes(n_pes) == nodes
 
 
-@TABLE_NAMES
+@SIDE_NAMES
 def test_a_wider_spmat_sram_changes_only_its_own_prices(name):
     narrow, wide = (prices(name, Spec(spmat_width_bits=bits)) for bits in (64, 256))
     for action in set(narrow.actions) - {Action.SPMAT_ROW_READS, Action.DMA_BITS}:
@@ -178,13 +179,28 @@ def test_batches_and_the_load_phase_are_charged():
     )
 
 
-@TABLE_NAMES
+@SIDE_NAMES
 @given(workload=eie_cases.workloads(), spec=eie_cases.specs())
 def test_every_run_has_an_energy_whose_modules_sum_to_it(name, workload, spec):
     image, _, _ = eie_cases.lay_out(workload, spec)
     cost = energy(simulate(image, workload.activations[0], spec, engine="schedule"), name)
     assert sum(cost.module_pj.values()) == pytest.approx(cost.total_pj, rel=1e-9)
     assert set(cost.module_pj) <= {*MODULES, "LNZD", "DRAM"}
+
+
+def test_fig9_s_table_is_bottom_up_but_for_reads_of_the_spmat_sram():
+    # Fig 9: nJ of the right panel over thousands of reads of the left one, Alex-6 (docs/energy.md)
+    published = {32: 13.7, 64: 18.7, 128: 29.2, 256: 54, 512: 113}
+    for width, pj in published.items():
+        table, other = (prices(name, Spec(spmat_width_bits=width)) for name in ("fig9", "bottom-up"))
+        (read,) = table.actions[Action.SPMAT_ROW_READS]
+        assert read.value == pytest.approx(pj, rel=0.02)
+        rest = set(table.actions) - {Action.SPMAT_ROW_READS}
+        assert all(table.actions[action] == other.actions[action] for action in rest)
+        assert (table.area, table.standing, table.free) == (other.area, other.standing, other.free)
+    for spec, got in ((Spec(spmat_width_bits=16), "131072 bytes of 16 bits"), (Spec(spmat_bytes=2**16), "65536 bytes")):
+        with pytest.raises(BadInput, match=f"131072 bytes, 32 to 512 bits wide, got {got}"):
+            prices("fig9", spec)
 
 
 def test_an_unknown_table_is_refused():

@@ -71,7 +71,9 @@ def test_every_published_value_has_its_row(validation):
         assert counts["Fig 11 as printed"] == counts["Fig 11 exchanged"] == 81 - 5
 
 
-def test_an_error_is_in_points_for_shares_and_in_percent_for_the_rest():
+def test_an_error_is_in_points_for_shares_in_doublings_for_widths_and_in_percent_for_the_rest():
     fields = {"source": "s", "quantity": "q", "layer": "l", "setting": "", "kind": "k"}
     assert Comparison(**fields, unit="%", published=90, simulated=87).error == -3
     assert Comparison(**fields, unit="us", published=50, simulated=60).error == 20
+    wide = Comparison(**fields, unit="bits", published=64, simulated=512)
+    assert (wide.error, wide.error_unit) == (3, "doublings")  # 700% says nothing

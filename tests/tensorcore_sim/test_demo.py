@@ -2,7 +2,6 @@
 
 import pytest
 
-from cyclekit.validation import Validation
 from tensorcore_sim import demo, figures
 from tensorcore_sim.spec import PRESETS
 
@@ -12,12 +11,13 @@ SIZES = (512, 2048, 4096)
 @pytest.fixture
 def drawn(monkeypatch):
     """Return {name: (arguments, keywords)} of what is to be drawn."""
+    monkeypatch.setattr(demo, "SIZES", SIZES)
     calls = {}
-    for name in ("draw_speed_ups", "draw_losses", "draw_roofline", "draw_validation"):
+    for name in ("draw_speed_ups", "draw_losses", "draw_roofline"):
 
         def draw(*arguments, name=name, **keywords):
             calls[name] = arguments, keywords
-            return [name] if name == "draw_validation" else name
+            return name
 
         monkeypatch.setattr(figures, name, draw)
     return calls
@@ -26,38 +26,40 @@ def drawn(monkeypatch):
 @pytest.fixture
 def shown(drawn, tmp_path):
     steps = []
-    result = demo.demo(tmp_path, short=True, progress=lambda *step: steps.append(step))
+    result = demo.demo(tmp_path, progress=lambda *step: steps.append(step))
     assert [step[1:] for step in steps] == [(n, 6) for n in range(6)]
     return result
 
 
-def test_a_row_for_each_card_and_size_with_times_rates_and_their_quotient(shown):
-    (rows,) = shown.tables.values()
-    names = [(row["card"], row["m = n = k"]) for row in rows]
-    assert names == [(card, f"{n:,}") for card in ("A100 SXM 80GB", "H100 SXM") for n in SIZES]
-    for row, n in zip(rows, 2 * SIZES, strict=True):
-        dense, sparse = float(row["dense [us]"]), float(row["2:4 [us]"])
-        assert float(row["speed-up"]) == pytest.approx(dense / sparse, rel=0.02)  # of what is rounded to 0.1 us
-        for us, tflops in ((dense, row["dense TFLOPS"]), (sparse, row["2:4 TFLOPS"])):
-            assert float(tflops.replace(",", "")) == pytest.approx(2 * n**3 / us / 1e6, rel=0.02)
-        lost = [float(part.rpartition(" ")[2]) for part in row["lost against 2x [us]"].split(", ")]
-        assert len(lost) == 3
-        assert lost == sorted(lost, reverse=True)
+def test_what_is_to_be_remembered_is_what_is_drawn(shown, drawn):
+    (sizes, speed_ups, _), _ = drawn["draw_speed_ups"]
+    assert tuple(sizes) == SIZES
+    (sparse, _), _ = drawn["draw_losses"]
+    losses = {name: us for name, us in sparse["4,096"].measures.items() if name.startswith("lost_to_")}
+    told = list(shown.remember.items())
+    assert [what for what, _ in told] == [
+        "2:4 over dense at 4,096, A100 SXM 80GB", "2:4 over dense at 4,096, H100 SXM", "at 512, A100 SXM 80GB",
+    ]  # fmt: skip
+    a100, h100 = (speed_ups[card] for card in ("A100 SXM 80GB", "H100 SXM"))
+    for (_, said), speed_up in zip(told, (a100[2], h100[2], a100[0]), strict=True):
+        assert said.startswith(f"{speed_up:.2f} times")
+    lost_to = told[0][1].rpartition("lost to ")[2].replace(" ", "_")
+    assert losses[f"lost_to_{lost_to}_us"] == max(losses.values())
+    assert shown.figures == ["draw_speed_ups", "draw_losses", "draw_roofline"]
 
 
 def test_the_values_are_checked_and_what_that_gave_is_said(shown):
     assert shown.passed
-    assert shown.remarks[0].startswith(
-        "values of a 2:4 GEMM of 256 x 128 x 512 beside float64: within the derived bound"
-    )
-    assert 0 < float(shown.remarks[0].split()[-3].removesuffix("%")) <= 100
+    assert shown.right.startswith("the values of a 2:4 GEMM of 256 x 128 x 512 are within their derived bound")
+    assert 0 < float(shown.right.split()[-3].removesuffix("%")) <= 100
 
 
-def test_values_beyond_the_bound_are_told_and_are_no_success(drawn, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("drawn")
+def test_values_beyond_the_bound_are_told_and_are_no_success(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "_check", lambda: {"passed": False, "largest_error_over_bound": 1.5})
-    shown = demo.demo(tmp_path, short=True)
+    shown = demo.demo(tmp_path)
     assert not shown.passed
-    assert shown.remarks[0].endswith("BEYOND the derived bound, at most 150.00% of it")
+    assert shown.right.endswith("are BEYOND their derived bound of float64, at most 150.00% of it")
 
 
 def test_the_roofline_has_the_datasheet_s_roofs_and_each_gemm_at_its_intensity(shown, drawn, tmp_path):
@@ -74,26 +76,7 @@ def test_the_roofline_has_the_datasheet_s_roofs_and_each_gemm_at_its_intensity(s
     for name, bytes_of_n2 in (("dense", 6), ("2:4", 5.125)):
         assert [label for _, _, label in points[name]] == [f"{n:,}" for n in SIZES]
         assert [intensity for intensity, _, _ in points[name]] == pytest.approx([2 * n / bytes_of_n2 for n in SIZES])
-    (rows,) = shown.tables.values()
-    for name in points:
-        assert [f"{tflops:,.0f}" for _, tflops, _ in points[name]] == [row[f"{name} TFLOPS"] for row in rows[:3]]
-
-
-def test_what_is_drawn_is_what_is_in_the_table(shown, drawn):
-    (rows,) = shown.tables.values()
-    (sizes, speed_ups, _), _ = drawn["draw_speed_ups"]
-    assert tuple(sizes) == SIZES
-    assert [f"{value:.2f}" for values in speed_ups.values() for value in values] == [row["speed-up"] for row in rows]
     (sparse, _), _ = drawn["draw_losses"]
-    assert [f"{run.time_us:,.1f}" for run in sparse.values()] == [row["2:4 [us]"] for row in rows[:3]]
-    assert (shown.figures, shown.validation) == (["draw_speed_ups", "draw_losses", "draw_roofline"], None)
-
-
-def test_the_long_one_also_validates(drawn, tmp_path, monkeypatch):
-    none = Validation(machine="tensorcore", comparisons=(), footnotes=())
-    monkeypatch.setattr(demo, "SIZES", (256,))
-    monkeypatch.setattr(demo, "validate", lambda progress: none)
-    shown = demo.demo(tmp_path)
-    assert len(*shown.tables.values()) == 2
-    assert shown.validation is none
-    assert shown.figures[-1] == "draw_validation"
+    times = [run.time_us for run in sparse.values()]
+    rates = [2 * n**3 / us / 1e6 for n, us in zip(SIZES, times, strict=True)]
+    assert [tflops for _, tflops, _ in points["2:4"]] == pytest.approx(rates)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,8 @@ from workloads.errors import BadInput
 from workloads.networks import train
 from workloads.networks.modules import BatchNorm, Weighted
 from workloads.networks.sequential import Sequential
+
+Gradients = Mapping[str, Mapping[str, np.ndarray]]  # {module: {parameter: as the parameter}}
 
 N_BATCH = 64  # of a gradient
 N_IMPORTANCE = 1024  # inputs at most
@@ -27,23 +29,38 @@ def importance(network: Sequential, inputs: np.ndarray, labels: np.ndarray) -> d
     |gamma x gradient + beta x gradient| of a BatchNorm behind the matrix (HALP, Shen et al. 2022), else the same of the
     output's weights and bias (Molchanov et al. 2017), the mean over batches of the first inputs.
     """
-    recipe = train.Recipe(n_epochs=1, learning_rate=0.0)
-    totals: dict[str, np.ndarray] = {}
     norms = dict(_norms(network))
-    n_batches = 0
-    for start in range(0, min(len(inputs), N_IMPORTANCE), N_BATCH):
-        part = slice(start, start + N_BATCH)
-        gradients = train.loss_and_gradients(network, inputs[part], labels[part], recipe)[1]
-        n_batches += 1
+
+    def of_outputs(gradients: Gradients) -> dict[str, np.ndarray]:
+        sums = {}
         for name in narrowable(network):
             module = norms.get(name, name)
-            own, of = network.modules[module], gradients[module]
             products = [
-                (value * of[key]).reshape(len(value), -1).sum(axis=1, dtype=np.float64)
-                for key, value in own.parameters.items()
+                (value * gradients[module][key]).reshape(len(value), -1).sum(axis=1, dtype=np.float64)
+                for key, value in network.modules[module].parameters.items()
             ]
-            totals[name] = totals.get(name, 0.0) + np.abs(sum(products))
-    return {name: total / n_batches for name, total in totals.items()}
+            sums[name] = sum(products)
+        return sums
+
+    return means(network, inputs, labels, of_outputs)
+
+
+def means(
+    network: Sequential,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    of_outputs: Callable[[Gradients], Mapping[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Return {matrix: f64[outputs]}, the mean over batches of the first inputs of |what is made of their gradients|."""
+    recipe = train.Recipe(n_epochs=1, learning_rate=0.0)
+    totals: dict[str, np.ndarray] = {}
+    starts = range(0, min(len(inputs), N_IMPORTANCE), N_BATCH)
+    for start in starts:
+        part = slice(start, start + N_BATCH)
+        gradients = train.loss_and_gradients(network, inputs[part], labels[part], recipe)[1]
+        for name, changes in of_outputs(gradients).items():
+            totals[name] = totals.get(name, 0.0) + np.abs(changes)
+    return {name: total / len(starts) for name, total in totals.items()}
 
 
 def narrowed(network: Sequential, outputs: Mapping[str, np.ndarray]) -> Sequential:

@@ -128,3 +128,19 @@ CRITERIA: Mapping[str, Callable[[Evidence, str, Any], np.ndarray]] = {
     "lasso": _channels(lasso_channels),
     "thinet": _channels(thinet_channels),
 }
+ABOUT = {
+    "magnitude": "abs(w)^p",
+    "wanda": "abs(w) times the norm of its input, within rows (Sun 2023)",
+    "obd": "Fisher information times w^2 / 2: labels and modules (LeCun 1990)",
+    "apoz": "share of samples in which the output is active: a ReLU behind (Hu 2016)",
+    "contribution": "mean activation of the output times the norm of the weights behind: a ReLU and a matrix behind",
+    "scaling": "abs(gamma) of the BatchNorm behind (Liu 2017)",
+    "random": "by chance, of the recipe's seed",
+    "lasso": "channels chosen by LASSO for the least error of the outputs (He 2017)",
+    "thinet": "channels chosen greedily for the least error of the outputs (Luo 2017)",
+}
+
+
+def describe() -> dict[str, str]:
+    """Return {name: what it scores by, and what it takes} of all criteria."""
+    return {name: ABOUT[name] for name in CRITERIA}

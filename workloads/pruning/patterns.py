@@ -87,6 +87,19 @@ def pattern(name: str | Pattern) -> Pattern:
     raise BadInput(f"pattern must be element, vector 1x4, block 4x4, kernel, filter, channel or 2:4, got {name!r}")
 
 
+def describe() -> dict[str, str]:
+    """Return {name, or an example of a kind: what stays or goes together}."""
+    return {
+        "element": "each weight for itself",
+        "vector 1x4": "4 inputs of one output; 4x1: 4 outputs of one input; of any size",
+        "block 4x4": "4 outputs by 4 inputs, of any size",
+        "kernel": "the weights of one output and one input channel of a convolution",
+        "filter": "all weights of one output; also called row or neuron",
+        "channel": "all weights of one input channel",
+        "2:4": "at most 2 of every 4 aligned neighbours in a row, of any size",
+    }
+
+
 _pattern = pattern  # for the functions below, which have an argument of that name
 
 

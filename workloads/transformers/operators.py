@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from workloads.errors import BadInput
 from workloads.records import Model, Shape
@@ -96,14 +97,15 @@ class Pass:
 
 def check_cards(model: Transformer, n_cards: int) -> None:
     """Raise BadInput unless that many cards can share the model: its heads and its feed-forward in equal parts."""
-    for what, size in (("heads", model.n_heads), ("feed-forward neurons", model.ffn)):
-        if size % n_cards:
-            raise BadInput(f"--cards must divide the {size} {what} of {model.name}, got {n_cards}")
-    if model.n_kv_heads % n_cards and n_cards % model.n_kv_heads:
-        raise BadInput(
-            f"--cards must divide the {model.n_kv_heads} key-value heads of {model.name} or be a multiple of them, "
-            f"got {n_cards}"
-        )
+    for own, _, _ in model.kinds:
+        for what, size in (("heads", own.n_heads), ("feed-forward neurons", own.ffn)):
+            if size % n_cards:
+                raise BadInput(f"--cards must divide the {size} {what} of {model.name}, got {n_cards}")
+        if own.n_kv_heads % n_cards and n_cards % own.n_kv_heads:
+            raise BadInput(
+                f"--cards must divide the {own.n_kv_heads} key-value heads of {model.name} or be a multiple of them, "
+                f"got {n_cards}"
+            )
 
 
 def kv_heads_of_card(model: Transformer, n_cards: int) -> int:
@@ -126,59 +128,95 @@ def pass_of(
     own.
     """
     quantised = 0 if activation_bits == 16 or "quantise" in fused else activation_bits
-    block = _block(model, work, n_cards, fused, quantised)
+    blocks = [_block(own, work, n_cards, fused, quantised, attends, feeds) for own, attends, feeds in model.kinds]
+    block = _together(operator for of_kind in blocks for operator in of_kind)
     return Model(name=model.name, operators=(*_embedding(model, work), *block, *_head(model, work, n_cards)))
+
+
+def _together(operators: Iterable[Operator]) -> Iterator[Operator]:
+    """Yield equal operators as one with their count; of one name that do different work, each says its size."""
+    counts: Counter[Operator] = Counter()
+    for operator in operators:
+        counts[replace(operator, count=1)] += operator.count
+    names = Counter(operator.name for operator in counts)
+    for operator, count in counts.items():
+        name = operator.name if names[operator.name] == 1 else f"{operator.name} {_size(operator.work)}"
+        yield replace(operator, name=name, count=count)
+
+
+def _size(work: Shape | Attention | Movement | AllReduce) -> str:
+    if isinstance(work, Shape):
+        return f"{work.n_out}x{work.n_in}"
+    if isinstance(work, Attention):
+        return f"of {work.n_kv_heads} kv heads"
+    return f"{work.rows}x{work.row}" if isinstance(work, Movement) else f"of {work.n_bytes} bytes"
 
 
 def _embedding(model: Transformer, work: Pass) -> Iterator[Operator]:
     yield _movement("embedding", "embedding", 1, work.n_tokens, model.hidden, 2)
 
 
-def _block(model: Transformer, work: Pass, n_cards: int, fused: frozenset[str], quantised: int) -> Iterator[Operator]:
+def _block(
+    model: Transformer,
+    work: Pass,
+    n_cards: int,
+    fused: frozenset[str],
+    quantised: int,
+    attends: bool,
+    feeds: bool,
+) -> Iterator[Operator]:
+    """Yield the operators of all blocks of one kind, with attention and feed-forward or without."""
     tokens, hidden, count = work.n_tokens, model.hidden, model.n_layers
     n_heads, n_kv_heads = model.n_heads // n_cards, kv_heads_of_card(model, n_cards)
     of_heads, ffn = n_heads * model.head_dim, model.ffn // n_cards
     rotated = (n_heads + n_kv_heads) * model.head_dim
+    n_parts = attends + feeds
+    if not n_parts:
+        return
 
     def gemm(name: str, n_out: int, n_in: int) -> Operator:
         shape = Shape(name=name, n_out=n_out, n_in=n_in, batch=tokens)
         return Operator(name=name, kind="gemm", count=count, work=shape, of_block=True)
 
-    n_norms = 1 if model.parallel else 2
+    n_norms = 1 if model.parallel else n_parts
     # a fused add and norm reads both summands, writes their sum and the norm of it
     yield _movement("norm", "norm", n_norms * count, tokens, hidden, 4 if "add" in fused else 2)
-    yield gemm("qkv", (n_heads + 2 * n_kv_heads) * model.head_dim, hidden)
-    if model.qk_norm:
-        yield _movement("norm of q and k", "norm", count, tokens * (n_heads + n_kv_heads), model.head_dim, 2)
-    if model.rotary and "rope" not in fused:
-        yield _movement("rope", "rope", count, tokens, rotated, 2)
-    attention = Attention(
-        n_sequences=work.n_sequences,
-        n_new=work.n_new,
-        n_context=work.n_context,
-        n_heads=n_heads,
-        n_kv_heads=n_kv_heads,
-        head_dim=model.head_dim,
-        causal=not model.encoder,
-    )
-    yield Operator(name="attention", kind="attention", count=count, work=attention)
-    yield gemm("output projection", hidden, of_heads)
-    if model.gated:
-        yield gemm("gate and up", 2 * ffn, hidden)
-    else:
-        yield gemm("up", ffn, hidden)
-    yield _movement("activation", "activation", count, tokens, ffn, 3 if model.gated else 2)
-    yield gemm("down", hidden, ffn)
+    if attends:
+        yield gemm("qkv", (n_heads + 2 * n_kv_heads) * model.head_dim, hidden)
+        if model.qk_norm:
+            yield _movement("norm of q and k", "norm", count, tokens * (n_heads + n_kv_heads), model.head_dim, 2)
+        if model.rotary and "rope" not in fused:
+            yield _movement("rope", "rope", count, tokens, rotated, 2)
+        attention = Attention(
+            n_sequences=work.n_sequences,
+            n_new=work.n_new,
+            n_context=work.n_context,
+            n_heads=n_heads,
+            n_kv_heads=n_kv_heads,
+            head_dim=model.head_dim,
+            causal=not model.encoder,
+        )
+        yield Operator(name="attention", kind="attention", count=count, work=attention)
+        yield gemm("output projection", hidden, of_heads)
+    if feeds:
+        if model.gated:
+            yield gemm("gate and up", 2 * ffn, hidden)
+        else:
+            yield gemm("up", ffn, hidden)
+        yield _movement("activation", "activation", count, tokens, ffn, 3 if model.gated else 2)
+        yield gemm("down", hidden, ffn)
     if n_cards > 1:
         # side by side, attention and feed-forward are added up before the sum over the cards
         reduce = AllReduce(n_bytes=tokens * hidden * BYTES, n_cards=n_cards)
         yield Operator(name="all-reduce", kind="all_reduce", count=n_norms * count, work=reduce)
     if "add" not in fused:
-        yield _movement("add", "add", 2 * count, tokens, hidden, 3)
+        yield _movement("add", "add", n_parts * count, tokens, hidden, 3)
     if quantised:
-        for name, row, n_calls in (("quantise", hidden, 2), ("quantise heads", of_heads, 1), ("quantise ffn", ffn, 1)):
+        rows = ("quantise", hidden, n_parts), ("quantise heads", of_heads, attends), ("quantise ffn", ffn, feeds)
+        for name, row, n_calls in rows:
             movement = Movement(rows=tokens, row=row, n_bytes=tokens * row * (8 * BYTES + quantised) // 8)
-            yield Operator(name=name, kind="quantise", count=n_calls * count, work=movement)
+            if n_calls:
+                yield Operator(name=name, kind="quantise", count=n_calls * count, work=movement)
 
 
 def _head(model: Transformer, work: Pass, n_cards: int) -> Iterator[Operator]:

@@ -101,7 +101,7 @@ function barName(design, apart) {
 
 function colourOf(parts, i) {
   const of = parts.what === "cycles" ? "state" : "series";
-  return `var(--${of}${i % N_COLOURS[of]})`;
+  return `var(--${of}${parts.colours[i] % N_COLOURS[of]})`;
 }
 
 function percent(share) {

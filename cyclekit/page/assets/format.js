@@ -54,7 +54,8 @@ function command(design) {
   }));
   if (differences.length === 0) return "";
   const least = differences.reduce((a, b) => (b.changes.length < a.changes.length ? b : a));
-  const words = ["zeroskip", "run", name, valueOf(byName.workload, design)];
+  const workload = valueOf(byName.workload, design);
+  const words = ["zeroskip", "run", name, ...(data.asked[workload] ?? [workload])];
   if (least !== differences[0]) words.push("--preset", least.preset);
   const engine = valueOf(byName.engine, design);
   if (engine !== machine.engine) words.push("--engine", engine);

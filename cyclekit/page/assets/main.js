@@ -5,5 +5,6 @@ if (data.n > 0) {
   makeScatter();
   makeBars();
   makeTable();
+  makeSaves();
   applyFilters();
 }

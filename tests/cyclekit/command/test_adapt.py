@@ -53,6 +53,24 @@ def test_the_written_network_takes_the_cycles_that_are_told(tmp_path):
     assert cycles == pytest.approx(told["cost_after"])
 
 
+def test_a_second_time_nothing_is_computed(tmp_path, capsys):
+    store, told = str(tmp_path / "costs.db"), []
+    for name in ("first.json", "second.json"):
+        result = tmp_path / name
+        command = [*EIE, "--budget", "0.5", "--method", "knapsack", "--into", store, "--json", str(result)]
+        assert main(command) == 0
+        told.append(json.loads(result.read_text(encoding="utf-8")))
+    first, second = told
+    n = first.pop("tasks_computed")
+    assert n >= 3 * 40 * 2  # layers, densities, inputs; and the network itself, dense and cut
+    assert (second.pop("tasks_computed"), second.pop("tasks_stored_before")) == (0, n)
+    assert first.pop("tasks_stored_before") == 0
+    assert second == first
+    assert f"costs of layers: 0 tasks computed, {n} were stored before" in capsys.readouterr().out
+    assert main(["rows", store]) == 0
+    assert "digits-mlp/ip1 (density 0.873)" in capsys.readouterr().out
+
+
 def test_widths_on_a_card_are_a_smaller_network(tmp_path):
     result, figures = tmp_path / "r.json", tmp_path / "figures"
     command = ["adapt", "digits-mlp", "--machine", "tensorcore", "--batch", "4096", "--inputs", "400", "--epochs", "1"]
@@ -86,12 +104,14 @@ def test_a_narrower_network_is_an_onnx_model_as_well(tmp_path):
         (["--budget", "0.5,0.4", "--out", "x.npz"], "--out takes one budget and one method"),
         (["--budget", "0.5", "--out", "x.txt"], "--out must name a file of .npz"),
         (["--budget", "0.5", "--seed", "-1"], "--seed and --epochs must be at least 0"),
+        (["--budget", "0.5", "--into", "no/folder/x.db"], "there is no folder"),
+        (["--budget", "0.5", "--into", __file__], "is no store of zeroskip: name another file"),
     ],
     ids=str,
 )
 def test_one_line_and_exit_2(more, match, capsys):
     assert main([*EIE, *more]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    *_, line = capsys.readouterr().err.splitlines()  # before it, at most what the table is expected to take
     assert match in line
 
 

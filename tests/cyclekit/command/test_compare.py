@@ -7,7 +7,6 @@ import os
 import numpy as np
 import pytest
 
-from cyclekit.command import compare as compare_command
 from cyclekit.comparison.conditions import BATCHES
 from workloads.networks import saved
 from workloads.records import Workload
@@ -145,12 +144,21 @@ def test_files_whose_names_are_drawn_alike_have_figures_of_their_own(zeroskip, l
     assert names == {"compare-a-b.npz-time.png", "compare-a-b.npz-2-time.png"}
 
 
-@pytest.mark.parametrize(
-    ("energies", "unit"),
-    [([7.45e6, 1.67e9], "uJ"), ([3e3, None, 5e9], "nJ"), ([40.0, 1e9], "pJ"), ([None, 0.0], "pJ")],
-)
-def test_the_least_energy_has_digits(energies, unit):
-    assert compare_command._unit(energies)[0] == unit
+def test_a_design_that_a_card_cannot_be_gets_dashes_and_its_reason(zeroskip, layer_npz, tmp_path):
+    words = ("compare", layer_npz, "--machines", "eie,tensorcore:rtx-2080-ti", "--json", tmp_path / "r.json")
+    ended = zeroskip(*words)
+    assert ended.code == 0
+    why = "sparsity must be dense on t4, which has no mma.sp, got '2:4'"
+    assert f"tensorcore:rtx-2080-ti 2:4 cannot: {why}\n" in ended.out
+    (row,) = (
+        line
+        for line in ended.out.splitlines()
+        if line.startswith("  tensorcore:rtx-2080-ti 2:4  ") and " - " in line[40:60]
+    )
+    assert set(row.split()[2:]) == {"-"}
+    total = json.loads((tmp_path / "r.json").read_text())["comparisons"][0]["total"]
+    assert [cost["reason"] for cost in total.values()] == ["", "", why]
+    assert total["tensorcore:rtx-2080-ti dense"]["cycles"] > 0
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_machine_without_a_default_table_says_which_there_are(zeroskip):
     command = ("run", "tensorcore", "128x64x128", "--set", "in_dtype=int8", "--set", "sparsity=2:4")
     assert "note: no energy: it takes a table of prices: --prices sparseloop or tpuv4i" in zeroskip(*command).out
     text = zeroskip(*command, "--prices", "sparseloop").out
-    assert "  energy, sparseloop [nJ] " in text
+    assert "  energy, sparseloop [uJ] " in text
     assert "times this energy" in text
     assert "area [mm2]" not in text
 

@@ -110,11 +110,11 @@ def test_a_machine_that_refuses_everything_stops_no_other(zeroskip, layer_file, 
 
 @pytest.mark.usefixtures("refusing")
 def test_the_demo_of_a_machine_that_refuses_stops_no_other(zeroskip, tmp_path, monkeypatch):
-    shown = Demo(tables={}, remarks=["well"], figures=[], validation=None, passed=True)
+    shown = Demo(built="well", right="", remember={}, further=(), figures=[], passed=True)
     for name in ("eie", "tensorcore"):
-        monkeypatch.setitem(load(name).__dict__, "demo", lambda folder, *, short, progress: shown)
-    ended = zeroskip("demo", "--short", "--out", tmp_path / "demo", "--json", tmp_path / "r.json")
+        monkeypatch.setitem(load(name).__dict__, "demo", lambda folder, *, progress: shown)
+    ended = zeroskip("demo", "--out", tmp_path / "demo", "--json", tmp_path / "r.json")
     assert ended.code == 1
-    assert ended.out.count("well\n") == 2
+    assert ended.out.count(": well\n") == 2
     assert "toy cannot: a toy takes nothing\n" in ended.out
     assert json.loads((tmp_path / "r.json").read_text())["toy"] == {"reason": "a toy takes nothing"}

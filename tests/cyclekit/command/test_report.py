@@ -1,5 +1,10 @@
 """Does `zeroskip report` write a page of what a store holds, or say in one line why it cannot?"""
 
+import json
+import sqlite3
+from contextlib import closing
+
+import numpy as np
 import pytest
 
 from cyclekit.sweep.store import Store
@@ -29,7 +34,7 @@ def test_a_page_and_its_figures_are_written(zeroskip, store, tmp_path):
     stems = {name.removesuffix(".svg") for name in written if name.endswith(".svg") and not name.endswith("-dark.svg")}
     assert stems
     assert written == {f"{stem}{end}" for stem in stems for end in (".svg", ".png", "-dark.svg", "-dark.png")}
-    assert text.count("<figure>") == len(stems)
+    assert text.count("<figure ") == len(stems)
 
 
 def test_the_same_store_gives_the_same_page(zeroskip, store, tmp_path):
@@ -94,3 +99,39 @@ def test_a_folder_that_cannot_be_written_to_is_refused_first(refused, store, tmp
     (tmp_path / "figures").mkdir()
     complaint = refused("report", store, "--out", tmp_path / "report.html", "--figures", tmp_path / "figures")
     assert complaint.startswith("--figures must name a folder that can be written to")
+
+
+def test_what_a_page_says_of_a_design_from_a_file_runs_it_again(zeroskip, tmp_path):
+    rng = np.random.default_rng(0)
+    few = np.float32([0, 0, 0.5, -0.25])
+    np.savez(tmp_path / "bag.npz", **{f"{name}.weight": rng.choice(few, (8, 16)) for name in ("first", "second")})
+    np.savez(tmp_path / "one.npz", weights=rng.choice(few, (8, 16)), activations=np.ones((4, 16), np.float32))
+    into = tmp_path / "s.db"
+    files = [tmp_path / "bag.npz", tmp_path / "one.npz"]
+    assert zeroskip("sweep", "eie", *files, "--vary", "n_pes=2,4", "--workers", 1, "--into", into).code == 0
+    more = ("--batch", 2, "--set", "sparsity=dense")
+    sweep = ("sweep", "tensorcore", files[1], "--vary", "raster_tiles=4,8", *more, "--workers", 1, "--into", into)
+    assert zeroskip(*sweep).code == 0
+    with Store(into, write=False) as store:
+        asked, counts = store.asked(), store.counts()
+    assert asked == {
+        "first": [f"{files[0]}:first"],
+        "second": [f"{files[0]}:second"],
+        "one": [str(files[1])],
+        "one (batch 2)": [str(files[1]), "--batch", "2"],
+    }
+    for machine, work, *_ in counts:
+        design = {"eie": ["--set", "n_pes=2"], "tensorcore": ["--set", "sparsity=dense"]}[machine]
+        ended = zeroskip("run", machine, *asked[work], *design)
+        assert ended.code == 0, ended.err
+    assert zeroskip("report", into, "--out", tmp_path / "r.html").code == 0
+    assert json.dumps(asked, separators=(",", ":"))[1:-1] in (tmp_path / "r.html").read_text()
+
+
+def test_a_store_from_before_has_no_words_for_its_workloads(zeroskip, layer_npz, tmp_path):
+    into = tmp_path / "s.db"
+    assert zeroskip("sweep", "eie", layer_npz, "--vary", "n_pes=2,4", "--workers", 1, "--into", into).code == 0
+    with closing(sqlite3.connect(into)) as store, store:
+        store.execute("DROP TABLE asked")
+    with Store(into, write=False) as store:
+        assert store.asked() == {}

@@ -204,7 +204,7 @@ def test_prices_are_checked_where_no_design_is_feasible(zeroskip, layer_npz, int
     infeasible = ("--set", "capacity=enforce", "--set", "spmat_bytes=1", "--vary", "n_pes=1")
     zeroskip("sweep", "eie", layer_npz, *infeasible, "--into", into, "--workers", 1)
     complaint = zeroskip("rows", into, "--export", tmp_path / "rows.csv", "--prices", "gold").complaint()
-    assert complaint == "unknown prices 'gold': one of bottom-up, calibrated"
+    assert complaint == "unknown prices 'gold': one of bottom-up, calibrated, fig9"
 
 
 def test_a_store_of_another_version(zeroskip, layer_npz, into):

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from cyclekit.figures import charts as charts_module
 from cyclekit.figures.charts import MOST_MAPS, charts
 from cyclekit.figures.cuts import cut
+from cyclekit.figures.series import places_of_modules
+from cyclekit.spec import Spec
 from cyclekit.sweep.results import Result, UnitMap, value, varied
 from cyclekit.views import ENERGY, LOAD_BALANCE, SPEED_UP, TIME, View, count, energy_of, energy_per, measure
 
@@ -48,7 +50,8 @@ def machine(monkeypatch):
 
     def install(*views: View) -> None:
         preset = SimpleNamespace(as_dict=lambda: {"n_lanes": 1, "depth": 8})
-        known = SimpleNamespace(views=views, presets={"plain": preset}, balance="occupancy")
+        known = {"views": views, "presets": {"plain": preset}, "balance": "occupancy", "spec": Spec}
+        known = SimpleNamespace(**known, cautions={}, modules=("alu", "SRAM"))
         monkeypatch.setattr(charts_module.machines, "load", lambda name: known)
 
     return install
@@ -107,6 +110,11 @@ def test_stacks_show_shares_of_the_first_kinds_cycles_and_energy_by_module():
     data = found["unknown_n_lanes_energy"].data
     assert data.y_label == "energy [nJ]"
     assert data.panels[""]["4"] == {"sram": 3.0, "alu": 1.0}
+
+
+def test_a_module_has_the_colour_that_its_machine_gives_it():
+    assert places_of_modules({"wires", "SRAM", "alu"}, ("alu", "DRAM", "SRAM")) == {"alu": 0, "wires": 1, "SRAM": 2}
+    assert places_of_modules({"b", "a"}, ()) == {"a": 0, "b": 1}
 
 
 def test_energies_too_different_to_stand_beside_each_other_are_shown_as_shares():

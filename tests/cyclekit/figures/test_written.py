@@ -1,6 +1,7 @@
 """Do figures come out whole, legible in print and on a dark screen, and the same bytes each time?"""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_each_kind_is_written_in_both_formats_and_the_svg_is_text_and_reproducib
     texts = {text.strip() for text in re.findall(r"<text[^>]*>([^<]+)</text>", svg)}
     labels = {"lines": {"lanes", "time [us]", "gain [times]", "a"}, "stacks": {"lanes", "energy [nJ]", "alu", "1"}}
     labels |= {"front": {"time [us]", "area [mm2]", "1", "2"}, "map": {"time [cycles]", "lane [number]", "busy"}}
-    assert {"a title", *labels[kind]} <= texts
+    assert {"a title", "a caption", *labels[kind]} <= texts
     assert THEMES[theme].background in svg
     assert THEMES[theme].ink in svg
 
@@ -49,6 +50,45 @@ def test_every_axis_is_labelled(kind):
 
     figure = chart(kind).draw("print")
     assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
+    plt.close(figure)
+
+
+def test_a_long_caption_stands_between_the_title_and_the_panels():
+    import matplotlib.pyplot as plt
+
+    for kind in KINDS:
+        figure = replace(chart(kind), caption="word " * 120).draw("print")
+        figure.draw_without_rendering()
+        (text,) = (text for text in figure.texts if text.get_text().startswith("word"))
+        box, title = text.get_window_extent(), figure._suptitle.get_window_extent()
+        top = max(axis.get_window_extent().y1 for axis in figure.axes)
+        assert top < box.y0 < box.y1 < title.y1
+        assert box.x1 < figure.bbox.x1
+        plt.close(figure)
+
+
+def test_without_its_caption_a_figure_has_none(tmp_path):
+    write(chart("lines"), tmp_path / "a.svg", captioned=False)
+    assert "a caption" not in (tmp_path / "a.svg").read_text()
+
+
+def test_lines_that_are_all_the_same_are_drawn_once_and_said_to_be():
+    import matplotlib.pyplot as plt
+
+    data = Lines("lanes", "workload", [Panel("time [us]", {"a": LINE, "b": LINE}), Panel("n", {"a": LINE})])
+    figure = Chart("lines", "a title", "a caption", data).draw("print")
+    assert [len(axis.lines) for axis in figure.axes] == [1, 1]
+    assert [axis.get_title(loc="right") for axis in figure.axes] == ["all the same", ""]
+    plt.close(figure)
+
+
+def test_what_differs_by_two_percent_does_not_fill_an_axis():
+    import matplotlib.pyplot as plt
+
+    data = Front("lanes", [Plane("time [us]", "area [mm2]", {"1": (10.2, 1.0), "2": (10.0, 2.0)}, ["2", "1"])])
+    figure = Chart("front", "a title", "a caption", data).draw("print")
+    low, high = figure.axes[0].get_xlim()
+    assert (high - low) / high >= 0.2
     plt.close(figure)
 
 
