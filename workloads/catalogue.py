@@ -21,6 +21,7 @@ from workloads.files import read_table
 from workloads.graphs.feed import Feed
 from workloads.points import networks as cloud_networks
 from workloads.records import Model, Network, Shape, Workload
+from workloads.transformers import config
 
 NETWORKS = {
     "lenet-300-100": (
@@ -143,6 +144,7 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
             raise BadInput(f"{name!r} is one cloud: it takes no number of inputs or positions")
         return cloud_networks.load(name, seed=feed.seed)
     cloud_networks.check_no_cloud(name)
+    config.check_no_transformer(name)
     if address.names_a_file(name):
         return address.load(name, feed)
     if sizes := re.fullmatch(r"(?:(\d+)\*)?(\d+)x(\d+)x(\d+)", name):
