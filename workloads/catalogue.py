@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -119,7 +120,7 @@ def benchmarks() -> Mapping[str, Benchmark]:
         )
         for index, row in enumerate(rows)
     ]
-    return {benchmark.name: benchmark for benchmark in (*published, *calibrated)}
+    return MappingProxyType({benchmark.name: benchmark for benchmark in (*published, *calibrated)})
 
 
 def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Model | Shape:
