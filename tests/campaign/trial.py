@@ -78,7 +78,11 @@ class Tree:
     def pytest(self, tests: list[str], *plugins) -> tuple[int, float]:
         """Run pytest on these files in a process of its own; return its status, as os.wait4 has it, and its seconds."""
         if child := os.fork():
-            _, status, usage = os.wait4(child, 0)
+            try:
+                _, status, usage = os.wait4(child, 0)
+            except KeyboardInterrupt:
+                os.kill(child, signal.SIGKILL)
+                raise
             return status, usage.ru_utime + usage.ru_stime
         os.setsid()
         quiet = os.open(os.devnull, os.O_RDWR)
