@@ -24,7 +24,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.campaign.mutants import Mutant, mutants
 from tests.campaign.trial import FILE_S, ROOT, Tree
 
-TARGETS = ("eie_sim", "pointacc_sim", "tensorcore_sim", "cyclekit/*.py", "workloads/pruning", "workloads/points")
+TARGETS = (
+    "eie_sim",
+    "pointacc_sim",
+    "tensorcore_sim",
+    "cyclekit/*.py",
+    "cyclekit/trace",
+    "workloads/pruning",
+    "workloads/points",
+)
 PRELOADED = ("numpy", "numba", "scipy.sparse", "scipy.optimize", "simpy", "ml_dtypes", "rich", "pytest")
 
 
