@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from workloads.files import read_table
 from workloads.graphs.feed import Feed
 from workloads.points import networks as cloud_networks
 from workloads.records import Model, Network, Shape, Workload
+from workloads.transformers import config
 
 NETWORKS = {
     "lenet-300-100": (
@@ -118,7 +120,7 @@ def benchmarks() -> Mapping[str, Benchmark]:
         )
         for index, row in enumerate(rows)
     ]
-    return {benchmark.name: benchmark for benchmark in (*published, *calibrated)}
+    return MappingProxyType({benchmark.name: benchmark for benchmark in (*published, *calibrated)})
 
 
 def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Model | Shape:
@@ -143,6 +145,7 @@ def load(name: str | Path, feed: Feed | None = None) -> Workload | Network | Mod
             raise BadInput(f"{name!r} is one cloud: it takes no number of inputs or positions")
         return cloud_networks.load(name, seed=feed.seed)
     cloud_networks.check_no_cloud(name)
+    config.check_no_transformer(name)
     if address.names_a_file(name):
         return address.load(name, feed)
     if sizes := re.fullmatch(r"(?:(\d+)\*)?(\d+)x(\d+)x(\d+)", name):

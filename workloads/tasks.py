@@ -23,6 +23,7 @@ from workloads.networks.sentences import sentences
 from workloads.networks.sequential import Sequential
 from workloads.networks.transformer import Encoder
 from workloads.networks.wordpiece import tokenise, vocabulary
+from workloads.points import networks as cloud_networks
 from workloads.readers import read
 from workloads.readers.state_dict import candidates
 from workloads.recipes.chain import of_graph
@@ -30,6 +31,7 @@ from workloads.recipes.recipe import Fitted, Recipe
 from workloads.recipes.state import Allocator
 from workloads.recipes.subjects import subject
 from workloads.records import Model, checked_array
+from workloads.transformers import config
 
 SEED = 0  # of training, of splits and of drawn sentences
 N_DIGITS_HELD_OUT = 360
@@ -145,6 +147,10 @@ def load(name: str, feed: Feed | None = None) -> Task:
     if name in NAMED:
         feed.check_number_only(f"network {name!r}")
         return NAMED[name][0]().first(feed.n)
+    if cloud_networks.split(name):
+        raise BadInput(f"{name!r} is a cloud, on which a network's weights are drawn: there are none to prune")
+    cloud_networks.check_no_cloud(name)
+    config.check_no_transformer(name)
     if address.names_a_file(name):
         path, _ = address.split(name)
         if feed.n is None and feed.arrays is None:

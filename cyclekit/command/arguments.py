@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from workloads.graphs.feed import Feed
 
 # What an option or argument of any verb reads, and what one writes. Whoever opens a store checks it.
-INPUTS = ("workload", "workloads", "network", "machine")  # names of files among other names
+INPUTS = ("workload", "workloads", "network", "machine", "what")  # names of files among other names
 ALWAYS_FILES = ("recipe", "calibration", "analysis", "scores")
 DATA = "inputs"  # a file where it is no number
 OUTPUTS = ("json", "out", "export", "chrome", "vcd")
@@ -128,10 +128,14 @@ def check_outputs(values: Mapping[str, Any]) -> None:
     from cyclekit.terminal import check_apart, check_writable  # late: `--help` must answer at once
     from workloads.address import SUFFIXES, split
     from workloads.errors import BadInput
+    from workloads.points import networks as cloud_networks
 
     given = [values[name] for name in INPUTS if values.get(name) is not None]
     names = [name for value in given for name in ([value] if isinstance(value, str) else value)]
     files = [path for name in names if (path := split(name)[0]).suffix.lower() in (*SUFFIXES, ".toml")]
+    files += [cloud[0] for name in names if (cloud := cloud_networks.split(name))]
+    if (config := values.get("config")) is not None:
+        files += [Path(config), Path(config) / "config.json"]  # a name, too, is a file where there is one
     files += [values[name] for name in ALWAYS_FILES if values.get(name) is not None]
     if str(values.get(DATA)).endswith(".npz"):
         files.append(values[DATA])

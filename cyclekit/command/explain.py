@@ -32,7 +32,9 @@ def run(options: Namespace) -> int:
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")
     layers = work.layers if isinstance(work, workloads.Model) else machine.layers_and_inputs(work, 1)[0]
-    explanation = chosen.explain(machine.layer_of(layers, options.layer), spec, options.row, options.column)
+    layer = machine.layer_of(layers, options.layer)
+    chosen.check_takes(layer)
+    explanation = chosen.explain(layer, spec, options.row, options.column)
     show_tables(out, explanation)
     for line in explanation.remarks:
         out.line(line)

@@ -37,7 +37,10 @@ def facts(
     unpriced = grouped([result for result in feasible if result.unpriced], lambda r: (r.machine, r.unpriced))
     return {
         "rows": [f"{n_rows:,}, one a layer and input"],
-        "results": [f"{len(results):,}, one a design and workload; {len(results) - len(feasible):,} infeasible"],
+        "results": [
+            f"{len(results):,}, one a design and workload; {len(results) - len(feasible):,} infeasible",
+            *_left_out_lines(feasible),
+        ],
         "machines": [_machine_line(name) for name in dict.fromkeys(result.machine for result in results)],
         "designs from": _presets(results, fields),
         "workloads": [", ".join(dict.fromkeys(result.workload for result in results))],
@@ -48,6 +51,12 @@ def facts(
         ],
         "made by": [f"zeroskip {version}"],
     }
+
+
+def _left_out_lines(results: Sequence[Result]) -> list[str]:
+    cut = [result for result in results if result.n_left_out]
+    n = sum(result.n_left_out for result in cut)
+    return [f"{n:,} inputs of {len(cut):,} results are in no mean: other designs do not have them"] if cut else []
 
 
 def best(results: Sequence[Result]) -> str:

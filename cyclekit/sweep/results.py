@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import groupby
 from statistics import fmean
@@ -29,7 +29,7 @@ class Result:
     inputs stored, through all layers one after the other. load_balance: mean over the layers by their cycles. states:
     {unit kind: {state: share}}, shares of the kind's cycles that sum to 1. measures: of the first input, where there is
     one layer. reason: why the design is infeasible; then all that was found is 0 or empty. unpriced: why there is no
-    energy.
+    energy. n_left_out: inputs that are stored of it, and not of every design of the workload: in no mean.
     """
 
     machine: str
@@ -38,6 +38,7 @@ class Result:
     spec: Mapping[str, Any]
     reason: str | None = None
     n_inputs: int = 0
+    n_left_out: int = 0
     cycles: float = 0.0
     time_us: float = 0.0
     load_balance: float = 0.0
@@ -77,11 +78,12 @@ def varied(results: Sequence[Result]) -> list[str]:
 
 
 def read(store: Store, prices: str | None = None) -> list[Result]:
-    """Return the results in the order in which they were first stored.
+    """Return the results in the order in which they were first stored, each over the inputs that all of them have.
 
-    prices: the table for all machines (None: each machine's default). Where a workload or the machine's model has
-    changed between two sweeps of the same design, what was stored later holds. Raises BadInput for a table that no
-    machine of the store has.
+    "All" are the feasible designs of a workload on a machine: means over other inputs could not be compared. prices:
+    the table for all machines (None: each machine's default). Where a workload or the machine's model has changed
+    between two sweeps of the same design, what was stored later holds. Raises BadInput for a table that no machine of
+    the store has.
     """
     pricing = Pricing(store, prices)
     by_design: dict[tuple[str, ...], tuple[str, dict[int, Result]]] = {}
@@ -91,7 +93,20 @@ def read(store: Store, prices: str | None = None) -> list[Result]:
         if design not in by_design or by_design[design][0] != first.content:
             by_design[design] = first.content, {}
         by_design[design][1][first.input] = _of_task([first, *others], pricing)
-    return [_mean(list(of_design.values())) for _, of_design in by_design.values()]
+    shared: dict[tuple[str, str], set[int]] = {}
+    for (machine, work, *_), (_, inputs) in by_design.items():
+        if _is_feasible(inputs):
+            shared[machine, work] = shared.get((machine, work), set(inputs)) & set(inputs)
+    means = []
+    for (machine, work, *_), (_, inputs) in by_design.items():
+        wanted = shared[machine, work] if _is_feasible(inputs) else inputs
+        chosen = [result for place, result in inputs.items() if place in wanted] or list(inputs.values())
+        means.append(replace(_mean(chosen), n_left_out=len(inputs) - len(chosen)))
+    return means
+
+
+def _is_feasible(inputs: Mapping[int, Result]) -> bool:
+    return all(result.reason is None for result in inputs.values())
 
 
 def of_design(rows: Iterable[Row], price: Callable[[Run], Energy | str]) -> Result:

@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from eie_sim.simulate import ENGINES
+from pointacc_sim import events as points_events
+from pointacc_sim import schedule as points_schedule
 from tensorcore_sim.card import events as card_events
 from tensorcore_sim.card import schedule as card_schedule
 from tensorcore_sim.sm import events as sm_events
 from tensorcore_sim.sm import schedule as sm_schedule
-from tests import card_cases, eie_cases, tensorcore_programs
+from tests import card_cases, eie_cases, pointacc_cases, tensorcore_programs
 
 AT_ONCE = 1000  # cases of one seed: Hypothesis remembers all that it has drawn
 
@@ -43,11 +45,21 @@ def card(plan) -> list[str]:
     return card_events.timeline(plan).differences(card_schedule.timeline(plan))
 
 
+def pointacc(case) -> list[str]:
+    plan, spec = case
+    return points_events.timeline(plan, spec).differences(points_schedule.timeline(plan, spec))
+
+
 # what is compared: (cases, the names of the arrays that differ, how many of 100 cases)
 COMPARED = {
-    "eie": (st.tuples(eie_cases.workloads(), eie_cases.specs()), eie, 30),
-    "sm": (tensorcore_programs.programs(), sm, 30),
-    "card": (card_cases.cards(), card, 30),
+    "eie": (st.tuples(eie_cases.workloads(), eie_cases.specs()), eie, 25),
+    "sm": (tensorcore_programs.programs(), sm, 25),
+    "card": (card_cases.cards(), card, 25),
+    "pointacc": (
+        pointacc_cases.specs().flatmap(lambda spec: st.tuples(pointacc_cases.plans(spec), st.just(spec))),
+        pointacc,
+        15,
+    ),
     "gemm": (card_cases.gemms(), card, 10),
 }
 

@@ -37,6 +37,7 @@ from tests.sweep_cases import small
 from workloads import BadInput
 from workloads.catalogue import load
 from workloads.readers import deep_compression
+from workloads.transformers import config
 
 LIMIT_S = 10  # of the processor, and six times that by the clock
 NOT_RUN = "as far as the first point"
@@ -80,6 +81,9 @@ do = "share"
 bits = 4
 """
 INDEX = b'{"metadata": {"total_size": 28}, "weight_map": {"fc.weight": "shard.safetensors"}}'
+CONFIG = b"""{"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 128,
+"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 100}"""
+PLY = ("ascii", "binary_little_endian")
 SETTINGS = tuple(b"n_pes=4|queue_depth=2|clock_mhz=800|batches=true|capacity=enforce|spmat_bytes=64".split(b"|"))
 VARIED = tuple(b"n_pes=1,2,4,...,256|queue_depth=2:256:x2|clock_mhz=1:2:+0.1|batches=true,false|n_pes=4".split(b"|"))
 
@@ -131,16 +135,42 @@ def command(*arguments: str) -> str:
     return "read"
 
 
-def file_of_weights(name: str) -> Callable[[bytes], str]:
+def file_of(name: str, read: Callable[[str], object]) -> Callable[[bytes], str]:
+    """Return what writes a file of that name and reads it."""
+
     def run(content: bytes) -> str:
         Path(name).write_bytes(content)
         try:
-            deep_compression.read(Path(name), NET_SHAPES) if name.endswith(".net") else load(Path(name))
+            read(name)
         except BadInput as complaint:
             return "refused" if "\n" not in str(complaint) else f"fault: {complaint}"
         return "read"
 
     return run
+
+
+def weights_of(name: str) -> object:
+    return deep_compression.read(Path(name), NET_SHAPES) if name.endswith(".net") else load(Path(name))
+
+
+def points_of(name: str) -> object:
+    """Read a cloud with a layer on it; how many points it may have is for the limit of memory."""
+    return load(f"{name}:submanifold-3x3x3{'' if name.endswith('.npz') else '@0.5'}")
+
+
+def clouds() -> dict[str, bytes]:
+    """Return {name: bytes} of the same few points in each format of clouds, and of their voxels."""
+    points = np.arange(12, dtype="<f4").reshape(4, 3) % 5
+    axes = "".join(f"property float {axis}\n" for axis in "xyz")
+    heads = [f"ply\nformat {kind} 1.0\nelement vertex 4\n{axes}end_header\n" for kind in PLY]
+    voxels = io.BytesIO()
+    np.savez(voxels, coordinates=points.astype(np.int32), features=points)
+    return {
+        "text.ply": (heads[0] + "\n".join(" ".join(map(str, point)) for point in points.tolist())).encode(),
+        "a.ply": heads[1].encode() + points.tobytes(),
+        "a.bin": np.column_stack([points, np.ones(4, "<f4")]).tobytes(),
+        "cloud.npz": voxels.getvalue(),
+    }
 
 
 def sweep_file(content: bytes) -> str:
@@ -182,12 +212,16 @@ def targets(samples: Path) -> dict[str, tuple[Callable[[bytes], str], tuple[byte
     weights = {}
     for name, sample in SAMPLES.items():
         try:
-            weights[name] = file_of_weights(name), (sample(),), 8
+            weights[name] = file_of(name, weights_of), (sample(),), 8
         except pytest.skip.Exception as missing:
             print(f"left out, {name}: {missing}", flush=True)
     (samples / "shard.safetensors").write_bytes(SAMPLES["a.safetensors"]())
-    return weights | {
-        "a.safetensors.index.json": (file_of_weights("a.safetensors.index.json"), (INDEX,), 4),
+    points = {name: (file_of(name, points_of), (sample,), 4) for name, sample in clouds().items()}
+    return {
+        **weights,
+        **points,
+        "config.json": (file_of("config.json", config.load), (CONFIG,), 4),
+        "a.safetensors.index.json": (file_of("a.safetensors.index.json", weights_of), (INDEX,), 4),
         "sweep": (sweep_file, (SWEEP,), 12),
         "recipe": (recipe, (RECIPE,), 6),
         "vary": (vary, (*VARIED, b"|".join(VARIED[1:3])), 12),

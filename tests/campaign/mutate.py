@@ -24,7 +24,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.campaign.mutants import Mutant, mutants
 from tests.campaign.trial import FILE_S, ROOT, Tree
 
-TARGETS = ("eie_sim", "tensorcore_sim", "cyclekit/*.py", "workloads/pruning")
+TARGETS = (
+    "eie_sim",
+    "pointacc_sim",
+    "tensorcore_sim",
+    "cyclekit/*.py",
+    "cyclekit/trace",
+    "workloads/pruning",
+    "workloads/points",
+)
 PRELOADED = ("numpy", "numba", "scipy.sparse", "scipy.optimize", "simpy", "ml_dtypes", "rich", "pytest")
 
 
@@ -73,7 +81,7 @@ def main() -> int:
     parser.add_argument("places", nargs="*", default=TARGETS, help=f"files, folders, FILE:LINE ({', '.join(TARGETS)})")
     parser.add_argument("--sample", type=int, help="so many of all mutants, drawn with --seed")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, help="then report on what was done until then")
+    parser.add_argument("--minutes", type=float, help="then report on what was done until then, as after Ctrl-C")
     parser.add_argument("--folder", help="where the copy stays, so that the next run begins sooner")
     options = parser.parse_args()
     everything = chosen(options.places)
@@ -96,24 +104,27 @@ def main() -> int:
         if slow := [test for test, about in tests.items() if about["seconds"] > FILE_S]:
             print(f"left out, above {FILE_S} s: {', '.join(slow)}", flush=True)
         begin = time.monotonic()
-        for mutant in sample:
-            if options.minutes and time.monotonic() - begin > 60 * options.minutes:
-                print("time is up", flush=True)
-                break
-            if mutant.key in known:
-                n_equivalent += 1
-                continue
-            ordered = [
-                test for group in groups[mutant.file] for test in sorted(group, key=lambda t: tests[t]["seconds"])
-            ]
-            since = time.monotonic()
-            reaching = tree.tests_for(mutant, ordered, tests)
-            survived = not reaching or tree.survives(mutant, reaching)
-            score = scores[mutant.file.partition("/")[0]]
-            score[0] += not survived
-            score[1] += 1
-            if survived:
-                print(f"survived {len(reaching)} files, {time.monotonic() - since:.0f} s: {mutant}", flush=True)
+        try:
+            for mutant in sample:
+                if options.minutes and time.monotonic() - begin > 60 * options.minutes:
+                    print("time is up", flush=True)
+                    break
+                if mutant.key in known:
+                    n_equivalent += 1
+                    continue
+                ordered = [
+                    test for group in groups[mutant.file] for test in sorted(group, key=lambda t: tests[t]["seconds"])
+                ]
+                since = time.monotonic()
+                reaching = tree.tests_for(mutant, ordered, tests)
+                survived = not reaching or tree.survives(mutant, reaching)
+                score = scores[mutant.file.partition("/")[0]]
+                score[0] += not survived
+                score[1] += 1
+                if survived:
+                    print(f"survived {len(reaching)} files, {time.monotonic() - since:.0f} s: {mutant}", flush=True)
+        except KeyboardInterrupt:  # what was done until then is a sample, too
+            print("interrupted", flush=True)
     for package, (n_killed, n) in sorted(scores.items()):
         print(f"{package}: {n_killed} of {n} killed, {n_killed / n:.1%}")
     n_survived = sum(n - n_killed for n_killed, n in scores.values())

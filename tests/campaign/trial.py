@@ -19,7 +19,7 @@ TEST_S = 150  # the longest compares with all measured GEMMs in 45 s, and is wat
 FILE_S = 240  # a file of tests that takes longer of the processor, watched, is left out and named
 MEMORY_BYTES = 6 * 2**30
 # What any test may rest on: the packages, and what tests share.
-BELOW_ALL = re.compile(r"(workloads|cyclekit|eie_sim|tensorcore_sim)/|tests/(?!campaign/)(.*/)?(?!test_)[^/]*$")
+BELOW_ALL = re.compile(r"(workloads|cyclekit|\w+_sim|zeroskip)/|tests/(?!campaign/)(.*/)?(?!test_)[^/]*$")
 JIT = "cyclekit/jit.py"
 
 
@@ -78,7 +78,11 @@ class Tree:
     def pytest(self, tests: list[str], *plugins) -> tuple[int, float]:
         """Run pytest on these files in a process of its own; return its status, as os.wait4 has it, and its seconds."""
         if child := os.fork():
-            _, status, usage = os.wait4(child, 0)
+            try:
+                _, status, usage = os.wait4(child, 0)
+            except KeyboardInterrupt:
+                os.kill(child, signal.SIGKILL)
+                raise
             return status, usage.ru_utime + usage.ru_stime
         os.setsid()
         quiet = os.open(os.devnull, os.O_RDWR)

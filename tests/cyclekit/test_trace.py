@@ -242,6 +242,13 @@ def test_a_window_that_begins_late_and_one_just_short_enough_are_shown_cycle_by_
     assert [line for line in lines if line.startswith("a")] == ["a  " + "W" * 100] * 10
 
 
+def test_a_window_is_long_by_its_cycles_and_not_by_its_ticks():
+    track = unit("a", [0, 1], [0, 1005, 1010])  # 101 cycles of ten ticks, half of the last one waiting
+    lines = diagram(trace_of(track, ticks_per_cycle=10))
+    assert [line for line in lines if line.startswith("a")] == ["a  " + "W" * 100, "a  W"]
+    assert lines[3] == "   101"
+
+
 # The JSON
 
 

@@ -162,6 +162,19 @@ def test_a_latency_that_passes_once_is_counted_once(latency):
     assert simulate(image, np.ones(3_000), spec, engine="schedule").cycles == cycles
 
 
+@pytest.mark.parametrize("ends_at", [126, 127, 128])
+def test_a_run_may_take_one_cycle_less_than_where_the_model_ends(ends_at, monkeypatch):
+    # 12 entries, 3 rows of lanes, 3 broadcasts of 4 cycles at most, one wait of 100: three sends fit a queue of four
+    monkeypatch.setattr(sys.modules[simulate.__module__], "LONGEST", ends_at)
+    spec = Spec(n_pes=1, broadcast_latency_cycles=100, queue_depth=4)
+    image = encode(layer([[4] * 3]), spec)
+    if ends_at > 12 + 3 + 3 * 4 + 100:
+        assert simulate(image, np.ones(3), spec, engine="schedule").cycles < 127
+    else:
+        with pytest.raises(BadInput, match="could take 127 cycles"):
+            simulate(image, np.ones(3), spec, engine="schedule")
+
+
 @pytest.mark.parametrize("queue_depth", [2, 3, 5, 8])
 @pytest.mark.parametrize("batches", [False, True])
 def test_no_run_is_refused_that_the_timeline_could_hold_twice(queue_depth, batches, monkeypatch):

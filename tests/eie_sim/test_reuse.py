@@ -1,35 +1,14 @@
 """Is a result a value: does nothing done to one change the next, and is one by another key computed anew?"""
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-
 import numpy as np
 import pytest
 
 import eie_sim
+from tests.spoil import spoil
 from workloads import Workload
 
 SPEC = eie_sim.Spec(n_pes=4, queue_depth=4)
 ACTIVATIONS = np.array([1, 0, 0.5, 0, 0, 2, 0.25, 0], np.float32)
-
-
-def spoil(thing, seen: set[int]) -> int:
-    """Overwrite every array and empty every dictionary that can be reached; return how many there were."""
-    if id(thing) in seen:
-        return 0
-    seen.add(id(thing))
-    if isinstance(thing, np.ndarray):
-        thing[...] = 0
-        return 1
-    if isinstance(thing, Mapping):
-        n_spoiled = sum(spoil(value, seen) for value in thing.values())
-        thing.clear()
-        return n_spoiled + 1
-    if isinstance(thing, tuple | list):
-        return sum(spoil(value, seen) for value in thing)
-    if is_dataclass(thing) and not isinstance(thing, type):
-        return sum(spoil(getattr(thing, field.name), seen) for field in fields(thing))
-    return 0
 
 
 @pytest.fixture
@@ -44,7 +23,7 @@ def test_what_is_done_to_a_result_does_not_reach_the_next(image, engine, later):
     run = eie_sim.simulate(image, ACTIVATIONS, SPEC, engine=engine)
     timeline, ledger, outputs = run.timeline, run.ledger, run.outputs.copy()
     sent, actions = timeline.sent.copy(), dict(ledger.actions)
-    assert spoil(run, set()) > 10
+    assert spoil(run) > 10
     after = eie_sim.simulate(image, ACTIVATIONS, later, engine=engine)
     assert after.as_dict() == untouched
     assert after.timeline.sent.tolist() == sent.tolist()

@@ -200,9 +200,13 @@ def _arrays(trained: Network, shared: Network) -> dict[str, np.ndarray]:
     return arrays
 
 
-@cache
 def _stored() -> dict[str, np.ndarray]:
-    """Return the arrays of the shipped file, read once."""
+    """Return the arrays of the shipped file, the caller's own."""
+    return {name: array.copy() for name, array in _once_read().items()}
+
+
+@cache
+def _once_read() -> dict[str, np.ndarray]:
     with (resources.files("workloads") / "data" / FILE).open("rb") as file, np.load(file, allow_pickle=False) as stored:
         return dict(stored)
 

@@ -80,6 +80,8 @@ def _checked_shape(form: bytes, symmetry: bytes, sizes: bytes, body: bytes) -> t
     if len(numbers) != (3 if form == b"coordinate" else 2) or not all(re.fullmatch(rb"\d{1,18}", n) for n in numbers):
         raise BadInput("is damaged: its first line after the comments must say rows, columns and, of a list, how many")
     n_rows, n_columns, *rest = map(int, numbers)
+    if symmetry != b"general" and n_rows != n_columns:
+        raise BadInput(f"is damaged: a {symmetry.decode()} matrix must be square, got {n_rows:,} x {n_columns:,}")
     if rest:
         n_promised, least_bytes = rest[0], 4  # b"1 1\n"
     else:

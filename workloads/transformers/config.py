@@ -61,6 +61,14 @@ def describe() -> dict[str, str]:
     return {row["model"]: told.format(**row) for row in read_table("workloads", "transformers")}
 
 
+def check_no_transformer(address: str | Path) -> None:
+    """Raise BadInput where an address names a transformer by its sizes: `zeroskip llm` runs those, without weights."""
+    name, path = str(address), Path(address)
+    is_config = path.suffix == ".json" and not name.endswith(".index.json")
+    if is_config or name in describe():
+        raise BadInput(f"{path.name!r} names a transformer's sizes, without weights: that is for 'zeroskip llm'")
+
+
 def read(path: Path) -> Transformer:
     """Return the transformer that a config.json describes; raises BadInput where it does not say enough."""
     if path.stat().st_size > MOST_BYTES:

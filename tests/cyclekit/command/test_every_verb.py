@@ -11,6 +11,7 @@ import pytest
 
 from cyclekit.command.cli import VERBS
 from tests import graph_case
+from tests.pointacc_cases import voxels
 from tests.reader_samples import mtx_file, safetensors_of
 from workloads.networks import saved
 from workloads.records import Workload
@@ -41,6 +42,8 @@ def files(tmp_path_factory):
         (graph_case.grouped, graph_case.CHANNELS),
     ):
         np.savez(write(folder).with_suffix(".inputs.npz"), **inputs)
+    np.savez(folder / "cloud.npz", coordinates=voxels(80, 0, side=8))
+    (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "r.toml").write_text('[[step]]\ndo = "prune"\ndensity = 0.5\n')
     return folder
 
@@ -63,23 +66,52 @@ KINDS = {
     "grouped.onnx": 1,
     "lenet-300-100-dense": 3,
     "16x4x16": 0,
+    "2*16x4x16": 0,
+    "cloud.npz:submanifold-3x3x3": 1,
+    "cloud.npz": 0,
+    "config.json": 0,
+    "llama-2-7b": 0,
 }
-NO_VALUES = "without values"
-UNTRAINED = dict.fromkeys(("nt-we", "lenet-300-100", "16x4x16"), "unknown network")
+CONFIG = {
+    "model_type": "llama",
+    "num_hidden_layers": 2,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_attention_heads": 4,
+    "vocab_size": 100,
+}
+SIZES, CLOUD, TRANSFORMERS = ("16x4x16", "2*16x4x16"), "cloud.npz:submanifold-3x3x3", ("config.json", "llama-2-7b")
+NO_VALUES = dict.fromkeys(SIZES, "without values")
+NO_LAYERS = {"cloud.npz": "is a cloud: name a network on it"} | dict.fromkeys(TRANSFORMERS, "is for 'zeroskip llm'")
+NO_CLOUD = {CLOUD: "eie takes no sparse convolution", **NO_LAYERS}
+ONLY_CLOUDS = {**dict.fromkeys((k for k in KINDS if k != CLOUD), "pointacc takes clouds"), **NO_LAYERS}
+UNTRAINED = {
+    **dict.fromkeys(("nt-we", "lenet-300-100", *SIZES), "unknown network"),
+    **NO_LAYERS,
+    CLOUD: "there are none to prune",
+}
 # What a verb says of a kind that it does not take, by the kind; what is not listed works.
 REFUSALS = {
-    "list": dict.fromkeys(("nt-we", "lenet-300-100", "lenet-300-100-dense", "16x4x16"), "unknown list"),
-    "run eie": {"16x4x16": NO_VALUES},
-    "run tensorcore": {},
-    "explain eie": {"16x4x16": NO_VALUES},
-    "explain tensorcore": {"16x4x16": NO_VALUES},
-    "trace eie": {"16x4x16": NO_VALUES},
-    "trace tensorcore": {},
-    "compare": {"16x4x16": NO_VALUES},
-    "sweep eie": {"16x4x16": NO_VALUES},
-    "sweep tensorcore": {},
-    "search eie": {"16x4x16": NO_VALUES},
-    "search tensorcore": {},
+    "list": {
+        **dict.fromkeys(("nt-we", "lenet-300-100", "lenet-300-100-dense", *SIZES, "llama-2-7b"), "unknown list"),
+        **{kind: said for kind, said in NO_LAYERS.items() if kind != "llama-2-7b"},
+    },
+    "run eie": {**NO_VALUES, **NO_CLOUD},
+    "run pointacc": ONLY_CLOUDS,
+    "run tensorcore": NO_LAYERS,
+    "explain eie": {**NO_VALUES, **NO_CLOUD},
+    "explain pointacc": {**ONLY_CLOUDS, **NO_VALUES},
+    "explain tensorcore": {**NO_VALUES, **NO_LAYERS, CLOUD: "tensorcore explains matrices"},
+    "trace eie": {**NO_VALUES, **NO_CLOUD},
+    "trace pointacc": ONLY_CLOUDS,
+    "trace tensorcore": NO_LAYERS,
+    "compare": {**NO_VALUES, **NO_LAYERS},
+    "sweep eie": {**NO_VALUES, **NO_CLOUD},
+    "sweep pointacc": ONLY_CLOUDS,
+    "sweep tensorcore": NO_LAYERS,
+    "search eie": {**NO_VALUES, **NO_CLOUD},
+    "search pointacc": ONLY_CLOUDS,
+    "search tensorcore": NO_LAYERS,
     "prune": UNTRAINED,
     "tradeoff": UNTRAINED,
     "adapt": UNTRAINED,
@@ -87,34 +119,40 @@ REFUSALS = {
         **dict.fromkeys((k for k in KINDS if "." in k and "onnx" not in k), "no labels to be right or wrong about"),
         **UNTRAINED,
     },
+    "llm": dict.fromkeys((k for k in KINDS if k not in TRANSFORMERS), "give a"),  # a config.json
 }
+SEARCH = ["--minimise", "cycles", "--workers", "1", "--into", "OUT.db"]
+SWEEP = ["--workers", "1", "--into", "OUT.db"]
+WINDOW = ["--window", "1:5", "--units", "1"]
+EIE, CARD, POINTS = (["--vary", text] for text in ("n_pes=2,4", "raster_tiles=4,8", "merger_width=16,64"))
 MORE = {
     "run eie": ["--engine", "schedule"],
-    "trace eie": ["--window", "1:5", "--units", "1"],
-    "trace tensorcore": ["--window", "1:5", "--units", "1"],
-    "compare": ["--batch", "2"],
-    "sweep eie": ["--vary", "n_pes=2,4", "--workers", "1", "--into", "OUT.db"],
-    "sweep tensorcore": ["--vary", "raster_tiles=4,8", "--workers", "1", "--into", "OUT.db"],
-    "search eie": ["--vary", "n_pes=2,4", "--minimise", "cycles", "--workers", "1", "--into", "OUT.db"],
-    "search tensorcore": ["--vary", "raster_tiles=4,8", "--minimise", "cycles", "--workers", "1", "--into", "OUT.db"],
+    "trace eie": WINDOW,
+    "trace pointacc": WINDOW,
+    "trace tensorcore": WINDOW,
+    "sweep eie": [*EIE, *SWEEP],
+    "sweep pointacc": [*POINTS, *SWEEP],
+    "sweep tensorcore": [*CARD, *SWEEP],
+    "search eie": [*EIE, *SEARCH],
+    "search pointacc": [*POINTS, *SEARCH],
+    "search tensorcore": [*CARD, *SEARCH],
     "prune": ["--recipe", "r.toml", "--out", "OUT.npz", "--batch", "1"],
     "tradeoff": ["--patterns", "element,row", "--batch", "1", "--tune", "0"],
     "adapt": [
-        *[
-            "--machine",
-            "eie",
-            "--set",
-            "n_pes=2",
-            "--budget",
-            "1",
-            "--method",
-            "uniform",
-            "--batch",
-            "1",
-            "--epochs",
-            "0",
-        ]
+        "--machine",
+        "eie",
+        "--set",
+        "n_pes=2",
+        "--budget",
+        "1",
+        "--method",
+        "uniform",
+        "--batch",
+        "1",
+        "--epochs",
+        "0",
     ],
+    "llm": ["--input", "8"],
 }
 ONE_LAYER = ("explain", "trace")  # show one layer, and no sum of several
 PASSED_OVER = {"table.safetensors": "passed over 160 numbers, 83.3% of", "table.onnx": "passed over, with 83.3% of"}
@@ -126,6 +164,8 @@ def test_a_cell_works_or_refuses_in_one_line(verb, kind, files, zeroskip, tmp_pa
     monkeypatch.chdir(files)
     place = tmp_path / "out"
     more = [word.replace("OUT", str(place)) for word in MORE.get(verb, [])]
+    inputs = [f"{kind.partition('.')[0]}.inputs.npz"] if ".onnx" in kind else ["2"] if kind.startswith("lenet") else []
+    more += ["--inputs", *inputs] if inputs and verb != "llm" else []
     if kind in REFUSALS[verb]:
         ended = zeroskip(*verb.split(), kind, *more)
         lines = ended.err.strip().splitlines()
@@ -133,10 +173,7 @@ def test_a_cell_works_or_refuses_in_one_line(verb, kind, files, zeroskip, tmp_pa
         assert REFUSALS[verb][kind] in lines[0]
         assert not list(tmp_path.iterdir())
         return
-    inputs = ["--inputs", f"{kind.partition('.')[0]}.inputs.npz"] if ".onnx" in kind else []
-    if kind.startswith("lenet"):
-        inputs = ["--inputs", "2"]
-    ended = zeroskip(*verb.split(), kind, *more, *inputs, "--json", tmp_path / "told.json")
+    ended = zeroskip(*verb.split(), kind, *more, "--json", tmp_path / "told.json")
     assert ended.code == 0, ended.err
     told = json.loads((tmp_path / "told.json").read_text())
     if layers := LAYERS.get(verb):
@@ -151,7 +188,7 @@ def test_every_verb_that_takes_a_workload_is_here():
         parser = argparse.ArgumentParser()
         import_module(f"cyclekit.command.{verb}").add_arguments(parser)
         words = {action.dest for action in parser._actions if not action.option_strings}
-        assert (verb in tabled) == bool(words & {"workload", "workloads", "network", "what"}), verb
+        assert (verb in tabled) == bool(words & {"workload", "workloads", "network", "what", "config"}), verb
 
 
 def test_a_workload_is_the_same_however_many_of_its_inputs_are_swept(files, zeroskip, tmp_path):

@@ -58,6 +58,14 @@ def test_the_inputs_named_are_those_that_ran(zeroskip, layer_file, tmp_path, bat
     assert sum(run["cycles"] for run in json.loads((tmp_path / "runs.json").read_text())) == total
 
 
+@pytest.mark.parametrize(("batch", "ran"), [(None, 8), (3, 3)])
+def test_tradeoff_names_the_inputs_that_ran(zeroskip, layer_file, tmp_path, batch, ran):
+    asks = [] if batch is None else ["--batch", batch]
+    words = ("--patterns", "element", "--density", "0.5", "--tune", "0", "--json", tmp_path / "t.json")
+    assert zeroskip("tradeoff", layer_file, *words, *asks).code == 0
+    assert json.loads((tmp_path / "t.json").read_text())["batch"] == ran
+
+
 def test_sensitivity_goes_on_where_a_layer_cannot_be_pruned_so(zeroskip, tmp_path):
     words = ("--pattern", "block 4x4", "--densities", "0.5", "--json", tmp_path / "s.json", "--out", tmp_path)
     ended = zeroskip("sensitivity", "lenet-300-100-dense", *words)

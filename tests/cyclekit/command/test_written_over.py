@@ -34,18 +34,30 @@ SWEEP = "sweep eie IN OTHER --vary n_pes=1,2 --into s.db"
         ("sweep SPACE", "--json", "SPACE"),
         ("sweep SPACE", "--json", "OTHER"),
         ("search eie IN --vary n_pes=1,2 --into s.db", "--json", "IN"),
+        ("adapt IN --machine eie --budget 0.5", "--json", "IN"),
+        ("adapt IN --machine eie --budget 0.5", "--out", "IN"),
+        ("run eie nt-we --inputs OTHER", "--json", "OTHER"),
+        ("list IN", "--json", "IN"),
+        ("run pointacc CLOUD:pointnet", "--json", "CLOUD"),
+        ("trace pointacc CLOUD:pointnet@0.5", "--chrome", "CLOUD"),
+        ("compare CLOUD:pointnet", "--json", "CLOUD"),
+        ("llm CONFIG --input 8", "--json", "CONFIG"),
+        ("llm . --input 8", "--json", "CONFIG"),
     ],
 )
 @pytest.mark.parametrize("link", [False, True], ids=["itself", "a link to it"])
 def test_an_output_that_is_an_input_is_refused(zeroskip, layer, tmp_path, monkeypatch, command, option, read, link):
     monkeypatch.chdir(tmp_path)
     names = {"IN": "in.npz", "OTHER": "other.npz", "RECIPE": "recipe", "SPACE": "space.toml"}
+    names |= {"CLOUD": "cloud.ply", "CONFIG": "config.json"}
     np.savez(names["IN"], **layer)
     np.savez(names["OTHER"], **layer)
     (tmp_path / names["RECIPE"]).write_text('[[step]]\ndo = "prune"\ndensity = 0.5\n')
     (tmp_path / names["SPACE"]).write_text(
         'machine = "eie"\nworkloads = ["other.npz"]\ninto = "s.db"\n[vary]\nn_pes = [1, 2]\n'
     )
+    for name in (names["CLOUD"], names["CONFIG"]):  # refused before they are read
+        (tmp_path / name).write_text("{}")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     path = tmp_path / names[read]
     if link:

@@ -103,6 +103,11 @@ def test_columns_hold_what_the_results_hold():
     assert energy["shares"] == [[0.25, 0.75]] * 9
 
 
+def test_less_is_better_of_all_that_is_spent_and_not_of_a_balance():
+    data = made(plane(2)).data
+    assert [quantity["name"] for quantity in data["quantities"] if not quantity["less"]] == ["load_balance"]
+
+
 def test_a_field_that_only_another_machine_has_is_missing_and_not_zero():
     results = [result(time_us=t, machine="m", a=t) for t in (1, 2)] + [result(time_us=3, machine="n", c=0)]
     dimensions = {dimension["name"]: dimension for dimension in made(results).data["dimensions"]}

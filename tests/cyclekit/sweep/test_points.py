@@ -181,11 +181,11 @@ def test_more_points_than_can_be_counted():
 # The file
 
 
-def test_a_file_says_what_the_command_says(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # with and without a byte order mark
+def test_a_file_says_what_the_command_says(tmp_path, encoding):
     path = tmp_path / "sweep.toml"
-    path.write_text(
-        'machine = "eie"\nworkloads = ["alex-7"]\ninto = "a.db"\n[vary]\nn_pes = [1, 2]\nclock_mhz = "1:2"\n'
-    )
+    text = 'machine = "eie"\nworkloads = ["alex-7"]\ninto = "a.db"\n[vary]\nn_pes = [1, 2]\nclock_mhz = "1:2"\n'
+    path.write_text(text, encoding=encoding)
     asked = read_file(path)
     assert (asked["machine"], asked["workloads"], asked["into"]) == ("eie", ["alex-7"], "a.db")
     assert points(Spec(), asked["vary"]).values == {"n_pes": (1, 2), "clock_mhz": (1.0, 2.0)}

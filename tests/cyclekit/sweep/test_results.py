@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eie_sim
+from cyclekit.page.tables import facts
 from cyclekit.sweep.results import front, maps, read
 from cyclekit.sweep.store import Row, Store
 from cyclekit.sweep.sweep import sweep
@@ -139,6 +140,25 @@ def test_the_content_of_a_workload_does_not_hang_on_how_many_of_its_inputs_run(t
         with Store(into, write=False) as store:
             (found,) = read(store)
         assert found.n_inputs == n_expected
+
+
+def test_a_mean_is_over_the_inputs_that_all_designs_of_a_workload_have(tmp_path):
+    slow = {"cycles": 90, "states": {"pe": {"busy": 90, "idle": 0}}}
+    one = [row("a"), row("b", input=1, **slow), row("c", input=2, **slow)]
+    two = [row("d", spec='{"n":2}'), row("e", spec='{"n":2}', input=2)]
+    gone = row("f", spec='{"n":3}', reason="too small", cycles=0, states={})  # which runs no input
+    other = [row("g", work="other"), row("h", work="other", input=1, **slow)]
+    found = {(result.workload, result.spec["n"]): result for result in results(tmp_path, *one, *two, gone, *other)}
+    assert {design: (of.cycles, of.n_inputs, of.n_left_out) for design, of in found.items()} == {
+        ("net", 1): ((10 + 90) / 2, 2, 1),  # inputs 0 and 2
+        ("net", 2): (10, 2, 0),
+        ("net", 3): (0, 0, 0),
+        ("other", 1): ((10 + 90) / 2, 2, 0),
+    }
+    assert facts(list(found.values()), {}, None, 8, "1")["results"] == [
+        "4, one a design and workload; 1 infeasible",
+        "1 inputs of 1 results are in no mean: other designs do not have them",
+    ]
 
 
 def test_an_infeasible_design_says_why(tmp_path):

@@ -1,5 +1,7 @@
 """How near to measured language models is the model, on rows that no constant was fitted on?"""
 
+from types import SimpleNamespace
+
 import pytest
 
 from cyclekit.validation import mean_error
@@ -43,6 +45,47 @@ def test_gpt_3s_layer(validation):
     prompt, step = validation.select(source="LLMCompass")
     assert abs(prompt.error) <= 12
     assert abs(step.error) <= 15
+
+
+def test_the_parts_of_gpt_3s_layer(monkeypatch):
+    """24 of 96 heads a card; calls of 1 us, kernels of 0.1 us and a GEMM of 10 us leave what each part counts for."""
+    reduces, norms, gemms = [], [], []
+
+    def cost(operator, spec, cached_bits):
+        (reduces if operator.kind == "all_reduce" else norms).append(operator.work)
+        return SimpleNamespace(time_us=100.0 if operator.kind == "all_reduce" else 0.1)
+
+    def time_gemm(problem, spec, *, baseline):
+        gemms.append((problem.m, problem.n, problem.k))
+        return None, SimpleNamespace(cycles=10.0 * spec.clock_mhz), None
+
+    monkeypatch.setattr(models, "cost", cost)
+    monkeypatch.setattr(models, "time_gemm", time_gemm)
+    monkeypatch.setattr(models, "CALL_US", {"pytorch": dict.fromkeys(("gemm", "softmax", "norm", "activation"), 1.0)})
+    prompt, step = models._gpt3_layer()
+    # 8 products, a softmax, 2 norms and an activation, and 2 all-reduces
+    assert prompt.simulated == step.simulated == pytest.approx(8 * 11 + 4 * 1.1 + 2 * 100)
+    tokens = 8 * 2048
+    for n, queries, context, of_phase in ((tokens, 2048, 2048, gemms[:8]), (8, 1, 3072, gemms[8:])):
+        scores = (queries,) * (8 * 24)
+        assert sorted(of_phase, key=str) == sorted(
+            [
+                *[(3072, n, 12288)] * 3,  # q, k, v: 12,288 / 4 outputs a card
+                (context, scores, 128),
+                (128, scores, context),
+                (12288, n, 3072),
+                *[(12288, n, 12288)] * 2,  # 4 x 12,288 / 4 in the middle
+            ],
+            key=str,
+        )
+    assert [(work.n_bytes, work.n_cards) for work in reduces] == [(2 * tokens * 12288, 4), (2 * 8 * 12288, 4)]
+    assert [(work.rows, work.row) for work in norms] == [
+        (8 * 24 * 2048, 2048),
+        *[(tokens, 12288)] * 2,
+        (8 * 24, 3072),
+        *[(8, 12288)] * 2,
+    ]
+    assert all(work.n_bytes == 4 * work.rows * work.row for work in norms)  # f16 read and written
 
 
 def test_64_of_80_blocks_take_794_of_1000_of_the_time(validation):

@@ -127,6 +127,15 @@ def test_damaged_files_are_refused_in_one_line(name, content, message, tmp_path)
     assert "\n" not in str(refused.value)
 
 
+def test_an_archive_of_a_version_to_come_is_refused_as_a_file_of_weights(tmp_path):
+    np.savez(tmp_path / "a.npz", weights=np.ones((2, 3)))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 173  # 17.3, that it takes to read its first member
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(BadInput, match=r"a.npz' is no readable .npz archive of plain numbers: zip file version 17.3$"):
+        workloads.load(tmp_path / "a.npz")
+
+
 def test_a_cloud_without_a_network_is_told_what_is_missing(tmp_path):
     np.savez(tmp_path / "a.npz", coordinates=[[0, 0, 0]])
     with pytest.raises(BadInput, match=r"is a cloud: name a network on it, as in a.npz:submanifold-3x3x3"):

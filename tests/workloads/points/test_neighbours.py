@@ -52,6 +52,32 @@ def test_a_tree_s_rounding_loses_no_neighbour():
     assert (places == np.argsort(of_all, axis=1, kind="stable")[:, :7]).all()
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.float64])
+def test_whole_numbers_are_exact_from_corner_to_corner(kind):
+    far = 2**29 - 1
+    _, ((squared,),) = nearest(np.array([[-far] * 3], kind), np.array([[far] * 3], kind), 1)
+    assert int(squared) == 3 * (2 * far) ** 2 if kind is not np.float64 else squared == pytest.approx(12.0 * far**2)
+    if kind is not np.float64:
+        with pytest.raises(
+            BadInput, match=rf"points must be below 2\*\*29 where they are whole numbers, got {far + 1}$"
+        ):
+            nearest(np.array([[0, -far - 1, 0]], kind), np.zeros((1, 3)), 1)
+
+
+def test_the_first_point_can_be_said():
+    cloud = [[0, 0, 0], [1, 0, 0], [5, 0, 0]]
+    assert farthest_points(cloud, 3, first=2).tolist() == [2, 0, 1]
+    for first in (-1, 3):
+        with pytest.raises(BadInput, match=f"first must be from 0 to 2, got {first}"):
+            farthest_points(cloud, 1, first=first)
+
+
+@pytest.mark.parametrize("value", [[[0, 0]], [0, 0, 0], np.zeros((0, 3)), [["a", "b", "c"]], [[1j, 0, 0]]])
+def test_what_are_no_points_is_refused(value):
+    with pytest.raises(BadInput, match=r"points must be real numbers \[points, 3\], at least one, got "):
+        farthest_points(value, 1)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -15,11 +15,12 @@ WEIGHTS = hnp.arrays(np.float32, st.tuples(st.integers(1, 5), st.just(12)), elem
 N_M = st.sampled_from([(2, 4), (1, 4), (1, 2), (3, 6), (2, 3), (1, 12), (4, 4)])
 
 
-def test_large_columns_that_share_a_group_are_parted():
+@pytest.mark.parametrize("n_kicks", [0, 100])
+def test_large_columns_that_share_a_group_are_parted(n_kicks):
     # Columns 0 to 3 are large, 4 to 7 small: in order a row keeps 2 * 9 + 2 * 1, parted 4 * 9.
     weights = np.array([[9, 9, 9, 9, 1, 1, 1, 1]] * 3, np.float32)
     assert kept_magnitude(weights) == 3 * 20
-    permutation = permute_inputs(weights)
+    permutation = permute_inputs(weights, n_kicks=n_kicks)
     assert kept_magnitude(weights[:, permutation]) == 3 * 36
     assert efficacy(weights, permutation) == 1
     assert efficacy(weights, np.arange(8)) == 0

@@ -162,6 +162,11 @@ def test_a_header_of_safetensors_longer_than_the_file(survives, length):
         (b"%%MatrixMarket matrix array real general\n99999 99999\n1\n", "promises 9,999,800,001 entries"),
         (b"%%MatrixMarket matrix coordinate real general\n99999 99999 0\n", "promises a matrix of 99,999 x 99,999"),
         (b"%%MatrixMarket matrix coordinate real general\n2 2 1\n3 1 1\n", "Row index out of bounds"),
+        (
+            b"%%MatrixMarket matrix coordinate real symmetric\n2 3 1\n2 1 5\n",
+            "symmetric matrix must be square, got 2 x 3",
+        ),
+        (b"%%MatrixMarket matrix coordinate pattern symmetric\n2 2 2\n1 2\n2 1\n", "it names a place twice"),
         # On this one SciPy 1.17 reads past the end of its memory.
         (b"%%MatrixMarket matrix coordinate real general\n2 2 1\n1 1 5e-1\x1b", "it holds something that is no number"),
     ],

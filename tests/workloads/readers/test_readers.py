@@ -136,6 +136,7 @@ def test_matrix_market_by_hand(read_bytes):
     ("content", "expected"),
     [
         (b"%%MatrixMarket matrix coordinate pattern general\n2 2 2\n1 2\n2 1\n", [[0, 1], [1, 0]]),
+        (b"%%MatrixMarket matrix coordinate pattern symmetric\n2 2 2\n1 1\n2 1\n", [[1, 1], [1, 0]]),
         (b"%%MatrixMarket matrix coordinate integer symmetric\n2 2 2\n1 1 3\n2 1 4\n", [[3, 4], [4, 0]]),
         (b"%%MatrixMarket matrix coordinate real skew-symmetric\r\n2 2 1\r\n2 1 4\r\n", [[0, -4], [4, 0]]),
         (b"%%MatrixMarket matrix array real general\n2 3\n1\n0\n0\n.5\n-2.5\n0", [[1, 0, -2.5], [0, 0.5, 0]]),
