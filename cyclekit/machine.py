@@ -253,6 +253,19 @@ def all_installed(takes: type | None = None) -> list[Machine]:
     return [chosen for name in installed() if takes in (None, *(chosen := load(name)).takes)]
 
 
+def serving(name: str | None) -> tuple[Machine, Serves]:
+    """Return the machine of a name (None: the first) that runs whole language models, and its face for them.
+
+    Raises BadInput.
+    """
+    able = [each for each in all_installed() if each.serves is not None]
+    chosen = load(name) if name is not None else next(iter(able), None)
+    if chosen is None or chosen.serves is None:
+        known = ", ".join(each.name for each in able) or "none is installed"
+        raise BadInput(f"machine must be one that runs whole language models, {known}, got {name!r}")
+    return chosen, chosen.serves
+
+
 def named(names: str | None) -> list[Machine]:
     """Return the machines of "NAME,NAME": for None all installed ones that take matrices, none for "none".
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import workloads
-from cyclekit import machine as machines
 from cyclekit.budgets.adapt import adapt as adapt_within
 from cyclekit.budgets.adapt import check_method, knob_of
 from cyclekit.budgets.budget import Budget
@@ -16,13 +15,14 @@ from cyclekit.budgets.step import MachineAllocator
 from cyclekit.comparison import compare as comparing
 from cyclekit.comparison import conditions, report
 from cyclekit.comparison.runs import Plan, Work
+from cyclekit.machine import load as load_machine
+from cyclekit.machine import serving as serving_machine
 from cyclekit.run import Run
 from cyclekit.serving.serve import Request, serve
 from cyclekit.sweep import results
 from cyclekit.sweep.store import Store
 from cyclekit.sweep.sweep import sweep as sweep_into
 from workloads import tasks
-from workloads.errors import BadInput
 from workloads.graphs.feed import Feed
 from workloads.points.convolution import SparseConvolution
 from workloads.recipes.recipe import Recipe
@@ -63,7 +63,7 @@ def run(
 
     detail: the Runs, whose `outputs` and arrays are not kept. Raises BadInput.
     """
-    chosen = machines.load(machine)
+    chosen = load_machine(machine)
     spec = chosen.design(preset, fields)
     loaded = load(work) if isinstance(work, str | Path) else work
     plan = Plan(chosen, spec, loaded, engine=engine, n_inputs=inputs, batch=batch, check=check)
@@ -178,7 +178,7 @@ def prune(
     dense, pruned = (of(test, batch, task.provenance) for of in (fitted.dense_workloads, fitted.workloads))
     rows = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
     for name in machines:
-        for row, cost in zip(rows, report.costs(_loaded(name), pruned), strict=True):
+        for row, cost in zip(rows, report.costs(load_machine(name), pruned), strict=True):
             row |= {f"{name}.{key}": cost[key] for key in ("cycles", "time_us", "bytes", "reason")}
     measure = task.measure
     qualities = (task.quality(task.network), task.quality(fitted.apply())) if measure else (None, None)
@@ -209,7 +209,7 @@ def adapt(
     a core). detail: the Adapted, whose `values` are the accuracy dense, cut and tuned. Raises BadInput.
     """
     check_method(method)
-    chosen, wanted = _loaded(machine), Budget.of(budget)
+    chosen, wanted = load_machine(machine), Budget.of(budget)
     task = tasks.load(network, Feed.of(inputs))
     options: dict[str, Any] = {"metric": wanted.metric, "batch": batch, "seed": seed, "epochs": epochs}
     options |= {"into": into, "n_workers": n_workers}
@@ -254,9 +254,7 @@ def llm(
     batch None: as many sequences as memory holds. cut: {"layers", "ffn", "heads", "kv_heads", "hidden": how many stay}.
     detail: the Serving, with ttft_ms, tpot_ms, total_s, memory and energy. Raises BadInput.
     """
-    chosen = _loaded(machine)
-    if chosen.serves is None:
-        raise BadInput(f"machine must be one that runs whole language models, got {machine!r}")
+    chosen, face = serving_machine(machine)
     request = Request(
         batch=batch,
         input=input,
@@ -268,11 +266,9 @@ def llm(
         kv=kv,
         sparsity=sparsity,
     )
-    for field, said in chosen.serves.asked.items():
-        if field in fields:
-            raise BadInput(f"{field} is said by {said} here, got {fields[field]!r}")
+    face.check(fields)
     shape = config.load(model).cut(**(cut or {}))
-    serving = serve(shape, chosen.name, chosen.serves, chosen.design(preset, fields), request)
+    serving = serve(shape, chosen.name, face, chosen.design(preset, fields), request)
     tpot = "" if serving.tpot_ms is None else f", {serving.tpot_ms:,.3f} ms a token"
     card = preset or next(iter(chosen.presets))
     title = (
@@ -288,10 +284,6 @@ def _states(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     names = [name for row in rows for name in row if name.startswith("state.")]
     kind = names[0].rpartition(".")[0] if names else ""
     return tuple(dict.fromkeys(name for name in names if name.rpartition(".")[0] == kind))
-
-
-def _loaded(name: str) -> machines.Machine:
-    return machines.load(name)
 
 
 def _of_run(each: Run) -> dict[str, Any]:

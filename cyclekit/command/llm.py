@@ -58,11 +58,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Say what a model takes, or with --compare what changes of it buy."""
     out = Output(options.json)
-    chosen = _machine(options.machine)
+    chosen, face = machine.serving(options.machine)
     changes = changes_of(options.set)
-    for field, option in chosen.serves.asked.items():
-        if field in changes:
-            raise BadInput(f"--set {field} is said by --{option} here, got {changes[field]!r}")
+    face.check(changes)
     spec = chosen.design(options.preset, changes)
     model = config.load(options.config).cut(**{name: getattr(options, name) for name in SIZES})
     request = Request(
@@ -85,7 +83,7 @@ def run(options: Namespace) -> int:
     card = f"{options.preset or next(iter(chosen.presets))}{'' if options.cards == 1 else f' x {options.cards}'}"
     if options.compare:
         return _compare(out, chosen, spec, points(model, request, options.compare, expanded), card, options.out)
-    served = serve(model, chosen.name, chosen.serves, spec, request)
+    served = serve(model, chosen.name, face, spec, request)
     told = {}
     if options.budget is not None:
         served, told = _within(out, chosen, served, options.budget, options.scores)
@@ -124,18 +122,6 @@ def _within(out: Output, chosen: Any, whole: Serving, text: str, path: str) -> t
     )
     told = {"budget_s": budget_us / 1e6, "before_s": whole.total_s, "sum_s": best.sum_us / 1e6, "loss": best.loss}
     return served(best.model), told
-
-
-def _machine(name: str | None) -> machine.Machine:
-    """Return the machine of that name (None: the first) that runs whole language models. Raises BadInput."""
-    able = [each for each in machine.all_installed() if each.serves is not None]
-    if name is None and able:
-        return able[0]
-    chosen = machine.load(name) if name is not None else None
-    if chosen is None or chosen.serves is None:
-        known = ", ".join(each.name for each in able) or "none is installed"
-        raise BadInput(f"--machine must be one that runs whole language models, {known}, got {name!r}")
-    return chosen
 
 
 def as_dict(served: Serving) -> dict[str, Any]:

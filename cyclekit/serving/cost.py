@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from workloads.errors import BadInput
 from workloads.transformers.operators import Operator
 
 # What bounds an operator
@@ -76,7 +77,7 @@ class Serves:
     formats(spec, weights, activations, sparsity) -> Formats; activations None: those that go with the weights. Raises
     BadInput where the machine has no such product.
     cost(operator, spec, cached_bits) -> Cost of one call; cached_bits: of an element of cached keys and values.
-    framework(name, spec) -> Framework (None: the first); frameworks: {name: what to know of it}.
+    framework(name, spec) -> Framework (None: the first).
     asked: {field of the Spec: what says it instead}, of those that `formats` sets.
     links: what a result of more than one card is told of the sums over them.
     memory_bytes(spec): what a card holds. idle_w(spec): what it draws while no kernel runs.
@@ -85,8 +86,13 @@ class Serves:
     formats: Callable[[Any, str, str | None, str], Formats]
     cost: Callable[[Operator, Any, int], Cost]
     framework: Callable[[str | None, Any], Framework]
-    frameworks: Mapping[str, str]
     asked: Mapping[str, str]
     links: str
     memory_bytes: Callable[[Any], float]
     idle_w: Callable[[Any], float]
+
+    def check(self, fields: Mapping[str, Any]) -> None:
+        """Raise BadInput for a field of the Spec that is asked for, but said by something else."""
+        for name, said in self.asked.items():
+            if name in fields:
+                raise BadInput(f"{name} is said by {said!r} here, got {fields[name]!r}")

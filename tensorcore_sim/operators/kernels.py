@@ -30,16 +30,14 @@ def movement(kind: str, work: Movement, spec: Spec) -> Cost:
 
 def attention(work: Attention, spec: Spec, cached_bits: int) -> Cost:
     """Return what attention takes in one kernel: a prompt's multiplications at a share of the peak, a step's reads."""
-    phase = "prompt_attention" if work.n_new > 1 else "step_attention"
-    own = _kernels(spec.architecture)[phase]
+    kernels = _kernels(spec.architecture)
+    of_prompt, of_step = kernels["prompt_attention"], kernels["step_attention"]
     n_bytes = work.n_cached * cached_bits / 8 + 2 * work.n_queries * BYTES
     peak = spec.f16_fma_per_cycle * spec.n_sms * spec.clock_mhz  # multiply-adds in a us
-    of_prompt = _kernels(spec.architecture)["prompt_attention"].share
-    of_bytes = _kernels(spec.architecture)["step_attention"].share
     times = {
-        LAUNCH: own.floor_us,
-        COMPUTE: work.flops / 2 / (peak * of_prompt),
-        MEMORY: _memory_us(n_bytes, of_bytes, spec),
+        LAUNCH: (of_prompt if work.n_new > 1 else of_step).floor_us,
+        COMPUTE: work.flops / 2 / (peak * of_prompt.share),
+        MEMORY: _memory_us(n_bytes, of_step.share, spec),
     }
     return _cost(spec, times, work.flops, n_bytes)
 

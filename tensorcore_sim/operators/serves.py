@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cyclekit.serving.cost import Cost, Serves
 from tensorcore_sim.operators.all_reduce import all_reduce
-from tensorcore_sim.operators.frameworks import FRAMEWORKS, framework
+from tensorcore_sim.operators.frameworks import framework
 from tensorcore_sim.operators.gemms import formats, gemm
 from tensorcore_sim.operators.kernels import attention, movement
 from tensorcore_sim.spec import Spec
@@ -28,7 +28,6 @@ SERVES = Serves(
     formats=formats,
     cost=cost,
     framework=framework,
-    frameworks=FRAMEWORKS,
     asked={"in_dtype": "weights", "int4_weights": "weights", "sparsity": "sparsity"},
     links="sums over cards: as measured over NVSwitch, whatever the card's links; what the links draw is not counted",
     memory_bytes=lambda spec: spec.memory_gib * 2**30,

@@ -84,10 +84,10 @@ def test_one_point_that_is_refused_does_not_end_the_others(small, capsys):
         (["--input", "8", "--batch", "none"], "--batch must be a whole number of at least 1, or max"),
         (
             ["--input", "8", "--machine", "eie"],
-            "--machine must be one that runs whole language models, tensorcore, got 'eie'",
+            "machine must be one that runs whole language models, tensorcore, got 'eie'",
         ),
         (["--input", "8", "--framework", "tgi"], "unknown framework 'tgi'"),
-        (["--input", "8", "--set", "in_dtype=int8"], "--set in_dtype is said by --weights here, got 'int8'"),
+        (["--input", "8", "--set", "in_dtype=int8"], "in_dtype is said by 'weights' here, got 'int8'"),
         (["--input", "8", "--layers", "5"], "n_layers must be at most 4"),
         (["--input", "8", "--batch", "4000000"], r"lacks .* GB on each card"),
         ([], "required: --input"),

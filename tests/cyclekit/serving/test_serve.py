@@ -39,7 +39,6 @@ def face(weight_bits=16.0, energy=1.0, **framework):
         ),
         cost=cost,
         framework=lambda name, spec: Framework(name="plain", **framework),
-        frameworks={"plain": ""},
         asked={},
         links="by string",
         memory_bytes=lambda spec: 1e6,

@@ -4,6 +4,7 @@ import pytest
 
 from cyclekit.serving.cost import COMPUTE, LAUNCH, LINK, MEMORY
 from tensorcore_sim import PRESETS, Problem, time_gemm
+from tensorcore_sim.operators.frameworks import FRAMEWORKS
 from tensorcore_sim.operators.serves import SERVES, cost
 from workloads import BadInput, Shape
 from workloads.transformers.operators import AllReduce, Attention, Movement, Operator
@@ -138,7 +139,7 @@ def test_what_a_framework_rests_on_is_said():
     assert SERVES.framework("ideal", A100).notes == ()
 
 
-@pytest.mark.parametrize("name", SERVES.frameworks)
+@pytest.mark.parametrize("name", FRAMEWORKS)
 @pytest.mark.parametrize("preset", ["a100-sxm-80gb", "h100-sxm", "t4", "b200"])
 def test_every_framework_runs_on_every_card(name, preset):
     assert SERVES.framework(name, PRESETS[preset]).name == name
