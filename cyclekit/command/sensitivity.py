@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from cyclekit.command.arguments import add_network
+from cyclekit.command.arguments import add_figures, add_network
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import said_of, task_of
 from cyclekit.terminal import Output, make_folder
@@ -24,15 +24,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--pattern", metavar="P", default="element", help="such as 2:4 or block 4x4 (default: %(default)s)"
     )
-    parser.add_argument("--out", metavar="DIR", help="draw the figure into this folder")
+    add_figures(parser, "the figure")
 
 
 def run(options: Namespace) -> int:
     """Prune each layer alone to several densities and measure the network, without tuning."""
     out = Output(options.json)
     densities = _densities(options.densities)
-    if options.out is not None:
-        make_folder(Path(options.out))
+    if options.figures is not None:
+        make_folder(Path(options.figures))
     task = task_of(options)
     if task.measure is None:
         raise BadInput(f"network {task.name!r} has no labels to be right or wrong about: there is nothing to measure")
@@ -60,10 +60,10 @@ def run(options: Namespace) -> int:
     out.line(f"  {task.measure} of the dense network: {dense:.4f}")
     for name, reason in dict.fromkeys((row["layer"], row["reason"]) for row in rows if row["reason"]):
         out.line(f"  {name} cannot: {reason}")
-    if options.out is not None:
+    if options.figures is not None:
         from cyclekit.figures.curves import lines
 
-        path = Path(options.out) / f"sensitivity-{task.name}.png"
+        path = Path(options.figures) / f"sensitivity-{task.name}.png"
         shares = [100 * density for density in densities]
         lines(
             {name: (shares, values) for name, values in table.items() if any(v is not None for v in values)},
