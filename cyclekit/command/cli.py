@@ -83,7 +83,7 @@ class VerbParser(Parser):
             if action.metavar == "DIR":
                 known.setdefault("out", action.option_strings[-1])  # a folder is no file, which --out names everywhere
         word = next((word.partition("=")[0].strip("-") for word in left if word.startswith("-")), "")
-        near = get_close_matches(word, known, n=1)
+        near = get_close_matches(word, known, n=1, cutoff=0.7)  # --preset is not near --set
         return f", did you mean {known[near[0]]!r}?" if near else ""
 
 
