@@ -14,6 +14,7 @@ from cyclekit.figures.cuts import MOST_LINES, Cut, nearest_preset
 from cyclekit.figures.figure import Front, Lines, Map, Stacks
 from cyclekit.machine import Machine
 from cyclekit.sweep.edges import best_at_the_ends
+from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.results import Result, UnitMap, varied
 from cyclekit.views import ENERGY, LOAD_BALANCE, TIME, View
 from workloads.errors import BadInput
@@ -124,8 +125,10 @@ def _of_cut(name: str, machine: Machine | None, cut: Cut) -> list[Chart]:
 def _said(machine: Machine | None, cut: Cut) -> str:
     """Return which results a cut shows: the design, what is fixed, what is left out."""
     told = (cut.view.over, cut.lines_by)
-    preset, changes = nearest_preset(machine, cut.results[0].spec, told)
+    preset, changes = nearest_preset(machine, cut.results[0], told)
+    preset = "" if PRESET in told else preset
     fixed = {**changes, **cut.fixed}
+    fixed.pop(PRESET, None)  # said first, as every preset is
     workloads = {result.workload for result in cut.results}
     if len(workloads) == 1:
         fixed = {"workload": workloads.pop(), **fixed}
@@ -203,7 +206,7 @@ def _of_maps(results: Sequence[Result], maps: Iterable[UnitMap]) -> list[Chart]:
 
 
 def _of_map(results: Sequence[Result], unit_map: UnitMap) -> Chart:
-    design = _design(*nearest_preset(machines.find(unit_map.machine), unit_map.spec, ()))
+    design = _design(*nearest_preset(machines.find(unit_map.machine), unit_map, ()))
     n_units, n_moments = unit_map.cells.shape
     of_machine = (result.states.get(unit_map.kind) for result in results if result.machine == unit_map.machine)
     places = series.places(unit_map.states, list(next((spent for spent in of_machine if spent), ())))

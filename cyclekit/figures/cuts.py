@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cyclekit.machine import Machine
-from cyclekit.sweep.results import Result, value, varied
+from cyclekit.sweep.presets import PRESET
+from cyclekit.sweep.results import Result, UnitMap, value, varied
 from cyclekit.views import View
 
 MOST_LINES = 9
@@ -67,7 +68,8 @@ def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut |
     groups: dict[tuple[Value, ...], list[Result]] = {}
     for result in results:
         groups.setdefault(tuple(value(result, name) for name in held), []).append(result)
-    default = next(iter(machine.presets.values())).as_dict() if machine else {}
+    first, spec = next(iter(machine.presets.items())) if machine else ("", None)
+    default = {PRESET: first, **spec.as_dict()} if spec else {}
     least = 1 if view.over == "workload" else 2  # a single design has bars, too
     candidates = []
     for values, group in groups.items():
@@ -94,16 +96,20 @@ def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut |
 
 
 def nearest_preset(
-    machine: Machine | None, spec: Mapping[str, Value], without: Sequence[Any]
+    machine: Machine | None, result: Result | UnitMap, without: Sequence[Any]
 ) -> tuple[str, dict[str, Value]]:
     """Return the preset that differs from a design in the fewest fields, and the fields that differ.
 
-    without: fields that do not count. Without a machine: "" and nothing.
+    A design that is called by a preset has that one. without: fields that do not count. Without a machine: "" and
+    nothing.
     """
     candidates = []
+    called = isinstance(result, Result) and result.called
     for name, preset in (machine.presets if machine else {}).items():
+        if called and called[PRESET] != name:
+            continue
         own = preset.as_dict()
-        changes = {field: of_field for field, of_field in spec.items() if own.get(field) != of_field}
+        changes = {field: of_field for field, of_field in result.spec.items() if own.get(field) != of_field}
         candidates.append((name, {field: of_field for field, of_field in changes.items() if field not in without}))
     return min(candidates, key=lambda each: len(each[1]), default=("", {}))
 
@@ -114,9 +120,9 @@ def _x_of(view: View) -> Callable[[Result], Value]:
 
 
 def _lines_by(results: Sequence[Result], view: View, others: Sequence[str]) -> str:
-    """Return the field that lines differ in: the view's own, else the workload, else a second field that varies."""
+    """Return what lines differ in: the view's own field, else the workload, else a second field that varies."""
     if view.lines is not None:
-        return view.lines if view.lines in others else ""
+        return next((name for name in (view.lines, PRESET) if name in others), "")
     if "workload" in others:
         return "workload"
     few = (name for name in others if len({value(result, name) for result in results}) <= MOST_LINES)

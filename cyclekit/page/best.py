@@ -82,17 +82,17 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
 
 
 def varied_values(results: Sequence[Result]) -> dict[str, list[Any]]:
-    """Return {field: its values in order} of the fields that differ between designs of one machine."""
+    """Return {field: its values in order} of the fields, or presets, that differ between designs of one machine."""
     names = {name: None for of in grouped(results, lambda r: r.machine).values() for name in varied_fields(of)}
     return {
-        name: sorted({result.spec[name] for result in results if name in result.spec}, key=_numbers_first)
+        name: sorted({result.design[name] for result in results if name in result.design}, key=_numbers_first)
         for name in names
     }
 
 
 def varied_fields(results: Sequence[Result]) -> list[str]:
-    """Return those fields of the first design that differ between designs, all of one machine."""
-    return [name for name in varied(results) if name in results[0].spec]
+    """Return what the first design is called by that differs between designs, all of one machine."""
+    return [name for name in varied(results) if name in results[0].design]
 
 
 def grouped(items: Sequence[T], key: Callable[[T], Any]) -> Mapping[Any, list[T]]:

@@ -57,7 +57,7 @@ def _dimensions(results: Sequence[Result], fields: Mapping[str, Sequence[Any]]) 
         yield _dimension(name, list(dict.fromkeys(of)), of, None)
     by_machine = {name: varied_fields(of) for name, of in grouped(results, lambda r: r.machine).items()}
     for name, values in fields.items():
-        of = [result.spec.get(name) for result in results]
+        of = [result.design.get(name) for result in results]
         yield _dimension(name, values, of, [machine for machine, names in by_machine.items() if name in names])
 
 

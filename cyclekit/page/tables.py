@@ -11,6 +11,7 @@ from cyclekit import machine as machines
 from cyclekit.figures.cuts import nearest_preset
 from cyclekit.page.best import AREA, EDP, ENERGY, POWER, Front, evenly, grouped, least, varied_fields
 from cyclekit.sweep.edges import at_the_ends
+from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.results import Result
 from cyclekit.views import TIME
 
@@ -69,8 +70,8 @@ def best(results: Sequence[Result]) -> str:
     rows = []
     for (workload, _), entries in of_designs.items():
         result = entries[0][2]
-        known = [name for name in fields[result.machine] if name in result.spec]
-        design = " ".join(f"{name}={plain(result.spec[name])}" for name in known)
+        known = [name for name in fields[result.machine] if name in result.design]
+        design = " ".join(setting(name, result.design[name]) for name in known)
         numbers = [number(quantity.of(result)) for quantity in quantities]
         rows.append(
             [workload, ", ".join(quantity.label for _, quantity, _ in entries), result.machine, design, *numbers]
@@ -106,7 +107,7 @@ def _front(front: Front, fields: Sequence[str]) -> str:
     if front.n_left_out:
         said += f"; {front.n_left_out:,} without a price are left out"
     rows = [
-        [plain(result.spec[name]) if name in result.spec else "" for name in fields]
+        [plain(result.design[name]) if name in result.design else "" for name in fields]
         + [number(quantity.of(result)) for quantity in quantities]
         for result in shown
     ]
@@ -155,6 +156,11 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def setting(name: str, value: Any) -> str:
+    """Return a field's value with its name, and a preset by its own name."""
+    return plain(value) if name == PRESET else f"{name}={plain(value)}"
+
+
 def plain(value: Any) -> str:
     """Return a field's value as the command line takes it."""
     if isinstance(value, bool):
@@ -168,12 +174,14 @@ def _machine_line(name: str) -> str:
 
 
 def _presets(results: Sequence[Result], fields: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return, of each machine, the preset that its designs differ from least, and what they have in common apart."""
+    """Return, of each machine, the presets that its designs differ from least, and what they have in common apart."""
     lines = []
     for name, of in grouped(results, lambda r: r.machine).items():
-        preset, changes = nearest_preset(machines.find(name), of[0].spec, tuple(fields))
+        preset, changes = nearest_preset(machines.find(name), of[0], tuple(fields))
+        named = dict.fromkeys(result.called[PRESET] for result in of if result.called)
+        said = f"presets {', '.join(named)}" if named else f"preset {preset}"
         if preset:
-            lines.append(", ".join([f"{name}: preset {preset}", *(f"{f}={plain(v)}" for f, v in changes.items())]))
+            lines.append(", ".join([f"{name}: {said}", *(f"{f}={plain(v)}" for f, v in changes.items())]))
     return lines
 
 

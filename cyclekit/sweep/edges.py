@@ -51,14 +51,14 @@ def at_the_ends(results: Sequence[Result]) -> list[str]:
 
 def best_at_the_ends(results: Sequence[Result], machine: Machine | None) -> str:
     """Return at which ends the results of one workload on one machine have their best; "" where at none."""
-    names = [name for name in varied(results) if name in results[0].spec]
-    tried = {name: [result.spec.get(name) for result in results] for name in names}
+    names = [name for name in varied(results) if name in results[0].design]
+    tried = {name: [result.design.get(name) for result in results] for name in names}
     parts: dict[str, list[str]] = {}
     for label, quantity in QUANTITIES.items():
         known = [(getattr(r, quantity), r) for r in results if r.reason is None and getattr(r, quantity) is not None]
         if known:
             least = min(value for value, _ in known)
-            best = [result.spec for value, result in known if value <= least * SAME]
+            best = [result.design for value, result in known if value <= least * SAME]
             for field, end in ends(best, tried, machine).items():
                 parts.setdefault(f"{field} = {end}", []).append(label)
     return sentence(parts)

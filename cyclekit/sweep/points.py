@@ -6,13 +6,14 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from cyclekit.spec import Spec, checked
+from cyclekit.sweep.presets import PRESET
 from workloads.errors import BadInput, did_you_mean
 from workloads.files import parse_toml
 
@@ -42,33 +43,45 @@ FILE_KEYS = (
 class Points:
     """All combinations of some fields' values on one design; the field named last changes fastest.
 
-    Combinations that a Spec's own rules forbid are points too: infeasible ones.
+    Combinations that a Spec's own rules forbid are points too: infeasible ones. presets: {name: what it changes of the
+    base}, of the names among the values of PRESET; all change the same fields, and none that varies by itself.
     """
 
     base: Spec
     values: Mapping[str, tuple[Any, ...]]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return prod(map(len, self.values.values()))
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What varies."""
-        return tuple(self.values)
+        """What varies by itself."""
+        return tuple(name for name in self.values if name != PRESET)
 
     def n_groups(self, fields: Sequence[str]) -> int:
         """Return how many combinations of these fields' values there are."""
-        return prod(len(values) for name, values in self.values.items() if name in fields)
+        return prod(len(values) for name, values in self.values.items() if self._is_among(name, fields))
 
     def groups(self, fields: Sequence[str], step: int = 1) -> Iterator[tuple[dict[str, Any], Points]]:
         """Yield every step-th combination of these fields' values, each with the points that have them."""
-        fixed = Points(self.base, {name: values for name, values in self.values.items() if name in fields})
-        free = {name: values for name, values in self.values.items() if name not in fields}
-        for changes in fixed.changes(step):
-            yield changes, Points(self.base, {name: (value,) for name, value in changes.items()} | free)
+        among = {name: values for name, values in self.values.items() if self._is_among(name, fields)}
+        free = {name: values for name, values in self.values.items() if name not in among}
+        for choice in replace(self, values=among).choices(step):
+            group = replace(self, values={name: (value,) for name, value in choice.items()} | free)
+            yield self.changed(choice), group
 
     def changes(self, step: int = 1) -> Iterator[dict[str, Any]]:
-        """Yield what every step-th point changes of the base; those between take no time."""
+        """Yield what every step-th point changes of the base, field by field."""
+        return map(self.changed, self.choices(step))
+
+    def changed(self, choice: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a choice changes of the base, field by field."""
+        own = {name: value for name, value in choice.items() if name != PRESET}
+        return {**self.presets[choice[PRESET]], **own} if PRESET in choice else own
+
+    def choices(self, step: int = 1) -> Iterator[dict[str, Any]]:
+        """Yield what is chosen of the values for every step-th point; those between take no time."""
         if step > 1:
             yield from map(self._at, range(0, len(self), step))
             return
@@ -81,6 +94,11 @@ class Points:
             place, digit = divmod(place, len(values))
             chosen[name] = values[digit]
         return {name: chosen[name] for name in self.values}
+
+    def _is_among(self, name: str, fields: Sequence[str]) -> bool:
+        if name != PRESET:
+            return name in fields
+        return any(changed in fields for changes in self.presets.values() for changed in changes)
 
 
 @dataclass(frozen=True)
@@ -115,15 +133,29 @@ class Chosen:
         return iter(self.chosen)
 
 
-def points(base: Spec, vary: Mapping[str, Any]) -> Points:
+def preset_names(vary: Mapping[str, Any]) -> list[str]:
+    """Return the presets that are varied, each once; none where presets are not. Raises BadInput."""
+    wanted = vary.get(PRESET, ())
+    named = _words(wanted) if isinstance(wanted, str) else [str(name) for name in wanted]
+    if PRESET in vary and not named:
+        raise BadInput(f"{PRESET} must have at least one value, got none")
+    return list(dict.fromkeys(named))
+
+
+def points(base: Spec, vary: Mapping[str, Any], designs: Mapping[str, Spec] | None = None) -> Points:
     """Return the points of a sweep.
 
-    vary: {field: values}, the values a sequence, or a text: "1,2,5", "1,2,4,...,256", "2:256:x2", "8:64:+8" or "1:8".
-    Raises BadInput for an unknown field, a value that its field cannot take, and an empty or reversed range.
+    vary: {field: values}, the values a sequence, or a text: "1,2,5", "1,2,4,...,256", "2:256:x2", "8:64:+8" or "1:8";
+    under PRESET presets' names. designs: {name: what it is here}, of each of those. Raises BadInput for an unknown
+    field, a value that its field cannot take, an empty or reversed range, and presets that would be the same design.
     """
     declared = {entry.name: entry for entry in dataclasses.fields(base)}
-    values = {}
+    presets = _presets(base, vary, designs or {})
+    values: dict[str, tuple[Any, ...]] = {}
     for name, wanted in vary.items():
+        if name == PRESET:
+            values[name] = tuple(presets)
+            continue
         if name not in declared:
             raise BadInput(f"unknown field {name!r}{did_you_mean(name, declared)}")
         if isinstance(wanted, str):
@@ -135,19 +167,32 @@ def points(base: Spec, vary: Mapping[str, Any]) -> Points:
         values[name] = tuple(dict.fromkeys(checked(declared[name], value) for value in wanted))
     if (n_points := prod(map(len, values.values()))) > sys.maxsize:
         raise BadInput(f"{n_points:.1e} points are too many: name fewer fields or values")
-    return Points(base, values)
+    return Points(base, values, presets)
+
+
+def _presets(base: Spec, vary: Mapping[str, Any], designs: Mapping[str, Spec]) -> dict[str, dict[str, Any]]:
+    """Return what each design changes of the base: of all fields in which one does, but for those that vary."""
+    of_base = base.as_dict()
+    own = {name: design.as_dict() for name, design in designs.items()}
+    told = [f for f in of_base if f not in vary and any(fields[f] != of_base[f] for fields in own.values())]
+    presets = {name: {f: fields[f] for f in told} for name, fields in own.items()}
+    known: dict[tuple[Any, ...], str] = {}
+    for name, changes in presets.items():
+        if (other := known.setdefault(tuple(changes.values()), name)) != name:
+            raise BadInput(f"presets {other} and {name} differ in nothing but what is set or varied: name one of them")
+    return presets
 
 
 def changes_of(settings: Sequence[str]) -> dict[str, str]:
     """Return {field: text} of a list of "field=value"."""
     pairs = {}
     for setting in settings:
-        field, equals, value = setting.partition("=")
-        if not equals or not field.strip() or not value.strip():
+        name, equals, value = (part.strip() for part in setting.partition("="))
+        if not (name and equals and value):
             raise BadInput(f"--set must look like field=value, got {setting!r}")
-        if field.strip() in pairs:
-            raise BadInput(f"--set names {field.strip()} twice: say it once")
-        pairs[field.strip()] = value.strip()
+        if name in pairs:
+            raise BadInput(f"--set names {name} twice: say it once")
+        pairs[name] = value
     return pairs
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from cyclekit import machine as machines
 from cyclekit.energy import Energy
 from cyclekit.run import Run
+from cyclekit.sweep.presets import by_presets
 from cyclekit.sweep.store import Row, Store
 from cyclekit.sweep.unit_map import unpack
 from workloads.errors import BadInput, did_you_mean
@@ -29,7 +30,9 @@ class Result:
     inputs stored, through all layers one after the other. load_balance: mean over the layers by their cycles. states:
     {unit kind: {state: share}}, shares of the kind's cycles that sum to 1. measures: of the first input, where there is
     one layer. reason: why the design is infeasible; then all that was found is 0 or empty. unpriced: why there is no
-    energy. n_left_out: inputs that are stored of it, and not of every design of the workload: in no mean.
+    energy. n_left_out: inputs that are stored of it, and not of every design of the workload: in no mean. called: what
+    tables and figures call the design by, where not by its fields: {"preset": its name} and the fields that presets do
+    not say (cyclekit.sweep.presets).
     """
 
     machine: str
@@ -51,6 +54,12 @@ class Result:
     area_um2: Mapping[str, float] = field(default_factory=dict)  # by module; empty where the prices have no area
     prices: str = ""  # the table that gave energy and area
     unpriced: str = ""
+    called: Mapping[str, Any] | None = None
+
+    @property
+    def design(self) -> Mapping[str, Any]:
+        """What the design is called by: its fields, or a preset's name in place of those that presets say."""
+        return self.spec if self.called is None else self.called
 
     @property
     def area_mm2(self) -> float | None:
@@ -67,13 +76,15 @@ class Result:
 
 
 def value(result: Result, name: str) -> Any:
-    """Return a field of a result's design, or its workload or engine."""
-    return getattr(result, name) if name in ("workload", "engine") else result.spec.get(name)
+    """Return a field of a result's design, its workload, its engine, or "preset" where it is called by that."""
+    if name in ("workload", "engine"):
+        return getattr(result, name)
+    return result.called[name] if result.called and name in result.called else result.spec.get(name)
 
 
 def varied(results: Sequence[Result]) -> list[str]:
-    """Return the fields that are not the same in all results, "workload" and "engine" among them."""
-    names = dict.fromkeys(name for result in results for name in ("workload", "engine", *result.spec))
+    """Return what is not the same in all results, "workload", "engine" and "preset" among the fields."""
+    names = dict.fromkeys(name for result in results for name in ("workload", "engine", *result.design))
     return [name for name in names if len({value(result, name) for result in results}) > 1]
 
 
@@ -102,7 +113,20 @@ def read(store: Store, prices: str | None = None) -> list[Result]:
         wanted = shared[machine, work] if _is_feasible(inputs) else inputs
         chosen = [result for place, result in inputs.items() if place in wanted] or list(inputs.values())
         means.append(replace(_mean(chosen), n_left_out=len(inputs) - len(chosen)))
-    return means
+    return _called(means)
+
+
+def _called(results: Sequence[Result]) -> list[Result]:
+    """Return the results, the designs of each machine called by presets where that says shorter what differs."""
+    names: list[Mapping[str, Any] | None] = [None] * len(results)
+    for name in dict.fromkeys(result.machine for result in results):
+        places = [place for place, result in enumerate(results) if result.machine == name]
+        if machine := machines.find(name):
+            presets = {preset: spec.as_dict() for preset, spec in machine.presets.items()}
+            called = by_presets([results[place].spec for place in places], presets)
+            for place, of_design in zip(places, called, strict=True):
+                names[place] = of_design
+    return [replace(each, called=name) if name else each for each, name in zip(results, names, strict=True)]
 
 
 def _is_feasible(inputs: Mapping[int, Result]) -> bool:

@@ -34,10 +34,10 @@ READ_AT_A_TIME = 256  # designs
 class Design:
     """One point of the space, and what all workloads together took on it.
 
-    changes: the fields varied. values: those of QUANTITIES that are known; cycles, time and energy are sums over the
-    workloads, each the mean of its inputs; power and energy x time follow from the sums, area is the design's, load
-    balance the mean by cycles. reason: why the point is infeasible or has no price; then there are no values. excess:
-    by what share it misses the constraints, summed.
+    changes: what was chosen: the fields varied, and a preset's name where that is. values: those of QUANTITIES that
+    are known; cycles, time and energy are sums over the workloads, each the mean of its inputs; power and energy x time
+    follow from the sums, area is the design's, load balance the mean by cycles. reason: why the point is infeasible or
+    has no price; then there are no values. excess: by what share it misses the constraints, summed.
     """
 
     changes: Mapping[str, Any]
@@ -109,7 +109,7 @@ class Search:
         """Return about how many seconds and bytes the search takes if nothing of it is stored."""
         if self.whole:
             return self.sweep.estimate()
-        seconds, n_bytes = replace(self.sweep, points=self._spread()).estimate()
+        seconds, n_bytes = replace(self.sweep, points=self._chosen(self._spread())).estimate()
         return seconds * self.n_trials / BATCH + PROPOSAL_S * self.n_trials, n_bytes
 
     def run(self, into: str | Path, progress: Progress = quiet) -> Found:
@@ -122,7 +122,7 @@ class Search:
             if self.whole:
                 first, n_computed = self._evaluate(started, self._spread())
                 self._check_priced(first)
-                designs, n_more = self._evaluate(started, points, progress)
+                designs, n_more = self._evaluate(started, list(points.choices()), progress)
                 n_computed += n_more
             else:
                 designs, n_computed = self._sample(started, points, progress)
@@ -134,7 +134,7 @@ class Search:
         proposing = sampler.Sampler(points.values, len(self.minimise), self.seed)
         while len(designs) < self.n_trials:
             some = proposing.propose(min(BATCH, self.n_trials - len(designs)))
-            tried, n_more = self._evaluate(started, Chosen(points.base, some))
+            tried, n_more = self._evaluate(started, some)
             if not designs:
                 self._check_priced(tried)
             costs = [None if design.reason else [design.values[name] for name in self.minimise] for design in tried]
@@ -145,23 +145,25 @@ class Search:
         return designs, n_computed
 
     def _evaluate(
-        self, started: Started, points: Points | Chosen, progress: Progress = quiet
+        self, started: Started, choices: Sequence[Mapping[str, Any]], progress: Progress = quiet
     ) -> tuple[list[Design], int]:
-        """Return the designs in the order of the points, and how many tasks were computed for them."""
-        summary = replace(self.sweep, points=points).compute(started, progress)
+        """Return the designs in the order of the choices, and how many tasks were computed for them."""
+        points = self.sweep.points
+        summary = replace(self.sweep, points=self._chosen(choices)).compute(started, progress)
         identities = [
             [started.runner.identities(work, index) for index in range(len(work.inputs))] for work in self.sweep.works
         ]
-        designs, changes = [], points.changes()
-        while some := list(itertools.islice(changes, READ_AT_A_TIME)):
-            tasks = [[[identity(change) for identity in of_work] for of_work in identities] for change in some]
+        designs, left = [], iter(choices)
+        while some := list(itertools.islice(left, READ_AT_A_TIME)):
+            changes = [points.changed(choice) for choice in some]
+            tasks = [[[identity(change) for identity in of_work] for of_work in identities] for change in changes]
             task_ids = [task for of_point in tasks for of_work in of_point for task in of_work]
             rows: dict[str, list[Row]] = {}
             for row in started.store.of(task_ids):
                 rows.setdefault(row.task, []).append(row)
-            for change, of_point in zip(some, tasks, strict=True):
+            for choice, of_point in zip(some, tasks, strict=True):
                 of_works = ([row for task in of_work for row in rows[task]] for of_work in of_point)
-                designs.append(self._design(change, [of_design(of_work, self._price) for of_work in of_works]))
+                designs.append(self._design(choice, [of_design(of_work, self._price) for of_work in of_works]))
         return designs, summary.n_computed
 
     def _design(self, changes: Mapping[str, Any], results: Sequence[Result]) -> Design:
@@ -182,10 +184,14 @@ class Search:
         except BadInput as error:
             return str(error)
 
-    def _spread(self) -> Chosen:
-        """Return a few points from all over the space."""
+    def _spread(self) -> list[dict[str, Any]]:
+        """Return a few choices from all over the space."""
         points = self.sweep.points
-        return Chosen(points.base, list(points.changes(ceil(len(points) / BATCH))))
+        return list(points.choices(ceil(len(points) / BATCH)))
+
+    def _chosen(self, choices: Sequence[Mapping[str, Any]]) -> Chosen:
+        points = self.sweep.points
+        return Chosen(points.base, list(map(points.changed, choices)))
 
     def _check_priced(self, designs: Sequence[Design]) -> None:
         feasible = [design for design in designs if design.feasible]

@@ -13,7 +13,8 @@ from typing import Any
 
 from cyclekit import machine as machines
 from cyclekit.machine import Machine, Progress, quiet
-from cyclekit.sweep.points import Chosen, Points, points
+from cyclekit.sweep.points import Chosen, Points, points, preset_names
+from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.store import Row, Store, check
 from cyclekit.sweep.tasks import Batch, Runner, Work
 from cyclekit.sweep.workers import in_processes, in_this_process, n_cores
@@ -190,7 +191,7 @@ class Sweep:
 
     def _encoding_fields(self) -> Sequence[str]:
         fields = self.machine.encoding_fields
-        return self.points.fields if fields is None else fields
+        return list(self.points.base.as_dict()) if fields is None else fields
 
     def _n_groups(self) -> int:
         return self.points.n_groups(self._encoding_fields())
@@ -216,10 +217,10 @@ def prepare(
     """Return a sweep whose every value has been checked and whose workloads are loaded; nothing has run.
 
     workloads: names of the catalogue, files, or what was loaded (a file of several layers is a workload a layer);
-    vary: as points.points takes it; changes of the preset that all points share; n_inputs: only so many of a batch;
-    batch: how many enter together, on a machine that takes several (None: all); feed: what else is said of what reaches
-    those that are named; n_workers: processes, at most one a task (None: one a core); maps: store what each unit did
-    over time, too.
+    vary: as points.points takes it, presets' names among it; changes of the preset, or of each that varies, that all
+    points share; n_inputs: only so many of a batch; batch: how many enter together, on a machine that takes several
+    (None: all); feed: what else is said of what reaches those that are named; n_workers: processes, at most one a task
+    (None: one a core); maps: store what each unit did over time, too.
     """
     from workloads.catalogue import load  # late: the names of the arguments are the user's
 
@@ -227,7 +228,11 @@ def prepare(
     changes = changes or {}
     if both := sorted(changes.keys() & vary.keys()):
         raise BadInput(f"{both[0]} is both set and varied: do one of them")
-    space = points(chosen.design(preset, changes), vary)
+    if preset is not None and PRESET in vary:
+        raise BadInput(f"preset is both set, as {preset!r}, and varied: do one of them")
+    designs = {name: chosen.design(name, changes) for name in preset_names(vary)}
+    base = next(iter(designs.values())) if designs else chosen.design(preset, changes)
+    space = points(base, vary, designs)
     engine = chosen.engine(engine or chosen.sweep_engine)
     for name, value in {"n_inputs": n_inputs, "batch": batch, "n_workers": n_workers}.items():
         if value is not None and value < 1:

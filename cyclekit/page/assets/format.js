@@ -35,7 +35,7 @@ function plain(value) {
 function shortName(design, among = differing) {
   const parts = among.filter((dimension) => tells(dimension, design)).map((dimension) => {
     const value = valueOf(dimension, design);
-    return dimension.differs_in ? `${dimension.name}=${value}` : value;
+    return dimension.differs_in && dimension !== byName.preset ? `${dimension.name}=${value}` : value;
   });
   return parts.join(" ") || "the one design";
 }
@@ -44,9 +44,11 @@ function shortName(design, among = differing) {
 function command(design) {
   const name = valueOf(byName.machine, design);
   const machine = data.machines[name];
-  const fields = { ...machine.spec };
+  const called = byName.preset ? valueOf(byName.preset, design) : null; // it says what is in neither of the others
+  const fields = { ...(machine.presets[called] ?? {}), ...machine.spec };
   for (const dimension of dimensions) {
-    if (dimension.differs_in && dimension.of[design] >= 0) fields[dimension.name] = valueOf(dimension, design);
+    const isField = dimension.differs_in && dimension !== byName.preset;
+    if (isField && dimension.of[design] >= 0) fields[dimension.name] = valueOf(dimension, design);
   }
   const differences = Object.entries(machine.presets).map(([preset, spec]) => ({
     preset,

@@ -246,6 +246,31 @@ def test_the_command_that_is_shown_finds_the_same_again(view, feasible, zeroskip
     assert run["energy"]["total_pj"] == pytest.approx(feasible[design].energy_pj)
 
 
+def test_designs_that_presets_tell_apart_are_called_by_them_and_found_again(browser, tmp_path):
+    from eie_sim import PRESETS
+
+    into, html = tmp_path / "presets.db", tmp_path / "report.html"
+    names = ("silicon", "isca2016-28nm")
+    sweep("eie", [layer("fc", 1)], vary={"preset": names, "queue_depth": (2, 4)}, into=into, n_workers=1)
+    with Store(into, write=False) as store:
+        results = read(store)
+    html.write_bytes(page("presets.db", results, [], n_rows=len(results)))
+    browser.get(html.as_uri())
+    heads = [head.text for head in browser.find_elements("css selector", "#table thead th")]
+    assert heads[1:3] == ["preset", "queue_depth"]
+    tick(browser, "preset", "silicon")
+    tick(browser, "queue_depth", "4")
+    browser.find_element("css selector", "#table tbody input").click()
+    assert browser.find_element("id", "pinned").text.startswith("silicon queue_depth=4")
+    browser.find_element("css selector", "#pinned button").click()
+    words = shlex.split(browser.find_element("css selector", "#design code").text)
+    assert words[4:] == ["--preset", "silicon", "--engine", "schedule", "--inputs", "1", "--set", "queue_depth=4"]
+    (design,) = numbers(browser, "#pinned li")
+    assert results[design].spec == PRESETS["silicon"].replace(queue_depth=4).as_dict()
+    best = browser.find_element("css selector", "#best td:nth-child(4)").text
+    assert best.split()[0] in names
+
+
 def test_a_hostile_name_is_shown_and_does_nothing(view, feasible):
     from selenium.webdriver.common.keys import Keys
 
