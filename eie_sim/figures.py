@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cyclekit.figures.charts import Chart, write
+from cyclekit.figures.colours import places_of_states
 from cyclekit.figures.figure import Map
 from cyclekit.figures.published import bars_beside_paper, times_beside_paper
 from cyclekit.figures.stacks import stacked_parts, states_by_design
@@ -61,7 +62,7 @@ def draw_utilisation(run: Run, image: Image, spec: Spec, path: Path) -> Path:
     """Draw what every PE does in every cycle of a run."""
     title = f"EIE, {spec.n_pes} PEs: {run.workload}, input {run.input}, {run.cycles:,} cycles"
     names = [state.name.lower() for state in PeState]
-    places = {name: place for place, name in enumerate(names)}
+    places = places_of_states(names)
     cells = states_by_cycle(run.timeline, image, spec)
     write(Chart(path.stem, title, "", Map("PE", places, names, cells, run.cycles)), path)
     return path

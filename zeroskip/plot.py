@@ -9,6 +9,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from cyclekit.figures.colours import places_of_states
+from cyclekit.figures.series import field_label
 from cyclekit.figures.style import PRINT
 from workloads.errors import BadInput
 
@@ -31,14 +33,17 @@ def bars(result: Any) -> Figure:
             shares = np.array([[float(row.get(name) or 0.0) for row in rows] for name in parts])
             total = shares.sum(axis=0)
             stacked, below = shares / np.where(total, total, 1) * heights, np.zeros(len(rows))
-            for name, own, colour in zip(parts, stacked, _colours(len(parts)), strict=True):
-                panel.bar(labels, own, bottom=below, color=colour, width=0.6, label=name.rpartition(".")[2])
+            places = places_of_states(name.rpartition(".")[2] for name in result.parts)
+            for name, own in zip(parts, stacked, strict=True):
+                state = name.rpartition(".")[2]
+                colour = PRINT.states[places[state] % len(PRINT.states)]
+                panel.bar(labels, own, bottom=below, color=colour, width=0.6, label=state)
                 below += own
             kind = parts[0].split(".")[1]
-            panel.legend(title=kind, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            panel.legend(title=f"cycles of the {kind}", fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         else:
             panel.bar(labels, heights, color=PRINT.series[0], width=0.6)
-        panel.set_ylabel(result.height.replace("_", " "))
+        panel.set_ylabel(field_label(result.height))
         panel.set_title(result.title, loc="left", fontsize=10)
         if max(map(len, labels)) > 11:
             panel.tick_params(axis="x", rotation=30)
@@ -56,7 +61,3 @@ def svg(result: Any) -> bytes | None:
     drawn = BytesIO()
     figure.savefig(drawn, format="svg")
     return drawn.getvalue()
-
-
-def _colours(n: int) -> list[Any]:
-    return [mpl.colormaps["tab20"](place % 20) for place in range(n)]

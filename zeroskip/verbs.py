@@ -20,6 +20,7 @@ from cyclekit.machine import serving as serving_machine
 from cyclekit.run import Run
 from cyclekit.serving.serve import Request, serve
 from cyclekit.sweep import results
+from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.store import Store
 from cyclekit.sweep.sweep import sweep as sweep_into
 from workloads import tasks
@@ -106,7 +107,7 @@ def sweep(
     points.sort(key=lambda each: (each.workload, [results.value(each, name) for name in vary]))
     rows = [
         {
-            "design": ", ".join(f"{name}={results.value(each, name)}" for name in shown) or "all",
+            "design": ", ".join(_setting(name, results.value(each, name)) for name in shown) or "all",
             "machine": each.machine,
             "workload": each.workload,
             **{name: results.value(each, name) for name in shown if name != "workload"},
@@ -284,6 +285,10 @@ def _states(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     names = [name for row in rows for name in row if name.startswith("state.")]
     kind = names[0].rpartition(".")[0] if names else ""
     return tuple(dict.fromkeys(name for name in names if name.rpartition(".")[0] == kind))
+
+
+def _setting(name: str, value: Any) -> str:
+    return str(value) if name == PRESET else f"{name}={value}"
 
 
 def _of_run(each: Run) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cyclekit import machine as machines
 from cyclekit.figures import cuts, series
+from cyclekit.figures.colours import places_of_states
 from cyclekit.figures.cuts import MOST_LINES, Cut, nearest_preset
 from cyclekit.figures.figure import Front, Lines, Map, Stacks
 from cyclekit.machine import Machine
@@ -63,7 +64,7 @@ def charts(results: Sequence[Result], maps: Iterable[UnitMap] = ()) -> list[Char
     for result in results:
         by_machine.setdefault(result.machine, []).append(result)
     figures = [chart for name, own in by_machine.items() for chart in _of_machine(name, own)]
-    figures += _of_maps(results, maps)
+    figures += _of_maps(maps)
     uses: dict[str, int] = {}
     for place, chart in enumerate(figures):
         uses[chart.name] = n = uses.get(chart.name, 0) + 1
@@ -180,7 +181,7 @@ def _thinned(cut: Cut) -> str:
     return f" ({series.MOST_BARS} of {most:,} values)" if most > series.MOST_BARS else ""
 
 
-def _of_maps(results: Sequence[Result], maps: Iterable[UnitMap]) -> list[Chart]:
+def _of_maps(maps: Iterable[UnitMap]) -> list[Chart]:
     """Return the first map of each workload with the fewest units, and with the most; MOST_MAPS at most.
 
     Of a machine's kinds of units the one of which there are the most is shown.
@@ -202,14 +203,12 @@ def _of_maps(results: Sequence[Result], maps: Iterable[UnitMap]) -> list[Chart]:
         if kind == max(n_units[machine], key=n_units[machine].__getitem__)
         for unit_map in ([fewest, most] if fewest is not most else [most])
     ]
-    return [_of_map(results, unit_map) for unit_map in shown[:MOST_MAPS]]
+    return [_of_map(unit_map) for unit_map in shown[:MOST_MAPS]]
 
 
-def _of_map(results: Sequence[Result], unit_map: UnitMap) -> Chart:
+def _of_map(unit_map: UnitMap) -> Chart:
     design = _design(*nearest_preset(machines.find(unit_map.machine), unit_map, ()))
     n_units, n_moments = unit_map.cells.shape
-    of_machine = (result.states.get(unit_map.kind) for result in results if result.machine == unit_map.machine)
-    places = series.places(unit_map.states, list(next((spent for spent in of_machine if spent), ())))
     caption = (
         f"The state of each {unit_map.kind} of {n_units:,} at {n_moments:,} evenly spaced moments of "
         f"{unit_map.cycles:,} cycles: "
@@ -219,7 +218,7 @@ def _of_map(results: Sequence[Result], unit_map: UnitMap) -> Chart:
         _slug(f"{unit_map.machine}_map_{unit_map.workload}_{n_units}"),
         f"{unit_map.machine}: what each {unit_map.kind} of {n_units:,} did, {unit_map.workload}",
         caption,
-        Map(unit_map.kind, places, unit_map.states, unit_map.cells, unit_map.cycles),
+        Map(unit_map.kind, places_of_states(unit_map.states), unit_map.states, unit_map.cells, unit_map.cycles),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from cyclekit.figures.style import PRINT, save
+from cyclekit.figures.style import MARKERS, PRINT, save
 
 
 def lines(
@@ -88,15 +89,17 @@ def tradeoff(result: Mapping, path: Path) -> None:
     with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
         figure, panels = plt.subplots(1, len(names), figsize=(5.2 * len(names), 4), sharey=True, squeeze=False)
         for panel, name in zip(panels[0], names, strict=True):
-            for row, colour in zip(result["rows"], plt.get_cmap("tab10").colors * 3, strict=False):
+            for row, colour, marker in zip(result["rows"], cycle(PRINT.series), cycle(MARKERS[:-1]), strict=False):
                 x = row["machines"][name]["time_us"]
                 x = math.nan if x is None else x  # the machine cannot take it: named in the legend, drawn nowhere
                 before = row["quality_pruned"] if measure else row["flexibility"]
                 after = row["quality_tuned"]
-                panel.scatter(x, before, s=30, facecolors="none", edgecolors=[colour], label=row["pattern"])
+                panel.scatter(
+                    x, before, s=30, marker=marker, facecolors="none", edgecolors=[colour], label=row["pattern"]
+                )
                 if after is not None:
                     panel.plot([x, x], [before, after], color=colour, linewidth=0.8)
-                    panel.scatter(x, after, s=30, color=[colour])
+                    panel.scatter(x, after, s=30, marker=marker, color=[colour])
             if measure:
                 panel.axhline(result["quality_dense"], color=PRINT.ink, linestyle="--", linewidth=0.9)
             panel.set_xlabel("time of all layers [us]")

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from cyclekit.figures.colours import KINDS, places
 from cyclekit.figures.style import PRINT, save
 from cyclekit.validation import Comparison
 
@@ -58,9 +59,7 @@ def times_beside_paper(rows: Sequence[Comparison], path: Path) -> None:
         )
         width = 0.8 / (len(kinds) + 1)
         for panel, quantity in zip(panels[:, 0], quantities, strict=True):
-            for place, (name, colour) in enumerate(
-                [("paper", PRINT.ink), *zip(kinds, ("#f08a5d", "#1f4e79"), strict=True)]
-            ):
+            for place, (name, colour) in enumerate([("paper", PRINT.ink), *_colours(kinds).items()]):
                 chosen = [
                     row
                     for row in rows
@@ -80,6 +79,10 @@ def times_beside_paper(rows: Sequence[Comparison], path: Path) -> None:
         save(figure, path)
 
 
+def _colours(kinds: Sequence[str]) -> dict[str, str]:
+    return {kind: PRINT.series[place % len(PRINT.series)] for kind, place in places(kinds, KINDS).items()}
+
+
 def errors_by_row(rows: Sequence[Comparison], path: Path, *, title: str, band: float) -> None:
     """Draw the error of every comparison as a point, one line each, coloured by kind; `band` [%] is shaded."""
     kinds = list(dict.fromkeys(row.kind for row in rows))
@@ -88,7 +91,7 @@ def errors_by_row(rows: Sequence[Comparison], path: Path, *, title: str, band: f
         figure, panel = plt.subplots(figsize=(9, 0.8 + 0.17 * len(rows)))
         panel.axvspan(-band, band, color="#e6eef6", zorder=0)
         panel.axvline(0, color=PRINT.ink, linewidth=0.8)
-        for kind, colour in zip(kinds, PRINT.series, strict=False):
+        for kind, colour in _colours(kinds).items():
             chosen = [(row.error, place) for place, row in enumerate(rows) if row.kind == kind]
             panel.scatter(*zip(*chosen, strict=True), color=colour, s=16, label=kind, zorder=3)
         panel.set_yticks(range(len(rows)), labels, fontsize=6.5)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import count
+from collections.abc import Callable, Mapping, Sequence
 from math import fsum
 from typing import Any
 
+from cyclekit.figures.colours import places_of_modules, places_of_states
 from cyclekit.figures.cuts import Cut, Value, is_number
 from cyclekit.figures.figure import Front, Line, Lines, Panel, Plane, Stacks
 from cyclekit.sweep.results import Result, value, varied
@@ -77,7 +77,7 @@ def states(cut: Cut, x_label: str) -> Stacks | None:
         return None
     names = dict.fromkeys(name for result in cut.results for name in result.states[kind])
     panels = _panels(cut, lambda result: _percent(result.states[kind]))
-    return _stacks(panels, x_label, f"share of {kind} cycles [%]", places(names, ()), "states", same_scale=True)
+    return _stacks(panels, x_label, f"share of {kind} cycles [%]", places_of_states(names), "states", same_scale=True)
 
 
 def energy(cut: Cut, x_label: str, modules: Sequence[str] = ()) -> Stacks | None:
@@ -132,20 +132,6 @@ def _stacks(
     present = {name for of_panel in bars for parts in of_panel for name, height in parts.items() if height}
     shown = {name: place for name, place in placed.items() if name in present}
     return Stacks(x_label, y_label, panels, shown, colours, **options)
-
-
-def places(names: Iterable[str], known: Sequence[str]) -> dict[str, int]:
-    """Return the place of each name's colour: that among the known names, else the first that nobody takes."""
-    names = list(names)
-    taken = {known.index(name) for name in names if name in known}
-    free = (place for place in count() if place not in taken)
-    return {name: known.index(name) if name in known else next(free) for name in names}
-
-
-def places_of_modules(names: Iterable[str], modules: Sequence[str]) -> dict[str, int]:
-    """Return the place of each module's colour, in their order: those known to the machine, then the others."""
-    placed = places(sorted(names), modules)
-    return dict(sorted(placed.items(), key=lambda item: item[1]))
 
 
 def front(results: Sequence[Result]) -> tuple[Front, list[str]] | None:

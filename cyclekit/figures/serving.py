@@ -8,8 +8,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 
+from cyclekit.figures.colours import OPERATORS, places
 from cyclekit.figures.curves import roofline
 from cyclekit.figures.style import PRINT, save
 from cyclekit.serving.knobs import Point
@@ -17,6 +17,7 @@ from cyclekit.serving.serve import PHASES, PROMPT, STEP, Row, Serving
 from cyclekit.validation import Validation
 
 RIGHT = ("axes fraction", "data")  # of a text beside a line
+BETWEEN = {"facecolor": "#bbbbbb", "edgecolor": "white", "linewidth": 0.0}  # kernels
 NEAR = 1.25  # points that differ by less share a label
 LEAST_STAIRS = 4  # values of a size from which its times are drawn as a line
 
@@ -96,19 +97,19 @@ def _operators(served: Serving, path: Path, title: str) -> Path:
     with mpl.rc_context(PRINT.style()):
         figure, panels = plt.subplots(1, len(phases), figsize=(3.6 * len(phases), 4.2), squeeze=False)
         names = list(dict.fromkeys(row.name for row in served.operators))
-        colours = dict(zip(names, plt.get_cmap("tab20")(np.arange(len(names)) % 20), strict=True))
+        looks = {name: PRINT.fill(place) for name, place in places(names, OPERATORS).items()}
         for panel, phase in zip(panels[0], phases, strict=True):
             below = 0.0
             parts = {row.name: row.time_us / 1e3 for row in served.operators if row.phase == phase}
             parts["between kernels"] = served.rest_us[phase] / 1e3
             for name, height in parts.items():
-                panel.bar([phase], height, bottom=below, color=colours.get(name, "#bbbbbb"), width=0.5)
+                panel.bar([phase], height, bottom=below, width=0.5, **looks.get(name, BETWEEN))
                 below += height
             panel.set_ylabel("time [ms]")
             panel.set_title("all prompts" if phase == PROMPT else "a step at the mean context", loc="left", fontsize=9)
             panel.set_xlim(-0.6, 0.6)
-        handles = [mpl.patches.Patch(color=colours[name], label=name) for name in reversed(names)]
-        handles.insert(0, mpl.patches.Patch(color="#bbbbbb", label="between kernels"))
+        handles = [mpl.patches.Patch(label=name, **looks[name]) for name in reversed(names)]
+        handles.insert(0, mpl.patches.Patch(label="between kernels", **BETWEEN))
         figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.92, 0.5))
         figure.suptitle(title, x=0.02, y=1.0, ha="left", fontsize=10)
         figure.subplots_adjust(wspace=0.45)

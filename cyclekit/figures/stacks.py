@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 
+from cyclekit.figures.colours import places_of_states
 from cyclekit.figures.style import PRINT, save
 
 
@@ -34,13 +35,14 @@ def states_by_design(
         left.margins(y=0.2)
         below = np.zeros(len(labels))
         present = [state for state in names if any(spent[state.name.lower()] for spent in designs.values())]
+        colours = _colours(names)
         for state in present:
             share = [100 * spent[state.name.lower()] / sum(spent.values()) for spent in designs.values()]
-            right.bar(labels, share, bottom=below, color=PRINT.states[state], width=0.6)
+            right.bar(labels, share, bottom=below, color=colours[state], width=0.6)
             below += share
         right.set_ylabel("share of the units' cycles [%]")
         right.set_title("where the cycles went", loc="left", fontsize=9)
-        _legend_of_states(figure, present)
+        _legend_of_states(figure, {state.name.lower(): colours[state] for state in present})
         figure.suptitle(title, x=0.125, y=1.02, ha="left")
         save(figure, path)
 
@@ -61,9 +63,10 @@ def stacked_losses(
         panel.bar(labels, base[1], color="white", edgecolor=PRINT.ink, linewidth=0.8, width=0.6, label=base[0])
         below = np.full(len(labels), base[1])
         present = [state for state in names if any(lost[state.name.lower()] > 0.1 for lost in bars.values())]
+        colours = _colours(names)
         for state in present:
             heights = np.array([max(lost[state.name.lower()], 0.0) for lost in bars.values()])
-            panel.bar(labels, heights, bottom=below, color=PRINT.states[state], width=0.6, label=state.name.lower())
+            panel.bar(labels, heights, bottom=below, color=colours[state], width=0.6, label=state.name.lower())
             below += heights
         panel.axhline(100, color=PRINT.ink, linestyle="--", linewidth=0.9, label="dense")
         panel.set(xlabel=x_label, ylabel="time [% of dense]")
@@ -99,6 +102,11 @@ def stacked_parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path:
         save(figure, path)
 
 
-def _legend_of_states(figure, states: Sequence[IntEnum]) -> None:
-    handles = [Patch(color=PRINT.states[state], label=state.name.lower()) for state in states]
+def _colours(names: type[IntEnum]) -> dict[IntEnum, str]:
+    places = places_of_states(state.name.lower() for state in names)
+    return {state: PRINT.states[places[state.name.lower()] % len(PRINT.states)] for state in names}
+
+
+def _legend_of_states(figure, colours: Mapping[str, str]) -> None:
+    handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
     figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.91, 0.5))

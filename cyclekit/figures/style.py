@@ -16,6 +16,8 @@ from cyclekit.terminal import write_whole
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")  # one a series: colours alone do not survive a photocopier
 
+HATCHES = ("", "////", "....", "xxxx")  # of areas beyond the colours
+
 IN_FILES = {
     "svg.fonttype": "none",  # text stays text: it can be searched and set in the page's own font
     "svg.hashsalt": "zeroskip",  # the same figure is the same bytes
@@ -57,6 +59,12 @@ class Theme:
             **changes,
         }
 
+    def fill(self, place: int) -> dict[str, Any]:
+        """Return matplotlib's settings of the area of a name by its place: a colour, then the same ones hatched."""
+        rounds, own = divmod(place, len(self.series))
+        hatch = HATCHES[rounds % len(HATCHES)]
+        return {"facecolor": self.series[own], "edgecolor": self.background, "linewidth": 0.0, "hatch": hatch}
+
 
 PRINT = Theme(
     background="#ffffff",
@@ -67,7 +75,7 @@ PRINT = Theme(
     ),
     states=(
         "#1f4e79", "#7fb2e5", "#d9c24a", "#9e7bb5", "#c9302c", "#f08a5d", "#f9cfa5", "#5e3c99", "#8f8f8f", "#d4d4d4",
-        "#3b3b3b", "#e8e1d0",
+        "#3b3b3b", "#e8e1d0", "#8c6239", "#4fa39a",
     ),
 )  # fmt: skip
 DARK = Theme(
@@ -79,7 +87,7 @@ DARK = Theme(
     ),
     states=(
         "#4384c4", "#a6cdf2", "#d9c24a", "#b493cf", "#d9433f", "#f08a5d", "#f9cfa5", "#8465c9", "#8f8f8f", "#d4d4d4",
-        "#666666", "#e8e1d0",
+        "#666666", "#e8e1d0", "#b58a5c", "#6fc4ba",
     ),
 )  # fmt: skip
 THEMES = {"print": PRINT, "dark": DARK}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cyclekit import machine as machines
-from cyclekit.figures.series import places_of_modules
+from cyclekit.figures.colours import places_of_modules, places_of_states
 from cyclekit.page.best import QUANTITIES, grouped, varied_fields
 from cyclekit.sweep.results import Result
 from cyclekit.views import Quantity
@@ -102,9 +102,8 @@ def _parts(
     what: str, label: str, whole: str, having: Sequence[Mapping[str, float]], modules: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return parts of a whole; whole: the name of the quantity that says how much it is; modules: of known colours."""
-    places = {name: place for place, name in enumerate(dict.fromkeys(name for parts in having for name in parts))}
-    if what == "energy":
-        places = places_of_modules(places, modules)  # as the figures have them, so that a module has one colour
+    of_parts = dict.fromkeys(name for parts in having for name in parts)
+    places = places_of_modules(of_parts, modules) if what == "energy" else places_of_states(of_parts)
     names = list(places)
     return {
         "what": what,

@@ -61,13 +61,14 @@ def page(
     feasible = [result for result in results if result.reason is None]
     of_fronts = best.fronts(feasible)
     shown = best.held(feasible, of_fronts)
+    facts = tables.facts(results, fields, prices, n_rows, version("zeroskip"))
     style, script = asset("page.css"), "\n".join(asset(f"{name}.js") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
     filled = Template(asset("page.html")).substitute(
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'",
-        title=escape(store),
-        summary=tables.summary(tables.facts(results, fields, prices, n_rows, version("zeroskip"))),
+        title=escape(tables.title(results) or store),
+        summary=tables.summary({"store": [store], **facts}),
         best=tables.best(feasible),
         ends=tables.ends(results),
         fronts=tables.fronts(feasible, of_fronts),

@@ -16,6 +16,7 @@ from cyclekit.sweep.results import Result
 from cyclekit.views import TIME
 
 IN_TABLES = (TIME, ENERGY, EDP, POWER, AREA)
+MOST_NAMED = 3  # workloads, or presets of a machine, in the page's title
 MOST_ROWS = 50  # of one front in the tables: the views and the full table have all of it
 NUMBER = re.compile(r"\d[\d,.]*")
 
@@ -28,6 +29,29 @@ def summary(facts: Mapping[str, Sequence[str]]) -> str:
         if lines
     )
     return f'<dl class="facts">{items}</dl>'
+
+
+def title(results: Sequence[Result]) -> str:
+    """Return which workloads ran on which machines, with the preset where all designs are near one; "" of none."""
+    works = list(dict.fromkeys(result.workload for result in results))
+    named = works if len(works) <= MOST_NAMED else [*works[: MOST_NAMED - 1], f"{len(works) - MOST_NAMED + 1} others"]
+    chips = []
+    for name, of in grouped(results, lambda r: r.machine).items():
+        presets = _presets_of(name, of)
+        chips.append(f"{name} ({', '.join(presets)})" if 0 < len(presets) <= MOST_NAMED else name)
+    return f"{_listed(named)} on {_listed(chips)}" if results else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _presets_of(machine: str, results: Sequence[Result]) -> list[str]:
+    """Return the presets that designs of a machine are called by, or else the one that they differ from least."""
+    if named := dict.fromkeys(result.called[PRESET] for result in results if result.called):
+        return list(named)
+    preset, _ = nearest_preset(machines.find(machine), results[0], varied_fields(results))
+    return [preset] if preset else []
 
 
 def facts(
@@ -177,10 +201,9 @@ def _presets(results: Sequence[Result], fields: Mapping[str, Sequence[Any]]) -> 
     """Return, of each machine, the presets that its designs differ from least, and what they have in common apart."""
     lines = []
     for name, of in grouped(results, lambda r: r.machine).items():
-        preset, changes = nearest_preset(machines.find(name), of[0], tuple(fields))
-        named = dict.fromkeys(result.called[PRESET] for result in of if result.called)
-        said = f"presets {', '.join(named)}" if named else f"preset {preset}"
-        if preset:
+        _, changes = nearest_preset(machines.find(name), of[0], tuple(fields))
+        if presets := _presets_of(name, of):
+            said = f"preset{'s' if len(presets) > 1 else ''} {', '.join(presets)}"
             lines.append(", ".join([f"{name}: {said}", *(f"{f}={plain(v)}" for f, v in changes.items())]))
     return lines
 

@@ -1,6 +1,6 @@
 // Parts of a whole as stacked bars, one a design: the cycles of a kind of unit by state, the energy by module.
 const MOST_BARS = 40;
-const N_COLOURS = { state: 12, series: 9 }; // as the figures have them
+const N_COLOURS = { state: 14, series: 9 }; // as the figures have them
 
 function makeBars() {
   const along = differing.filter((dimension) => dimension.values.length <= MOST_BARS);

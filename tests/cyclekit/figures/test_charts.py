@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cyclekit.figures import charts as charts_module
 from cyclekit.figures.charts import MOST_MAPS, charts
+from cyclekit.figures.colours import STATES, places_of_modules
 from cyclekit.figures.cuts import cut
-from cyclekit.figures.series import places_of_modules
 from cyclekit.spec import Spec
 from cyclekit.sweep.results import Result, UnitMap, value, varied
 from cyclekit.views import ENERGY, LOAD_BALANCE, SPEED_UP, TIME, View, count, energy_of, energy_per, measure
@@ -106,7 +106,7 @@ def test_stacks_show_shares_of_the_first_kinds_cycles_and_energy_by_module():
     data = found["unknown_n_lanes_states"].data
     assert data.y_label == "share of lane cycles [%]"
     assert data.panels[""]["4"] == pytest.approx({"busy": 2.5, "idle": 97.5})
-    assert data.places == {"busy": 0, "idle": 1}
+    assert data.places == {"busy": 0, "idle": STATES["idle"]}
     data = found["unknown_n_lanes_energy"].data
     assert data.y_label == "energy [nJ]"
     assert data.panels[""]["4"] == {"sram": 3.0, "alu": 1.0}
@@ -271,7 +271,7 @@ def test_of_each_workload_the_smallest_and_the_largest_map_is_shown_of_the_most_
 
 def test_a_state_has_the_same_colour_in_maps_and_in_stacks():
     chart = charts([result(time_us=2.0)], [unit_map(states=("work", "idle"))])[-1]
-    assert chart.data.places == {"idle": 1, "work": 0}
+    assert chart.data.places == {"work": 0, "idle": STATES["idle"]}
 
 
 def test_the_usual_quantities_name_their_units():

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
 
@@ -15,7 +16,9 @@ from cyclekit.figures.style import DARK, PRINT
 from cyclekit.page import Figure, page
 from cyclekit.page.best import QUANTITIES, evenly, fronts, held, least, varied_values
 from cyclekit.page.fill import SCRIPTS, asset
+from cyclekit.page.tables import title
 from cyclekit.sweep.results import Result, front
+from eie_sim import PRESETS
 
 HOSTILE = "</script><b>&\"'<!--<script>alert(1)</script>${title}"
 
@@ -81,6 +84,20 @@ def made(results, figures=(), **how):
 def test_the_same_results_give_the_same_bytes():
     figures = [Figure("title", "caption", b"<svg/>", b"<svg/>")]
     assert page("s.db", plane(), figures, n_rows=36) == page("s.db", plane(), figures, n_rows=36)
+
+
+def test_the_title_names_workloads_and_machine_with_its_presets():
+    eie = {"machine": "eie", "time_us": 1.0}
+    silicon, default = (PRESETS[name].as_dict() for name in ("silicon", "isca2016"))
+    assert title([result(workload=name, **eie, **silicon) for name in ("a", "b")]) == "a and b on eie (silicon)"
+    assert title([result(workload=name, **eie, **default) for name in "abcde"]) == "a, b and 3 others on eie (isca2016)"
+    called = [{"preset": name} for name in ("silicon", "isca2016")]
+    both = [replace(result(**eie, **silicon), called=own) for own in called]
+    assert title(both) == "fc on eie (silicon, isca2016)"
+    assert title([*both, result(time_us=2.0)]) == "fc on eie (silicon, isca2016) and nobody's"
+    cells = made(both).cells
+    assert cells("h1") == ["fc on eie (silicon, isca2016)"]
+    assert cells("title") == ["fc on eie (silicon, isca2016) - zeroskip"]
 
 
 def test_columns_hold_what_the_results_hold():
