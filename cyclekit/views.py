@@ -73,6 +73,22 @@ class View:
         return self.over if isinstance(self.over, str) else self.over.label.replace(" ", "-")
 
 
+UNITS = ("bits", "bytes", "cycles", "mhz", "nm", "us")
+
+
+def field_label(name: str, views: Iterable[View] = ()) -> str:
+    """Return what a field is called on an axis: by a machine's view over it, or else its name, its unit in brackets.
+
+    clock_mhz is "clock [MHz]", n_sms "number of sms".
+    """
+    if label := next((view.label for view in views if view.over == name and view.label), ""):
+        return label
+    words, _, unit = name.rpartition("_")
+    if words and unit in UNITS:
+        return f"{words.replace('_', ' ')} [{'MHz' if unit == 'mhz' else unit}]"
+    return ("number of " if name.startswith("n_") else "") + name.removeprefix("n_").replace("_", " ")
+
+
 TIME = Quantity("time", "us", lambda result: result.time_us, name="time_us")
 SPEED_UP = Quantity("speed-up", "times", lambda result: result.time_us, over_smallest=True)
 LOAD_BALANCE = Quantity(

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cyclekit.figures.colours import places_of_states
-from cyclekit.figures.series import field_label
 from cyclekit.figures.style import PRINT
+from cyclekit.views import field_label
 from workloads.errors import BadInput
 
 

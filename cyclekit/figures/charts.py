@@ -17,7 +17,7 @@ from cyclekit.machine import Machine
 from cyclekit.sweep.edges import best_at_the_ends
 from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.results import Result, UnitMap, varied
-from cyclekit.views import ENERGY, LOAD_BALANCE, TIME, View
+from cyclekit.views import ENERGY, LOAD_BALANCE, TIME, View, field_label
 from workloads.errors import BadInput
 
 MOST_MAPS = 6
@@ -103,16 +103,16 @@ def _cuts(machine: Machine | None, results: Sequence[Result]) -> list[Cut]:
 
 def _of_cut(name: str, machine: Machine | None, cut: Cut) -> list[Chart]:
     """Return the lines along a cut, where the cycles went, and where the energy went; those that there are."""
-    label = cut.view.label or series.field_label(cut.view.name)
+    label = cut.view.label or field_label(cut.view.name)
     stem, plain, said = _slug(f"{name}_{cut.view.name}"), label.partition(" [")[0], _said(machine, cut)
     figures = []
     if (data := series.lines(cut, label)) is not None:
         what = ", ".join(panel.y_label.partition(" [")[0] for panel in data.panels)
-        each = f", a line for each {series.field_label(cut.lines_by).partition(' [')[0]}" if cut.lines_by else ""
+        each = f", a line for each {cut.lines_label.partition(' [')[0]}" if cut.lines_by else ""
         title = f"{name}: {what}"
         caption = f"{_capital(what)} against {plain}{each}. {said}{_unpriced(cut)}"
         figures.append(Chart(stem, title, caption, data))
-    panels = f", a panel for each {series.field_label(cut.lines_by).partition(' [')[0]}" if cut.lines_by else ""
+    panels = f", a panel for each {cut.lines_label.partition(' [')[0]}" if cut.lines_by else ""
     for suffix, title, data in (
         ("states", "where the cycles went", series.states(cut, label)),
         ("energy", "energy by module", series.energy(cut, label, machine.modules if machine else ())),

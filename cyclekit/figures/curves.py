@@ -11,7 +11,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from cyclekit.figures.style import MARKERS, PRINT, save
+from cyclekit.figures.style import MARKERS, PRINT, caption, save
 
 
 def lines(
@@ -55,6 +55,7 @@ def roofline(
     *,
     title: str,
     x_label: str,
+    about: str = "",
 ) -> None:
     """Draw roofs {name: (TFLOPS, GB/s)} and points {name: (operations a byte, TFLOPS, label)} in the roofs' colours."""
     least = min(x for of_name in points.values() for x, *_ in of_name)
@@ -77,6 +78,7 @@ def roofline(
         panel.yaxis.set_major_formatter(plain)
         panel.set_title(title, loc="left")
         figure.legend(*panel.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.91, 0.5))
+        caption(figure, about)
         save(figure, path)
 
 

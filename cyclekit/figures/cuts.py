@@ -9,7 +9,7 @@ from typing import Any
 from cyclekit.machine import Machine
 from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.results import Result, UnitMap, value, varied
-from cyclekit.views import View
+from cyclekit.views import View, field_label
 
 MOST_LINES = 9
 
@@ -21,13 +21,14 @@ Point = tuple[Value, Result]
 class Cut:
     """The results along a view's x, {line: points in the order of x}, none of them infeasible.
 
-    lines_by: the field that the lines differ in ("": there is one line). fixed: what is held fixed of the fields that
-    vary among the results. n_infeasible: the results that would stand here, too. n_lines_left_out: of the lines that
-    have a single point, or are beyond MOST_LINES.
+    lines_by: the field that the lines differ in ("": there is one line). lines_label: what it is called. fixed: what is
+    held fixed of the fields that vary among the results. n_infeasible: the results that would stand here, too.
+    n_lines_left_out: of the lines that have a single point, or are beyond MOST_LINES.
     """
 
     view: View
     lines_by: str
+    lines_label: str
     lines: Mapping[str, Sequence[Point]]
     fixed: Mapping[str, Value]
     n_infeasible: int
@@ -88,6 +89,7 @@ def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut |
     return Cut(
         view=view,
         lines_by="" if lone else lines_by,
+        lines_label=field_label(lines_by, machine.views if machine else ()),
         lines={"" if lone else str(label): whole[label] for label in labels},
         fixed=fixed,
         n_infeasible=sum(result.reason is not None for result in group),

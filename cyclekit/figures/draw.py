@@ -15,11 +15,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from cyclekit.figures.figure import Front, Lines, Map, Panel, Plane, Stacks
-from cyclekit.figures.style import MARKERS, THEMES, Theme
+from cyclekit.figures.style import LETTERS, MARKERS, THEMES, Theme
 
 WIDTH = 7.2  # inches: two columns of a printed page
 SETTINGS = {"font.size": 8, "figure.dpi": 200, "figure.constrained_layout.use": True, "text.parse_math": False}
-LETTERS = 18  # of a caption in an inch
 LINE = 0.15  # inches of a line of it
 LEAST_SPAN = 0.2  # of an axis, as a share of its largest value
 MOST_MARKERS = 16  # of a line

@@ -15,15 +15,6 @@ from cyclekit.views import Quantity, scale
 
 MOST_BARS = 12
 TOO_SHORT = 20  # times as high as a bar that nobody can read
-UNITS = ("bits", "bytes", "cycles", "mhz", "nm", "us")
-
-
-def field_label(name: str) -> str:
-    """Return a field's name as an axis has it, its unit in brackets: clock_mhz is "clock [MHz]"."""
-    words, _, unit = name.rpartition("_")
-    if words and unit in UNITS:
-        return f"{words.replace('_', ' ')} [{'MHz' if unit == 'mhz' else unit}]"
-    return name.replace("_", " ")
 
 
 def lines(cut: Cut, x_label: str) -> Lines | None:
@@ -31,7 +22,7 @@ def lines(cut: Cut, x_label: str) -> Lines | None:
     if not all(is_number(x) for x in cut.xs):
         return None
     panels = [panel for quantity in cut.view.panels if (panel := _panel(cut, quantity, x_label)) is not None]
-    return Lines(x_label, field_label(cut.lines_by), panels) if panels else None
+    return Lines(x_label, cut.lines_label, panels) if panels else None
 
 
 def _panel(cut: Cut, quantity: Quantity, x_label: str) -> Panel | None:
@@ -118,7 +109,7 @@ def _panels(cut: Cut, parts_of: Callable[[Result], Mapping[str, float]]) -> Pane
             panels = {f"{title}, {line}" if title == like else title: of for title, of in panels.items()}
     if cut.lines_by in ("", "workload"):
         return panels
-    name = field_label(cut.lines_by).partition(" [")[0]
+    name = cut.lines_label.partition(" [")[0]
     return {f"{name} = {title}": bars for title, bars in panels.items()}
 
 

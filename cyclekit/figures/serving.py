@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 
 from cyclekit.figures.colours import OPERATORS, places
 from cyclekit.figures.curves import roofline
-from cyclekit.figures.style import PRINT, save
+from cyclekit.figures.style import PRINT, caption, save
 from cyclekit.serving.knobs import Point
 from cyclekit.serving.serve import PHASES, PROMPT, STEP, Row, Serving
 from cyclekit.validation import Validation
@@ -30,14 +30,15 @@ def draw_serving(served: Serving, folder: Path, card: str) -> list[Path]:
         f"{'' if request.sparsity == 'dense' else ' ' + request.sparsity}: "
         f"{request.batch} x {request.input} + {request.output} tokens"
     )
-    drawn = [_operators(served, folder / "llm_operators.png", title)]
+    about = _about(served)
+    drawn = [_operators(served, folder / "llm_operators.png", title, about)]
     if len(served.step_ms) > 1:
-        drawn.append(_steps(served, folder / "llm_context.png", title))
+        drawn.append(_steps(served, folder / "llm_context.png", title, about))
     points = {phase: _under_the_roof([row for row in served.operators if row.phase == phase]) for phase in PHASES}
     points = {phase: of_phase for phase, of_phase in points.items() if of_phase}
     roofs = dict.fromkeys(points, (served.peak_tflops, served.gb_per_s))
     x_label = "operations of the dense product for each byte of memory [FLOP/B]"
-    roofline(roofs, points, folder / "llm_roofline.png", title=title, x_label=x_label)
+    roofline(roofs, points, folder / "llm_roofline.png", title=title, x_label=x_label, about=about)
     return [*drawn, folder / "llm_roofline.png"]
 
 
@@ -91,7 +92,7 @@ def draw_models(validation: Validation, path: Path) -> Path:
     return path
 
 
-def _operators(served: Serving, path: Path, title: str) -> Path:
+def _operators(served: Serving, path: Path, title: str, about: str) -> Path:
     """Draw a bar a phase, its operators stacked in the order of their time, what is less than 1% together."""
     phases = [phase for phase in PHASES if any(row.phase == phase for row in served.operators)]
     with mpl.rc_context(PRINT.style()):
@@ -113,19 +114,34 @@ def _operators(served: Serving, path: Path, title: str) -> Path:
         figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.92, 0.5))
         figure.suptitle(title, x=0.02, y=1.0, ha="left", fontsize=10)
         figure.subplots_adjust(wspace=0.45)
+        caption(figure, about)
         save(figure, path)
     return path
 
 
-def _steps(served: Serving, path: Path, title: str) -> Path:
+def _steps(served: Serving, path: Path, title: str, about: str) -> Path:
     with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
         figure, panel = plt.subplots(figsize=(7, 4))
         panel.plot(*zip(*served.step_ms, strict=True), color=PRINT.series[0], linewidth=1.6)
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.06 * max(ms for _, ms in served.step_ms))
         panel.set(xlabel="context [tokens]", ylabel="a step [ms]")
         panel.set_title(title, loc="left", fontsize=10)
+        caption(figure, about)
         save(figure, path)
     return path
+
+
+def _about(served: Serving) -> str:
+    """Return what the figures of one result rest on: the model's formats, the cards, what gave the energy."""
+    request = served.request
+    cards = "1 card" if request.n_cards == 1 else f"{request.n_cards} cards"
+    energy = "nothing prices it" if served.energy_j is None else f"{served.energy_j:,.4g} J of all cards"
+    return (
+        f"{served.model.name}: weights {request.weights}, activations {request.activations or 'as the weights'}, "
+        f"KV cache {request.kv or 'as the weights'}, {request.sparsity}. {served.machine}: {cards} of "
+        f"{served.peak_tflops:,.0f} TFLOPS and {served.gb_per_s:,.0f} GB/s at most, {request.framework}. "
+        f"Energy: {energy}."
+    )
 
 
 def _staircase(knob: str, steps: Sequence[tuple[int, Serving]], path: Path, title: str) -> Path:

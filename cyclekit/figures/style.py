@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +15,7 @@ import matplotlib.pyplot as plt
 
 from cyclekit.terminal import write_whole
 
+LETTERS = 18  # of a caption in an inch
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")  # one a series: colours alone do not survive a photocopier
 
 HATCHES = ("", "////", "....", "xxxx")  # of areas beyond the colours
@@ -91,6 +93,12 @@ DARK = Theme(
     ),
 )  # fmt: skip
 THEMES = {"print": PRINT, "dark": DARK}
+
+
+def caption(figure, text: str) -> None:
+    """Put what a figure rests on under it, in the file itself."""
+    lines = textwrap.wrap(text, int(LETTERS * figure.get_figwidth()), break_on_hyphens=False)
+    figure.text(0.01, -0.02, "\n".join(lines), ha="left", va="top", fontsize=7, linespacing=1.35)
 
 
 def save(figure, path: Path) -> None:

@@ -72,7 +72,7 @@ def panels(chart) -> dict:
 def test_a_machine_that_says_nothing_is_shown_by_time_balance_and_energy_against_what_varies():
     found = by_name(charts(lanes()[::-1]))
     assert list(found) == ["unknown_n_lanes", "unknown_n_lanes_states", "unknown_n_lanes_energy", "unknown_pareto"]
-    assert found["unknown_n_lanes"].data.x_label == "n lanes"
+    assert found["unknown_n_lanes"].data.x_label == "number of lanes"
     assert panels(found["unknown_n_lanes"]) == {
         "time [us]": {"": ((1, 2, 4), (120, 60, 40))},
         "load balance [%]": {"": ((1, 2, 4), (50, 50, 50))},
@@ -162,6 +162,14 @@ def test_of_one_workload_the_lines_are_a_second_field():
     assert panels(chart)["time [us]"] == {"4": ((1, 2), (4, 8)), "8": ((1, 2), (8, 16))}
     assert chart.data.series_label == "depth"
     assert "workload = a" in chart.caption
+
+
+def test_what_lines_differ_in_is_called_as_the_machines_view_over_it_calls_it(machine):
+    machine(View("depth", (TIME,)), View("n_lanes", (TIME,), label="Lanes"))
+    results = [result(time_us=n * depth, n_lanes=n, depth=depth) for depth in (8, 4) for n in (1, 2)]
+    chart = by_name(charts(results))["unknown_depth"]
+    assert chart.data.series_label == "Lanes"
+    assert "a line for each Lanes" in chart.caption
 
 
 def test_a_lone_line_is_named_among_what_is_fixed():

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from cyclekit import terminal
 from cyclekit.figures.charts import Chart, write
 from cyclekit.figures.curves import lines
 from cyclekit.figures.figure import Front, Lines, Map, Panel, Plane, Stacks
-from cyclekit.figures.style import MARKERS, THEMES
+from cyclekit.figures.style import MARKERS, THEMES, caption
 from workloads.errors import BadInput
 
 LINE = ((1.0, 2.0, 64.0), (1.0, 2.0, 30.0))
@@ -154,3 +155,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(draw, tmp_
 def test_another_format_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"a figure must be a \.png or \.svg file, got '.*a\.pdf'"):
         write(chart("map"), tmp_path / "a.pdf")
+
+
+def test_a_caption_stands_under_the_figure_in_lines_no_wider_than_it(tmp_path):
+    text = "alex-7 on eie, preset isca2016, prices bottom-up; " * 4
+    figure = Figure(figsize=(5, 3))
+    caption(figure, text)
+    (drawn,) = figure.texts
+    assert drawn.get_text().split() == text.split()
+    assert max(map(len, drawn.get_text().split("\n"))) <= 18 * 5
+    assert drawn.get_position()[1] < 0
