@@ -81,7 +81,7 @@ def _of_machine(name: str, results: Sequence[Result]) -> list[Chart]:
         n_designs = len(data.planes[0].designs)
         caption = (
             f"{_capital(what)} against time of {n_designs:,} designs, one input of {_listed(workloads)}; "
-            f"joined: those that no other one beats in both. Labels: {data.design_label}."
+            f"joined: those that no other one beats in both. Labels: {data.design_label}.{_priced(results)}"
         )
         figures.append(Chart(_slug(f"{name}_pareto"), f"{name}: Pareto's front of time and {what}", caption, data))
     return figures
@@ -108,11 +108,11 @@ def _of_cut(name: str, machine: Machine | None, cut: Cut) -> list[Chart]:
     figures = []
     if (data := series.lines(cut, label)) is not None:
         what = ", ".join(panel.y_label.partition(" [")[0] for panel in data.panels)
-        each = f", a line for each {cut.lines_label.partition(' [')[0]}" if cut.lines_by else ""
+        each = f", a line for each {_each(cut)}" if cut.lines_by else ""
         title = f"{name}: {what}"
         caption = f"{_capital(what)} against {plain}{each}. {said}{_unpriced(cut)}"
         figures.append(Chart(stem, title, caption, data))
-    panels = f", a panel for each {cut.lines_label.partition(' [')[0]}" if cut.lines_by else ""
+    panels = f", a panel for each {_each(cut)}" if cut.lines_by else ""
     for suffix, title, data in (
         ("states", "where the cycles went", series.states(cut, label)),
         ("energy", "energy by module", series.energy(cut, label, machine.modules if machine else ())),
@@ -121,6 +121,17 @@ def _of_cut(name: str, machine: Machine | None, cut: Cut) -> list[Chart]:
             caption = f"{_capital(title)} against {plain}{_thinned(cut)}{panels}. {said}"
             figures.append(Chart(f"{stem}_{suffix}", f"{name}: {title}", caption, data))
     return figures
+
+
+def _each(cut: Cut) -> str:
+    """Return what there is a line or a panel for each of."""
+    label = cut.lines_label.partition(" [")[0]
+    return f"number of {label.removeprefix('number of ')}" if cut.lines_by.startswith("n_") else label
+
+
+def _priced(results: Sequence[Result]) -> str:
+    tables = sorted({result.prices for result in results if result.prices})
+    return f" Prices: {' or '.join(tables)}." if tables else ""
 
 
 def _said(machine: Machine | None, cut: Cut) -> str:

@@ -169,7 +169,7 @@ def test_what_lines_differ_in_is_called_as_the_machines_view_over_it_calls_it(ma
     results = [result(time_us=n * depth, n_lanes=n, depth=depth) for depth in (8, 4) for n in (1, 2)]
     chart = by_name(charts(results))["unknown_depth"]
     assert chart.data.series_label == "Lanes"
-    assert "a line for each Lanes" in chart.caption
+    assert "a line for each number of Lanes" in chart.caption
 
 
 def test_a_lone_line_is_named_among_what_is_fixed():
