@@ -24,7 +24,7 @@ from workloads.recipes.recipe import Recipe
 from workloads.transformers.config import of_config
 from workloads.transformers.shape import Transformer
 
-SEEDS, N_HELD_OUT, BUDGET = range(3), 250, 0.7
+SEEDS, N_HELD_OUT, BUDGET = range(2), 250, 0.7
 N_SAMPLES = 256  # to score by: 8,192 tokens, as a recipe takes
 HEALING = replace(language.TRAINING, n_epochs=1, learning_rate=1e-3)
 NEURONS = range(120, 0, -8)
@@ -44,7 +44,7 @@ def timed(what: str) -> Callable[[Transformer], float]:
 
 @one_thread()
 def main():
-    found: Mapping[str, list[float]] = defaultdict(list)
+    figures: Mapping[str, list[float]] = defaultdict(list)
     for seed in SEEDS:
         own, others = language.corpus(sentences(), N_HELD_OUT, seed)
         dense = language.decoder(own, seed)
@@ -56,7 +56,7 @@ def main():
         def told(name: str, network: Decoder, share: float, seed=seed, own=own, others=others):
             healed = language.fit(network, own, replace(HEALING, seed=seed))
             values = share, network.perplexity(others), healed.perplexity(others)
-            found[name].append(values)
+            figures[name].append(values)
             print(
                 f"seed {seed}: {name:46} {share:.3f} of the time, {values[1]:9.2f}, tuned {values[2]:6.2f}", flush=True
             )
@@ -84,7 +84,7 @@ def main():
                 continue
             left = Recipe(steps=[Width(ffn=narrow[0])], seed=seed).fit(dense, own).apply()
             told(f"{what}: {narrow[0]} neurons", left, us(replace(shape, ffn=narrow[0])) / us(shape))
-    for name, rows in found.items():
+    for name, rows in figures.items():
         share, cut, tuned = (fmean(column) for column in zip(*rows, strict=True))
         print(f"{name:46} n {len(rows)}: {share:.3f} of the time, {cut:9.2f}, tuned {tuned:6.2f}")
 
