@@ -20,7 +20,7 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 demo: install
-	$(BIN)/zeroskip demo --out zeroskip-demo
+	$(BIN)/zeroskip demo --figures zeroskip-demo
 
 test: install lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -213,7 +213,7 @@ def announce(seconds: float, n_bytes: float, purpose: str = "") -> None:
         say(f"expecting about {seconds:,.0f} s and {n_bytes / 1e6:,.0f} MB {purpose}".rstrip())
 
 
-def make_folder(path: Path, option: str = "--out") -> None:
+def make_folder(path: Path, option: str = "--figures") -> None:
     """Make the folder that an option names, before any work is done for it."""
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ def test_the_wheel_holds_the_packages_their_data_and_its_licence(wheel):
 
 
 def test_the_demo_runs_checks_its_values_and_draws(fresh, tmp_path):
-    machines = fresh("demo", "--out", tmp_path)
+    machines = fresh("demo", "--figures", tmp_path)
     assert machines.keys() == {"eie", "pointacc", "tensorcore"}
     assert all(found["passed"] is True for found in machines.values())
     assert all(len(found["remember"]) == 3 for found in machines.values())

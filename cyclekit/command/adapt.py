@@ -13,7 +13,7 @@ from cyclekit import machine
 from cyclekit.budgets.adapt import METHODS, Adapted, adapt, check_method, knob_of
 from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
-from cyclekit.command.arguments import add_network, at_least
+from cyclekit.command.arguments import add_figures, add_network, at_least
 from cyclekit.command.show import or_dash, progress_of_rows
 from cyclekit.command.subject import said_of, task_of
 from cyclekit.comparison import report
@@ -52,9 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
     parser.add_argument("--out", metavar="FILE", help="write the layers as .npz, or the network as .onnx")
-    parser.add_argument(
-        "--figures", metavar="DIR", help="draw the table's stairs, which layers gave what, and accuracy against cost"
-    )
+    add_figures(parser, "the table's stairs, which layers gave what, and accuracy against cost")
     parser.add_argument("--check", action="store_true", help="compare the machine's values with the references")
 
 
@@ -74,7 +72,7 @@ def run(options: Namespace) -> int:
             raise BadInput(f"--out must name a file of .npz or .onnx, got {options.out!r}")
         check_writable(Path(options.out), "--out")
     if options.figures is not None:
-        make_folder(Path(options.figures), "--figures")
+        make_folder(Path(options.figures))
     analysis = None if options.analysis is None else Path(options.analysis)
     if analysis is not None:
         if "sensitivity" not in methods:

@@ -1,4 +1,8 @@
-"""Arguments that several verbs take, each said once: `parents` of a verb's parser, and how their values are checked."""
+"""Arguments that several verbs take, each said once, and how their values are checked.
+
+An option means the same on every verb: --out FILE is the one file that a verb is for, --figures DIR the folder for its
+figures; N is a whole number. tests/cyclekit/command/test_one_meaning.py holds every verb to that.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,8 @@ if TYPE_CHECKING:
 INPUTS = ("workload", "workloads", "network", "machine", "what")  # names of files among other names
 ALWAYS_FILES = ("recipe", "calibration", "analysis", "scores")
 DATA = "inputs"  # a file where it is no number
-OUTPUTS = ("json", "out", "export", "chrome", "vcd")
+OUTPUTS = ("json", "out", "export", "chrome", "vcd")  # files
+FOLDERS = ("figures", "folder")  # only written to
 WORKLOAD = """a name of the catalogue; a file of weights, such as .onnx, .safetensors or .npz, or FILE:LAYER or
 FILE:GLOB of its layers; or, where no values are needed, sizes as MxNxK, or C*MxNxK for C of them in a kernel"""
 
@@ -101,6 +106,12 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_figures(parser: argparse.ArgumentParser, what: str = "the figures", default: str | None = None) -> None:
+    """Add the folder for figures, which `cyclekit.terminal.make_folder` makes."""
+    said = f"draw {what} into this folder" + ("" if default is None else " (default: %(default)s)")
+    parser.add_argument("--figures", metavar="DIR", default=default, help=said)
+
+
 def add_space(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which points a space has and how they run."""
     parser.add_argument(
@@ -147,3 +158,7 @@ def check_outputs(values: Mapping[str, Any]) -> None:
             check_writable(Path(path), f"--{option}")  # a store is refused as that
             raise BadInput(f"--{options[place]} and --{option} must name two files, got {path!r} for both")
         options[place] = option
+    for option in FOLDERS:
+        path = values.get(option)
+        if path is not None and (place := Path(path).resolve()) in options and not place.is_dir():
+            raise BadInput(f"--{options[place]} must name a file and --{option} a folder, got {path!r} for both")

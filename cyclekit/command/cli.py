@@ -27,14 +27,14 @@ EPILOG = """examples:
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
   zeroskip prune lenet-300-100-dense --recipe recipe.toml --out pruned.npz
   zeroskip adapt lenet-300-100-dense --machine eie --budget 0.5 --out half.npz
-  zeroskip tradeoff lenet-300-100-dense --density 0.25 --out figures
+  zeroskip tradeoff lenet-300-100-dense --density 0.25 --figures figures
   zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --into results.db
   zeroskip rows results.db --export results.csv --prices calibrated
   zeroskip report results.db --out report.html
   zeroskip search eie alex-7 --vary n_pes=1:64 --where 'area_mm2<=9' --into s.db
   zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
   zeroskip llm llama-3.1-8b --preset h100-sxm --input 1024 --output 256
-  zeroskip validate eie --out figures
+  zeroskip validate eie --figures figures
   eval "$(zeroskip completion bash)"
 """
 
@@ -63,19 +63,35 @@ class VerbParser(Parser):
     """The parser of one verb, which gets its arguments from the verb's file when it is first used."""
 
     def parse_known_args(self, args=None, namespace=None):
-        """Parse as any parser does, after the verb's file has been imported."""
+        """Parse as any parser does, after the verb's file has been imported. Raises BadInput for words left over."""
         if self.get_default("run") is None:
             verb = self.prog.rpartition(" ")[2]
             module = import_module(f"cyclekit.command.{verb}")
             module.add_arguments(self)
             self.set_defaults(run=module.run)
-        return super().parse_known_args(args, namespace)
+        options, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}{self._nearest(left)}")
+        return options, left
+
+    def _nearest(self, left: Sequence[str]) -> str:
+        """Return ", did you mean '--option'?" of the first word that looks like one, where the verb has one near."""
+        from difflib import get_close_matches
+
+        known = {name.strip("-"): name for action in self._actions for name in action.option_strings}
+        for action in self._actions:
+            if action.metavar == "DIR":
+                known.setdefault("out", action.option_strings[-1])  # a folder is no file, which --out names everywhere
+        word = next((word.partition("=")[0].strip("-") for word in left if word.startswith("-")), "")
+        near = get_close_matches(word, known, n=1, cutoff=0.7)  # --preset is not near --set
+        return f", did you mean {known[near[0]]!r}?" if near else ""
 
 
 def parser() -> Parser:
     """Return the grammar of the command line."""
     top = Parser(
         prog="zeroskip",
+        allow_abbrev=False,
         description="Cycle-level simulators of hardware that skips zeros.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -86,7 +102,7 @@ def parser() -> Parser:
     top.add_argument("--version", action=Version, nargs=0, help="say which version this is")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=VerbParser)
     for verb, summary in VERBS.items():
-        verbs.add_parser(verb, parents=[common], help=summary)
+        verbs.add_parser(verb, parents=[common], help=summary, allow_abbrev=False)
     return top
 
 

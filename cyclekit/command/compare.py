@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from cyclekit.command.arguments import WORKLOAD, add_batch, add_feed, feed_of
+from cyclekit.command.arguments import WORKLOAD, add_batch, add_feed, add_figures, feed_of
 from cyclekit.command.model import ABOUT, about, layer_row, of_model, show_notes, show_others
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import load
@@ -50,7 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_batch(parser)
     parser.add_argument("--prices", metavar="T,T", help="tables of prices; each machine takes the first that it has")
     parser.add_argument("--check", action="store_true", help="compare the values with the references")
-    parser.add_argument("--out", metavar="DIR", help="draw time and energy over the batch into this folder")
+    add_figures(parser, "time and energy over the batch")
 
 
 def run(options: Namespace) -> int:
@@ -58,10 +58,12 @@ def run(options: Namespace) -> int:
     out = Output(options.json)
     is_cloud = any(cloud_networks.split(name) for name in options.workloads)
     chosen = entrants(options.machines, options.prices, SparseConvolution if is_cloud else Workload)
-    if options.out is not None:
+    if options.figures is not None:
         if len(chosen) > MOST_LINES:
-            raise BadInput(f"--out can draw at most {MOST_LINES} designs, got {len(chosen)}: name fewer in --machines")
-        make_folder(Path(options.out))
+            raise BadInput(
+                f"--figures can draw at most {MOST_LINES} designs, got {len(chosen)}: name fewer in --machines"
+            )
+        make_folder(Path(options.figures))
     names = dict.fromkeys(options.workloads)
     n_inputs = feed_of(options).n
     works = {readable(name): load(name, options) for name in names}
@@ -78,8 +80,8 @@ def run(options: Namespace) -> int:
         _show(out, comparison, designs, works[comparison.workload])
     if len(comparisons) > 1:
         _show_winners(out, comparisons)
-    if options.out is not None:
-        for path in _draw(comparisons, Path(options.out)):
+    if options.figures is not None:
+        for path in _draw(comparisons, Path(options.figures)):
             out.line(f"wrote {path}")
     told = [comparison.as_dict() | of_model(works[comparison.workload]) for comparison in comparisons]
     out.result({"designs": designs, "comparisons": told})

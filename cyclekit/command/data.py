@@ -12,13 +12,13 @@ from workloads.networks import data
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--out", metavar="DIR", help="the folder to keep it in (default: the user's cache)")
+    parser.add_argument("--folder", metavar="DIR", help="the folder to keep it in (default: the user's cache)")
 
 
 def run(options: Namespace) -> int:
     """Bring a real input to this machine, verified, and say where it lies."""
     out = Output(options.json)
-    place = data.fetch(options.name, None if options.out is None else Path(options.out))
+    place = data.fetch(options.name, None if options.folder is None else Path(options.folder))
     files = sorted(path.name for path in place.iterdir())
     out.line(f"{data.describe()[options.name]}")
     for name in files:

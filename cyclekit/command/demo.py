@@ -6,21 +6,20 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from cyclekit import machine
+from cyclekit.command.arguments import add_figures
 from cyclekit.terminal import Output, announce, make_folder, progress
 from workloads.errors import BadInput
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
-    parser.add_argument(
-        "--out", metavar="DIR", default="zeroskip-demo", help="folder for the figures (default: %(default)s)"
-    )
+    add_figures(parser, default="zeroskip-demo")
 
 
 def run(options: Namespace) -> int:
     """Show every installed machine at work: what was built, that it is right, what to remember, what to do next."""
     out = Output(options.json)
-    folder = Path(options.out)
+    folder = Path(options.figures)
     make_folder(folder)
     shown: dict[str, machine.Demo] = {}
     refused: dict[str, dict[str, str]] = {}

@@ -19,8 +19,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_design(parser)
     add_feed(parser)
     add_layer(parser)
-    parser.add_argument("--row", metavar="R", type=at_least(0), default=0, help="of the weights (default: 0)")
-    parser.add_argument("--column", metavar="C", type=at_least(0), default=0, help="of the weights (default: 0)")
+    parser.add_argument("--row", metavar="N", type=at_least(0), default=0, help="of the weights (default: 0)")
+    parser.add_argument("--column", metavar="N", type=at_least(0), default=0, help="of the weights (default: 0)")
 
 
 def run(options: Namespace) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclekit import machine
 from cyclekit.budgets.budget import TIME, Budget
-from cyclekit.command.arguments import at_least
+from cyclekit.command.arguments import add_figures, at_least
 from cyclekit.command.show import or_dash
 from cyclekit.serving.knobs import KNOBS, Point, points
 from cyclekit.serving.serve import PROMPT, STEP, Request, Serving, serve
@@ -29,19 +29,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="P", help="the card (default: the machine's first)")
     parser.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of it")
     parser.add_argument("--cards", metavar="N", type=at_least(1), default=1, help="cards that share heads and widths")
-    parser.add_argument("--batch", metavar="B|max", default="1", help="sequences at once; max: as many as memory holds")
-    parser.add_argument("--input", metavar="L", type=int, required=True, help="tokens of a prompt")
-    parser.add_argument("--output", metavar="L", type=int, default=1, help="tokens of an answer (default: 1)")
+    parser.add_argument("--batch", metavar="N|max", default="1", help="sequences at once; max: as many as memory holds")
+    parser.add_argument("--input", metavar="N", type=int, required=True, help="tokens of a prompt")
+    parser.add_argument("--output", metavar="N", type=int, default=1, help="tokens of an answer (default: 1)")
     parser.add_argument("--weights", metavar="T", default="f16", help="of blocks: f16, bf16, e4m3, int8, int4")
     parser.add_argument("--activations", metavar="T", help="of blocks (default: as the weights, f16 beside int4)")
     parser.add_argument("--kv", metavar="T", help="cached keys and values (default: 16 bits, beside e4m3 e4m3)")
     parser.add_argument("--sparsity", metavar="S", default="dense", help="of blocks' weights: dense or 2:4")
     parser.add_argument("--framework", metavar="F", help="tensorrt-llm, vllm, vllm-eager, pytorch or ideal")
-    parser.add_argument("--layers", metavar="K", type=int, help="keep so many blocks")
-    parser.add_argument("--ffn", metavar="F", type=int, help="keep so many feed-forward neurons of a block")
-    parser.add_argument("--heads", metavar="H", type=int, help="keep so many heads")
-    parser.add_argument("--kv-heads", metavar="G", type=int, help="keep so many heads of keys and values")
-    parser.add_argument("--hidden", metavar="D", type=int, help="keep so many hidden channels")
+    parser.add_argument("--layers", metavar="N", type=int, help="keep so many blocks")
+    parser.add_argument("--ffn", metavar="N", type=int, help="keep so many feed-forward neurons of a block")
+    parser.add_argument("--heads", metavar="N", type=int, help="keep so many heads")
+    parser.add_argument("--kv-heads", metavar="N", type=int, help="keep so many heads of keys and values")
+    parser.add_argument("--hidden", metavar="N", type=int, help="keep so many hidden channels")
     parser.add_argument(
         "--compare",
         metavar="KNOB=VALUES",
@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--budget", metavar="B", help="a share of the batch's time, 0.6, or 900ms: choose blocks for it"
     )
     parser.add_argument("--scores", metavar="FILE", help="a CSV file of block,variant,loss: what --budget chooses from")
-    parser.add_argument("--out", metavar="DIR", help="draw the figures into this folder")
+    add_figures(parser)
 
 
 def run(options: Namespace) -> int:
@@ -78,20 +78,20 @@ def run(options: Namespace) -> int:
         raise BadInput("--budget and --scores go together: what may be lost of each block, and the time to meet")
     if options.budget is not None and options.compare:
         raise BadInput("--budget chooses one model, --compare several: give one of them")
-    if options.out is not None:
-        make_folder(Path(options.out))
+    if options.figures is not None:
+        make_folder(Path(options.figures))
     card = f"{options.preset or next(iter(chosen.presets))}{'' if options.cards == 1 else f' x {options.cards}'}"
     if options.compare:
-        return _compare(out, chosen, spec, points(model, request, options.compare, expanded), card, options.out)
+        return _compare(out, chosen, spec, points(model, request, options.compare, expanded), card, options.figures)
     served = serve(model, chosen.name, face, spec, request)
     told = {}
     if options.budget is not None:
         served, told = _within(out, chosen, served, options.budget, options.scores)
     show(out, served, ", ".join([card, *options.set]))
-    if options.out is not None:
+    if options.figures is not None:
         from cyclekit.figures.serving import draw_serving  # late: matplotlib is slow to import
 
-        for path in draw_serving(served, Path(options.out), card):
+        for path in draw_serving(served, Path(options.figures), card):
             out.line(f"wrote {path}")
     out.result(as_dict(served) | told)
     return 0

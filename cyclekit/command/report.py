@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from cyclekit.command.arguments import add_figures
 from cyclekit.figures.charts import Chart, charts, write
 from cyclekit.machine import Progress
 from cyclekit.page import Figure, page
@@ -25,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("store", metavar="STORE")
     parser.add_argument("--out", metavar="FILE", required=True, help="the .html file to write")
-    parser.add_argument("--figures", metavar="DIR", help="write every figure as PNG and SVG into this folder, too")
+    add_figures(parser, "every figure as PNG and SVG")
     parser.add_argument(
         "--prices", metavar="T", help="the table of prices for energy (default: each machine's, if any)"
     )
@@ -43,7 +44,7 @@ def run(options: Namespace) -> int:
         if not n_rows:
             raise BadInput(f"store {options.store!r} has no rows yet: there is nothing to report")
         if options.figures is not None:
-            make_folder(Path(options.figures), "--figures")
+            make_folder(Path(options.figures))
         announce(n_rows * ROW_S, n_rows * ROW_BYTES)
         with progress("report") as step:
             step("reading rows", 0, 1)

@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="designs to try (default: %(default)s); a space with no more points is tried whole",
     )
     parser.add_argument("--prices", metavar="T", help="the table of prices (default: the machine's, if any)")
-    parser.add_argument("--seed", metavar="S", type=at_least(0), default=0, help="of the proposals (default: 0)")
+    parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="of the proposals (default: 0)")
     parser.add_argument(
         "--into", metavar="STORE", required=True, help="the SQLite file for the rows; what it has is not computed again"
     )

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclekit.command.arguments import add_network
+from cyclekit.command.arguments import add_figures, add_network
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import said_of, task_of
 from cyclekit.terminal import Output, make_folder
@@ -38,7 +38,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="of a decoder: each block with fewer heads of keys and values, fewer neurons, or without a part of it",
     )
-    parser.add_argument("--out", metavar="DIR", help="draw the figure, or write --blocks' files, into this folder")
+    parser.add_argument(
+        "--folder", metavar="DIR", help="write what --blocks measured, scores.csv and config.json, here"
+    )
+    add_figures(parser, "the figure")
 
 
 def run(options: Namespace) -> int:
@@ -47,11 +50,16 @@ def run(options: Namespace) -> int:
     densities = _densities(options.densities)
     if options.blocks and (options.densities, options.pattern) != (DENSITIES, PATTERN):
         raise BadInput("--blocks cuts blocks as they are: leave --densities and --pattern out")
-    if options.out is not None:
-        make_folder(Path(options.out))
+    if options.blocks and options.figures is not None:
+        raise BadInput("--blocks draws nothing: leave --figures out")
+    if options.folder is not None and not options.blocks:
+        raise BadInput("--folder is for what --blocks measures: leave it out, or say --blocks")
+    for option in ("figures", "folder"):
+        if (folder := getattr(options, option)) is not None:
+            make_folder(Path(folder), f"--{option}")
     task = task_of(options)
     if options.blocks:
-        return _blocks(out, task, options.out)
+        return _blocks(out, task, options.folder)
     if task.measure is None:
         raise BadInput(f"network {task.name!r} has no labels to be right or wrong about: there is nothing to measure")
     whole = subject(task.network)
@@ -78,10 +86,10 @@ def run(options: Namespace) -> int:
     out.line(f"  {task.measure} of the dense network: {dense:.4f}")
     for name, reason in dict.fromkeys((row["layer"], row["reason"]) for row in rows if row["reason"]):
         out.line(f"  {name} cannot: {reason}")
-    if options.out is not None:
+    if options.figures is not None:
         from cyclekit.figures.curves import lines
 
-        path = Path(options.out) / f"sensitivity-{task.name}.png"
+        path = Path(options.figures) / f"sensitivity-{task.name}.png"
         shares = [100 * density for density in densities]
         lines(
             {name: (shares, values) for name, values in table.items() if any(v is not None for v in values)},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclekit import machine
-from cyclekit.command.arguments import add_network, at_least
+from cyclekit.command.arguments import add_figures, add_network, at_least
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import layers_of, said_of, task_of
 from cyclekit.comparison import report
@@ -35,14 +35,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=at_least(0),
         help=f"most epochs of tuning (default: {Tune.epochs}; 0 without labels)",
     )
-    parser.add_argument("--out", metavar="DIR", help="draw the figure into this folder")
+    add_figures(parser, "the figure")
 
 
 def run(options: Namespace) -> int:
     """Prune a network at one density by every pattern: flexibility, quality, bytes and cycles."""
     out = Output(options.json)
-    if options.out is not None:
-        make_folder(Path(options.out))
+    if options.figures is not None:
+        make_folder(Path(options.figures))
     task = task_of(options)
     n_epochs = options.tune
     if n_epochs is None:
@@ -78,10 +78,10 @@ def run(options: Namespace) -> int:
         "rows": rows,
     }
     _show(out, result)
-    if options.out is not None:
+    if options.figures is not None:
         from cyclekit.figures.curves import tradeoff as draw
 
-        path = Path(options.out) / f"tradeoff-{task.name}.png"
+        path = Path(options.figures) / f"tradeoff-{task.name}.png"
         draw(result, path)
         out.line(f"wrote {path}")
     out.result(result)

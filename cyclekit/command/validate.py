@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from cyclekit import machine
+from cyclekit.command.arguments import add_figures
 from cyclekit.command.show import show_validation
 from cyclekit.terminal import Output, announce, make_folder, progress
 
@@ -15,7 +16,7 @@ MODELS = "llm"
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("machine", metavar="MACHINE", help="or llm: whole language models on machines that run them")
-    parser.add_argument("--out", metavar="DIR", help="draw the figures into this folder")
+    add_figures(parser)
 
 
 def run(options: Namespace) -> int:
@@ -24,14 +25,14 @@ def run(options: Namespace) -> int:
     if options.machine == MODELS:
         return _validate_models(out, options)
     chosen = machine.load(options.machine)
-    if options.out is not None:
-        make_folder(Path(options.out))
+    if options.figures is not None:
+        make_folder(Path(options.figures))
     announce(*chosen.costs["validate"])
     with progress(f"validate {chosen.name}") as step:
         validation = chosen.validate(step)
     show_validation(out, validation)
-    if options.out is not None:
-        for path in chosen.draw_validation(validation, Path(options.out)):
+    if options.figures is not None:
+        for path in chosen.draw_validation(validation, Path(options.figures)):
             out.line(f"wrote {path}")
     out.result(validation.as_dict())
     return 0
@@ -39,8 +40,8 @@ def run(options: Namespace) -> int:
 
 def _validate_models(out: Output, options: Namespace) -> int:
     """Hold whole language models against measured ones, on every machine that runs them."""
-    if options.out is not None:
-        make_folder(Path(options.out))
+    if options.figures is not None:
+        make_folder(Path(options.figures))
     results = []
     for chosen in machine.all_installed():
         if chosen.validate_models is None:
@@ -50,10 +51,10 @@ def _validate_models(out: Output, options: Namespace) -> int:
             validation = chosen.validate_models(step)
         show_validation(out, validation)
         results.append(validation.as_dict())
-        if options.out is not None:
+        if options.figures is not None:
             from cyclekit.figures.serving import draw_models  # late: matplotlib is slow to import
 
-            path = draw_models(validation, Path(options.out) / f"{chosen.name}_models.png")
+            path = draw_models(validation, Path(options.figures) / f"{chosen.name}_models.png")
             out.line(f"wrote {path}")
     out.result(results[0] if len(results) == 1 else results)
     return 0

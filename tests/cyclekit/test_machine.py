@@ -55,7 +55,7 @@ def test_an_installed_package_explains(with_toy, layer_npz):
 
 @pytest.mark.usefixtures("toy")
 def test_an_installed_package_is_validated(zeroskip, tmp_path):
-    ended = zeroskip("validate", "toy", "--json", tmp_path / "toy.json", "--out", tmp_path / "figures")
+    ended = zeroskip("validate", "toy", "--json", tmp_path / "toy.json", "--figures", tmp_path / "figures")
     assert ended.code == 0
     assert re.search(r"one +time \[us\] +2 +3.00 +\+50.0%", ended.out)
     assert "[1] a footnote" in ended.out

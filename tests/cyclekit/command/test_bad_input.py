@@ -33,7 +33,7 @@ from cyclekit import terminal
             "run eie FILE --inputs two",
             "inputs must be a whole number, an .npz file of arrays by input name, or random:SEED, got 'two'",
         ),
-        ("run eie FILE --frob", "unrecognized arguments: --frob; see 'zeroskip --help'"),
+        ("run eie FILE --frob", "unrecognized arguments: --frob; see 'zeroskip run --help'"),
         ("run eie", "the following arguments are required: WORKLOAD; see 'zeroskip run --help'"),
         ("explain eie FILE --row 4", "row must be from 0 to 3 in layer, got 4"),
         ("explain eie FILE --column 6", "column must be from 0 to 5 in layer, got 6"),
@@ -56,8 +56,8 @@ from cyclekit import terminal
         ("list machine", "unknown list 'machine', did you mean 'machines'?; or name a file of weights"),
         ("rum eie FILE", "argument COMMAND: invalid choice: 'rum'"),
         ("validate ei", "unknown machine 'ei', did you mean 'eie'?"),
-        ("validate eie --out FILE", "--out must name a folder, 'FILE' cannot be one: File exists"),
-        ("demo --out FILE/figures", "--out must name a folder, 'FILE/figures' cannot be one: Not a directory"),
+        ("validate eie --figures FILE", "--figures must name a folder, 'FILE' cannot be one: File exists"),
+        ("demo --figures FILE/figures", "--figures must name a folder, 'FILE/figures' cannot be one: Not a directory"),
     ],
 )
 def test_words_that_mean_nothing(refused, layer_npz, tmp_path, words, complaint):

@@ -123,14 +123,15 @@ def test_a_layer_without_weights(zeroskip, tmp_path):
 
 
 def test_the_figures(zeroskip, layer_npz, tmp_path):
-    ended = zeroskip("compare", layer_npz, "--out", tmp_path / "figures")
+    ended = zeroskip("compare", layer_npz, "--figures", tmp_path / "figures")
     assert ended.code == 0, ended.err
     written = sorted(path.name for path in (tmp_path / "figures").iterdir())
     names = [f"compare-layer.npz-{quantity}.{kind}" for quantity in ("energy", "time") for kind in ("png", "svg")]
     assert written == names
     many = "eie,eie:silicon,eie:isca2016-28nm,tensorcore,tensorcore:h100-sxm"
     assert (
-        "at most 6 designs, got 7" in zeroskip("compare", layer_npz, "--machines", many, "--out", tmp_path).complaint()
+        "at most 6 designs, got 7"
+        in zeroskip("compare", layer_npz, "--machines", many, "--figures", tmp_path).complaint()
     )
 
 
@@ -139,7 +140,7 @@ def test_files_whose_names_are_drawn_alike_have_figures_of_their_own(zeroskip, l
     files = [tmp_path / name for name in ("a b.npz", "a-b.npz")]
     for file in files:
         file.write_bytes(layer_npz.read_bytes())
-    assert zeroskip("compare", *files, "--machines", "toy", "--out", tmp_path / "figures").code == 0
+    assert zeroskip("compare", *files, "--machines", "toy", "--figures", tmp_path / "figures").code == 0
     names = {path.name for path in (tmp_path / "figures").glob("*.png")}
     assert names == {"compare-a-b.npz-time.png", "compare-a-b.npz-2-time.png"}
 
@@ -198,6 +199,6 @@ def test_a_figure_that_cannot_be_written_is_named(zeroskip, toy, layer_npz, tmp_
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "replace", full)
-    complaint = zeroskip("compare", layer_npz, "--machines", "toy", "--out", tmp_path).complaint()
+    complaint = zeroskip("compare", layer_npz, "--machines", "toy", "--figures", tmp_path).complaint()
     assert complaint == f"No space left on device: {tmp_path / 'compare-layer.npz-time.png'}"
     assert list(tmp_path.glob("*zeroskip*")) == []

@@ -28,7 +28,7 @@ def small(tmp_path):
 def test_text_json_and_figures(small, tmp_path, capsys):
     result, figures = tmp_path / "r.json", tmp_path / "figures"
     command = ["llm", small, "--batch", "2", "--input", "100", "--output", "20"]
-    assert main([*command, "--json", str(result), "--out", str(figures)]) == 0
+    assert main([*command, "--json", str(result), "--figures", str(figures)]) == 0
     text = capsys.readouterr().out
     assert "small on tensorcore a100-sxm-40gb, framework tensorrt-llm" in text
     assert "2 sequences of 100 + 20 tokens; weights f16, activations f16, kv f16" in text
@@ -53,7 +53,7 @@ def test_compare_says_what_each_buys_and_draws_the_stairs(small, tmp_path, capsy
     result, figures = tmp_path / "r.json", tmp_path / "figures"
     knobs = ["depth=2", "ffn=128:512:+64", "sparsity=2:4"]
     command = ["llm", small, "--input", "64", "--output", "4", "--compare", *knobs]
-    assert main([*command, "--json", str(result), "--out", str(figures)]) == 0
+    assert main([*command, "--json", str(result), "--figures", str(figures)]) == 0
     told = json.loads(result.read_text(encoding="utf-8"))
     assert len(told["points"]) == 2 * 7 * 2  # ffn 512 is the base
     assert told["points"][0]["changes"] == {}

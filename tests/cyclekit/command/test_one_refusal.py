@@ -67,7 +67,7 @@ def test_tradeoff_names_the_inputs_that_ran(zeroskip, layer_file, tmp_path, batc
 
 
 def test_sensitivity_goes_on_where_a_layer_cannot_be_pruned_so(zeroskip, tmp_path):
-    words = ("--pattern", "block 4x4", "--densities", "0.5", "--json", tmp_path / "s.json", "--out", tmp_path)
+    words = ("--pattern", "block 4x4", "--densities", "0.5", "--json", tmp_path / "s.json", "--figures", tmp_path)
     ended = zeroskip("sensitivity", "lenet-300-100-dense", *words)
     assert ended.code == 0
     reason = "shape must be a multiple of 4 x 4 for pattern 'block 4x4', got (10, 100)"
@@ -121,7 +121,7 @@ def test_the_demo_of_a_machine_that_refuses_stops_no_other(zeroskip, tmp_path, m
     shown = Demo(built="well", right="", remember={}, further=(), figures=[], passed=True)
     for name in ("eie", "tensorcore"):
         monkeypatch.setitem(load(name).__dict__, "demo", lambda folder, *, progress: shown)
-    ended = zeroskip("demo", "--out", tmp_path / "demo", "--json", tmp_path / "r.json")
+    ended = zeroskip("demo", "--figures", tmp_path / "demo", "--json", tmp_path / "r.json")
     assert ended.code == 1
     assert ended.out.count(": well\n") == 2
     assert "toy cannot: a toy takes nothing\n" in ended.out

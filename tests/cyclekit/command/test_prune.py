@@ -182,7 +182,18 @@ def test_the_calibration_is_a_files_or_the_first_inputs(zeroskip, recipe, tiny, 
 
 
 def test_the_tradeoff_has_a_row_for_each_pattern(zeroskip, tmp_path):
-    asked = ("tradeoff", "tiny", "--tune", "1", "--batch", "2", "--out", tmp_path / "f", "--json", tmp_path / "t.json")
+    asked = (
+        "tradeoff",
+        "tiny",
+        "--tune",
+        "1",
+        "--batch",
+        "2",
+        "--figures",
+        tmp_path / "f",
+        "--json",
+        tmp_path / "t.json",
+    )
     ended = zeroskip(*asked)
     assert ended.code == 0, ended.err
     result = json.loads((tmp_path / "t.json").read_text())
@@ -220,7 +231,7 @@ def test_a_real_input_is_fetched_and_named(zeroskip, monkeypatch, tmp_path):
         return folder / name
 
     monkeypatch.setattr(data, "fetch", fetch)
-    found = json.loads(zeroskip("data", "digits", "--out", tmp_path / "here", "--json", "-").out)
+    found = json.loads(zeroskip("data", "digits", "--folder", tmp_path / "here", "--json", "-").out)
     assert found == {"name": "digits", "folder": str(tmp_path / "here" / "digits"), "files": ["digits.csv.gz"]}
 
 
@@ -254,7 +265,7 @@ def test_networks_and_data_are_listed(zeroskip):
         ("tradeoff tiny --density 2", "density must be a number above 0 and at most 1, got 2.0"),
         ("tradeoff tiny --density x", "argument --density: invalid float value: 'x'"),
         ("tradeoff tiny --patterns element,blok", "pattern must be element, "),
-        ("tradeoff tiny --out R", "--out must name a folder, "),
+        ("tradeoff tiny --figures R", "--figures must name a folder, "),
         ("data digit", "unknown data 'digit', did you mean 'digits'?"),
     ],
 )
@@ -272,7 +283,7 @@ def test_what_cannot_be_done(refused, tmp_path, words, complaint):
 
 def test_sensitivity_prunes_each_layer_alone_as_prune_would(zeroskip, tiny, tmp_path):
     found = tmp_path / "s.json"
-    asked = ("sensitivity", "tiny", "--densities", "1,0.25", "--out", tmp_path, "--json", found)
+    asked = ("sensitivity", "tiny", "--densities", "1,0.25", "--figures", tmp_path, "--json", found)
     assert zeroskip(*asked).code == 0
     result = json.loads(found.read_text())
     matrices = tiny.network.matrices

@@ -23,7 +23,7 @@ def small(monkeypatch):
 
 
 def test_scores_go_from_one_verb_to_the_other(small, tmp_path, capsys):
-    assert main(["sensitivity", "small", "--blocks", "--out", str(tmp_path)]) == 0
+    assert main(["sensitivity", "small", "--blocks", "--folder", str(tmp_path)]) == 0
     assert "what the loss rises by with one block changed" in capsys.readouterr().out
     model = config.load(str(tmp_path))
     sizes = (model.n_layers, model.hidden, model.ffn, model.n_heads, model.n_kv_heads, model.head_dim, model.vocab)

@@ -81,6 +81,13 @@ def test_two_outputs_are_two_files(zeroskip, layer, tmp_path, monkeypatch, secon
     assert not (tmp_path / "o.npz").exists()
 
 
+def test_a_file_and_a_folder_are_two_places(zeroskip, layer_npz, tmp_path):
+    both = tmp_path / "x"
+    complaint = zeroskip("compare", layer_npz, "--json", both, "--figures", both).complaint()
+    assert complaint == f"--json must name a file and --figures a folder, got '{both}' for both"
+    assert not both.exists()
+
+
 def test_an_output_may_bear_the_name_of_something_that_is_no_file(zeroskip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):  # the second time it is there
@@ -88,7 +95,7 @@ def test_an_output_may_bear_the_name_of_something_that_is_no_file(zeroskip, tmp_
 
 
 def test_no_option_that_writes_a_file_is_left_out():
-    """What says in its help that it writes one is in OUTPUTS; --out may be a folder, and then names no input."""
+    """What says in its help that it writes one is in OUTPUTS."""
     for verb in VERBS:
         parser = argparse.ArgumentParser()
         import_module(f"cyclekit.command.{verb}").add_arguments(parser)
