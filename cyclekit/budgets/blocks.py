@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,6 +59,19 @@ def read_scores(path: str | Path, model: Transformer) -> Scores:
     if not scores:
         raise BadInput(f"--scores must have a variant of at least one block, {str(path)!r} has none")
     return scores
+
+
+def write_scores(path: Path, rows: Iterable[tuple[int, str, int, float]]) -> None:
+    """Write (block, field of Block, size, loss) as `read_scores` reads them."""
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([HEAD, *((block, named(field, size), loss) for block, field, size, loss in rows)])
+
+
+def named(field: str, size: int) -> str:
+    """Return a variant as a file of scores names it."""
+    if field == "n_kv_heads":
+        return f"kv_heads={size}" if size else "attention=none"
+    return f"ffn={size or 'none'}"
 
 
 def _score(row: list[str], model: Transformer) -> tuple[int, str, int, float]:

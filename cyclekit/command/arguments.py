@@ -20,7 +20,7 @@ INPUTS = ("workload", "workloads", "network", "machine", "what")  # names of fil
 ALWAYS_FILES = ("recipe", "calibration", "analysis", "scores")
 DATA = "inputs"  # a file where it is no number
 OUTPUTS = ("json", "out", "export", "chrome", "vcd")  # files
-FOLDERS = ("figures",)  # only written to
+FOLDERS = ("figures", "folder")  # only written to
 WORKLOAD = """a name of the catalogue; a file of weights, such as .onnx, .safetensors or .npz, or FILE:LAYER or
 FILE:GLOB of its layers; or, where no values are needed, sizes as MxNxK, or C*MxNxK for C of them in a kernel"""
 

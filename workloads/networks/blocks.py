@@ -56,12 +56,14 @@ class Blocks:
 
     @property
     def head_dim(self) -> int:
-        return len(self.arrays[f"{self.prefix(self.layers[0])}{self.QUERY}.weight"]) // self.n_heads
+        return (
+            max(len(self.arrays[f"{self.prefix(layer)}{self.QUERY}.weight"]) for layer in self.layers) // self.n_heads
+        )
 
     @property
     def n_neurons(self) -> int:
-        """How wide the feed-forward parts are."""
-        return self.arrays[f"{self.prefix(self.layers[0])}{self.NARROWER}.weight"].shape[1]
+        """How wide the feed-forward parts are, the widest of them."""
+        return max(self.arrays[f"{self.prefix(layer)}{self.NARROWER}.weight"].shape[1] for layer in self.layers)
 
     def prefix(self, layer: int) -> str:
         """Return what the names of a block begin with."""
@@ -74,8 +76,9 @@ class Blocks:
 
     @property
     def names(self) -> list[str]:
-        """The names of the matrices, in the order in which they are met."""
-        return [self.prefix(layer) + name for layer in self.layers for name in self.parts()]
+        """The names of the matrices, in the order in which they are met; those of parts that are gone are none."""
+        names = (self.prefix(layer) + name for layer in self.layers for name in self.parts())
+        return [name for name in names if np.size(self.arrays.get(f"{name}.weight"))]
 
     @property
     def norms(self) -> list[str]:

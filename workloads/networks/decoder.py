@@ -22,7 +22,9 @@ class Decoder(Blocks):
 
     arrays: {name: f32} by the names of Llama's files, "model.layers.0.self_attn.q_proj.weight" f32[out, in] and so on;
     any matrix may have a bias. Samples are int[n, tokens + 1]: the label of each token is the next, and the last is
-    only a label. Raises BadInput for a name that is missing and for heads that do not fit.
+    only a label. A block may have fewer heads of keys and values than the n_kv_heads of a whole one, fewer neurons, or
+    matrices f32[0, in] and f32[out, 0] where a part of it is gone. Raises BadInput for a name that is missing and for
+    heads that do not fit.
     """
 
     n_kv_heads: int = 1
@@ -43,10 +45,20 @@ class Decoder(Blocks):
                 raise BadInput(f"arrays must hold {name!r}; they hold {len(self.arrays)} others")
         if self.n_kv_heads < 1 or self.n_heads < 1 or self.n_heads % self.n_kv_heads:
             raise BadInput(f"n_kv_heads must divide the {self.n_heads} heads, got {self.n_kv_heads!r}")
-        for name, n_heads in ((self.QUERY, self.n_heads), (self.KEY, self.n_kv_heads)):
-            n_out = len(self.arrays[f"{self.prefix(self.layers[0])}{name}.weight"])
-            if n_out % (2 * n_heads):
-                raise BadInput(f"heads must divide the {n_out} outputs of {name} into pairs of values, got {n_heads}")
+        for layer in self.layers:
+            n_query, n_key = (len(self.arrays[f"{self.prefix(layer)}{name}.weight"]) for name in (self.QUERY, self.KEY))
+            if n_query == n_key == 0:
+                continue
+            if n_query % (2 * self.n_heads):
+                raise BadInput(
+                    f"heads must divide the {n_query} outputs of {self.QUERY} into pairs of values, got {self.n_heads}"
+                )
+            n_kv_heads, rest = divmod(n_key, n_query // self.n_heads)
+            if rest or not n_kv_heads or self.n_kv_heads % n_kv_heads:
+                raise BadInput(
+                    f"{self.KEY} of block {layer} must have {self.n_kv_heads} heads of {n_query // self.n_heads} "
+                    f"values, or a divisor of that, got {n_key} outputs"
+                )
 
     @property
     def norms(self) -> list[str]:
@@ -150,7 +162,7 @@ class Decoder(Blocks):
 
         normal, by_first = functions.rms_norm(states, self.arrays[gains[0]])
         heads = [self._product(prefix + name, normal, seen) for name in (self.QUERY, self.KEY, self.VALUE)]
-        mixed, by_heads = functions.attention(*(rows for rows, _ in heads), n_tokens, self.n_heads, self.n_kv_heads)
+        mixed, by_heads = functions.attention(*(rows for rows, _ in heads), n_tokens, self.n_heads)
         added, by_mixed = self._product(prefix + self.OUTPUT, mixed, seen)
         states = states + added
 

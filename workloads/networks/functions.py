@@ -58,15 +58,18 @@ def gated(gate: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, Back]:
 
 
 def attention(
-    query: np.ndarray, key: np.ndarray, value: np.ndarray, n_tokens: int, n_heads: int, n_kv_heads: int
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, n_tokens: int, n_heads: int
 ) -> tuple[np.ndarray, Back]:
     """Return f32[tokens, heads * head_dim]: causal attention in which n_heads / n_kv_heads heads share a key and value.
 
-    query: f32[tokens, heads * head_dim]; key, value: f32[tokens, kv heads * head_dim]; n_tokens: of a sample, all being
-    of one length. Positions turn queries and keys. The way back gives the gradients by query, key and value.
-    Source: grouped-query attention, Ainslie et al. 2023.
+    query: f32[tokens, heads * head_dim]; key, value: f32[tokens, kv heads * head_dim]; all of width 0 where no head is
+    left; n_tokens: of a sample, all being of one length. Positions turn queries and keys. The way back gives the
+    gradients by query, key and value. Source: grouped-query attention, Ainslie et al. 2023.
     """
+    if not query.shape[1]:
+        return query, lambda gradient: (gradient, key, value)
     head_dim = query.shape[1] // n_heads
+    n_kv_heads = key.shape[1] // head_dim
 
     def parted(rows: np.ndarray, n: int) -> np.ndarray:
         return rows.reshape(-1, n_tokens, n, head_dim).swapaxes(1, 2)  # [samples, heads, tokens, head_dim]

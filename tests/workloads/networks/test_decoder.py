@@ -146,6 +146,10 @@ def test_blocks_that_are_left_keep_their_names_until_they_are_stored():
         ),
         (lambda d: replace(d, n_kv_heads=3), "n_kv_heads must divide the 4 heads, got 3"),
         (lambda d: replace(d, n_heads=6), r"heads must divide the 16 outputs of self_attn.q_proj .* got 6"),
+        (
+            lambda d: replace(d, n_kv_heads=1),
+            "self_attn.k_proj of block 0 must have 1 heads of 4 values, or a divisor of that, got 8 outputs",
+        ),
         (lambda d: d.loss(np.array([[1, 11]])), "tokens must be 0 to 10, got 1 to 11"),
         (lambda d: d.loss(np.array([1, 2])), r"samples must be int\[n, tokens \+ 1\], got int64\[2\]"),
         (lambda d: d.loss(np.array([[1.0, 2.0]])), r"got float64\[1, 2\]"),
