@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cyclekit.terminal import write_whole
 from workloads.allocation.knapsack import knapsack
 from workloads.allocation.table import Cost, Table
 from workloads.errors import BadInput
@@ -63,8 +65,9 @@ def read_scores(path: str | Path, model: Transformer) -> Scores:
 
 def write_scores(path: Path, rows: Iterable[tuple[int, str, int, float]]) -> None:
     """Write (block, field of Block, size, loss) as `read_scores` reads them."""
-    with open(path, "w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows([HEAD, *((block, named(field, size), loss) for block, field, size, loss in rows)])
+    stream = io.StringIO(newline="")
+    csv.writer(stream).writerows([HEAD, *((block, named(field, size), loss) for block, field, size, loss in rows)])
+    write_whole(path, stream.getvalue().encode())
 
 
 def named(field: str, size: int) -> str:
@@ -88,8 +91,8 @@ def _score(row: list[str], model: Transformer) -> tuple[int, str, int, float]:
         loss, number = float(text), 0.0 if size == "none" else float(size)
     except ValueError as error:
         raise BadInput(f"variant and loss must have numbers, got {variant!r} and {text!r}") from error
-    if not math.isfinite(loss):
-        raise BadInput(f"loss must be a finite number, got {text!r}")
+    if not (math.isfinite(loss) and math.isfinite(number)):
+        raise BadInput(f"variant and loss must have finite numbers, got {variant!r} and {text!r}")
     whole = getattr(model, field)
     n = round(number * whole) if field == "ffn" and 0 < number < 1 else number
     if n != int(n) or not (0 < n < whole or size == "none"):

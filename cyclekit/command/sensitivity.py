@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cyclekit.command.arguments import add_figures, add_network
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import said_of, task_of
-from cyclekit.terminal import Output, make_folder
+from cyclekit.terminal import Output, make_folder, write_whole
 from workloads.errors import BadInput
 from workloads.networks.decoder import Decoder
 from workloads.pruning.ratios import sensitivity
@@ -125,7 +125,7 @@ def _blocks(out: Output, task: Task, folder: str | None) -> int:
     if folder is not None:
         scores, config = Path(folder) / "scores.csv", Path(folder) / "config.json"
         write_scores(scores, rows)
-        config.write_text(json.dumps(variants.config_of(network), indent=2) + "\n", encoding="utf-8")
+        write_whole(config, (json.dumps(variants.config_of(network), indent=2) + "\n").encode())
         for path in (scores, config):
             out.line(f"wrote {path}")
     told = [
