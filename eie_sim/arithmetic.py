@@ -74,12 +74,7 @@ def multiply(image: Image, column: np.ndarray, activations: np.ndarray, bits: Fo
 
     fixed: the outputs have the bits given; else as many as there can be without an addition that saturates.
     """
-    inputs = np.append(activations, quantise(np.ones(1), bits.activations))  # the bias column's 1 (R7)
-    value, codebook = inputs[column].astype(np.int32), quantise(image.codebook, bits.weights).astype(np.int32)
-    sums, operands = (
-        np.zeros(image.layer.n_out, np.int64),
-        (column, value, codebook, *reuse(image, "columns", None, lambda: by_column(image))),
-    )
+    operands, sums = _operands(image, column, activations, bits), np.zeros(image.layer.n_out, np.int64)
     if not fixed:
         peak = _accumulate(*operands, 0, sums)
         shift = max(0, peak.bit_length() - (VALUE_BITS - 1), bits.activations + bits.weights - MAX_FRACTION_BITS)
@@ -98,6 +93,13 @@ def multiply(image: Image, column: np.ndarray, activations: np.ndarray, bits: Fo
     return Product(sums.astype(np.int16), n_saturations, bits)
 
 
+def _operands(image: Image, column: np.ndarray, activations: np.ndarray, bits: Format) -> tuple[np.ndarray, ...]:
+    """Return the columns in their order, the value of each and the codebook, i32, and the weights by column."""
+    inputs = np.append(activations, quantise(np.ones(1), bits.activations))  # the bias column's 1 (R7)
+    value, codebook = inputs[column].astype(np.int32), quantise(image.codebook, bits.weights).astype(np.int32)
+    return column, value, codebook, *reuse(image, "columns", None, lambda: by_column(image))
+
+
 def by_column(image: Image) -> tuple[np.ndarray, np.ndarray]:
     """Return where each column begins, i64[C+1], and its weights, row << 4 | code: u32[nnz], beyond 2**28 rows u64."""
     start = np.zeros(image.n_columns + 1, np.int64)
@@ -114,9 +116,7 @@ def additions(
 
     In a column every accumulator is added to at most once, so these are what each of its additions finds and leaves.
     """
-    inputs = np.append(activations, quantise(np.ones(1), bits.activations))
-    value, codebook = inputs[column].astype(np.int32), quantise(image.codebook, bits.weights).astype(np.int32)
-    layout = reuse(image, "columns", None, lambda: by_column(image))
+    _, value, codebook, *layout = _operands(image, column, activations, bits)
     accumulators = np.zeros(image.layer.n_out, np.int64)
     for k in range(len(column)):
         before, own = accumulators.copy(), slice(k, k + 1)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from cyclekit.command.arguments import check_outputs
+from cyclekit.command.arguments import FOLDERS, check_outputs
 from cyclekit.command.verbs import VERBS
 
 EPILOG = """examples:
@@ -79,9 +79,8 @@ class VerbParser(Parser):
         from difflib import get_close_matches
 
         known = {name.strip("-"): name for action in self._actions for name in action.option_strings}
-        for action in self._actions:
-            if action.metavar == "DIR":
-                known.setdefault("out", action.option_strings[-1])  # a folder is no file, which --out names everywhere
+        for folder in (name for name in FOLDERS if name in known):
+            known.setdefault("out", known[folder])  # a folder is no file, which --out names everywhere
         word = next((word.partition("=")[0].strip("-") for word in left if word.startswith("-")), "")
         near = get_close_matches(word, known, n=1, cutoff=0.7)  # --preset is not near --set
         return f", did you mean {known[near[0]]!r}?" if near else ""

@@ -78,7 +78,7 @@ def test_a_whole_number_is_called_n():
         ("compare alex-7 --out f", "unrecognized arguments: --out f, did you mean '--figures'?; see 'zeroskip compare"),
         ("validate eie --out f", "unrecognized arguments: --out f, did you mean '--figures'?; see 'zeroskip validate"),
         ("tradeoff tiny --out f", "unrecognized arguments: --out f, did you mean '--figures'?; see 'zeroskip tradeoff"),
-        ("sensitivity tiny --out=f", "unrecognized arguments: --out=f, did you mean '--folder'?; see 'zeroskip sens"),
+        ("sensitivity tiny --out=f", "unrecognized arguments: --out=f, did you mean '--figures'?; see 'zeroskip sens"),
         ("llm gpt2 --input 8 --out 9", "unrecognized arguments: --out 9, did you mean '--figures'?; see 'zeroskip llm"),
         ("demo --out f", "unrecognized arguments: --out f, did you mean '--figures'?; see 'zeroskip demo --help'"),
         ("data digits --out f", "unrecognized arguments: --out f, did you mean '--folder'?; see 'zeroskip data"),
