@@ -1,11 +1,15 @@
-"""Reading text: the CSV tables that come with a package, and what users bring as text and as TOML."""
+"""Files: the CSV tables that come with a package, what users bring as text and as TOML, and arrays written whole."""
 
 import codecs
 import csv
+import os
 import tomllib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from workloads.errors import BadInput
 
@@ -14,6 +18,17 @@ def read_table(package: str, name: str) -> list[dict[str, str]]:
     """Return the rows of data/NAME.csv of a package as {column: text}; lines that begin with # are comments."""
     text = files(package).joinpath(f"data/{name}.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+
+
+def write_arrays(out: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an .npz file whole or not at all: a temporary file beside `out`, then os.replace."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_text_bytes(path: Path) -> bytes:

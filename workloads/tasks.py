@@ -280,15 +280,15 @@ NAMED: dict[str, tuple[Callable[[], Task], str]] = {
     ),
     "digits-mlp": (
         lambda: _digits(nets.digits_mlp, (64,)),
-        "64 -> 256 -> 128 -> 10 on the digits of scikit-learn, trained within 10 s",
+        "64 -> 256 -> 128 -> 10 on the digits of scikit-learn, trained within 10 s at its first use",
     ),
     "digits-convnet": (
         lambda: _digits(nets.digits_convnet, (1, 8, 8)),
-        "two convolutions of 16 and 32 channels and a matrix, on the same digits, trained within 20 s",
+        "two convolutions of 16 and 32 channels and a matrix, on the same digits, trained within 20 s at its first use",
     ),
     "docstrings-decoder": (
         _decoder,
-        "8 blocks of a language model, 57 matrices, on Python's own docstrings, trained within a minute; perplexity",
+        "a language model of 8 blocks on Python's own docstrings, trained within a minute at its first use; perplexity",
     ),
     "minilm": (_minilm, "36 matrices of a sentence encoder; real sentences; quality: cosine to the dense embedding"),
 }

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from cyclekit.energy import charge
 from tensorcore_sim import PRESETS, dense_over_sparse, encode, energy, simulate
 from tensorcore_sim.actions import CardAction
-from tensorcore_sim.evidence.gemms import compare
 from tensorcore_sim.prices import NOTES, REFUSED, TABLES, prices
 from workloads import BadInput, Shape
 
@@ -99,12 +98,3 @@ def test_a_stored_run_is_priced_as_the_run_itself():
     again = type(found).from_dict(found.as_dict())
     assert energy(again, "sparseloop") == energy(found, "sparseloop")
     assert charge(prices("sparseloop", SPARSE), found.actions, found.time_us, 1).total_pj > 0
-
-
-def test_sparseloop_s_own_energies_are_met_within_a_third_and_its_ratios_within_a_fifth():
-    # Its register files, metadata SRAM and loop order are not in this model: what is here should cost less than there.
-    # Two sparse ones cost up to 4% more: two blocks of small tiles on an SM are faster, and read more.
-    rows = [row for row in compare(lambda share: None) if row.source == "Energy, Sparseloop"]
-    assert len(rows) == 4 * 3
-    assert all(-33 <= row.error <= 4 for row in rows)
-    assert all(row.error >= -20 for row in rows if row.quantity == "dense energy over sparse")

@@ -101,14 +101,14 @@ def _table() -> dict[str, list[dict[str, str]]]:
     return inputs
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """Return the user's cache folder. Source: XDG Base Directory Specification (a relative path is to be ignored)."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".cache") / "zeroskip"
 
 
 def _place(name: str, folder: Path | None) -> Path:
-    return (_cache() if folder is None else Path(folder)) / name
+    return (cache_folder() if folder is None else Path(folder)) / name
 
 
 def _name(file: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ from workloads.errors import BadInput
 from workloads.networks import bytepair, train
 from workloads.networks.decoder import Decoder, untrained
 from workloads.networks.gradual import Gradual
+from workloads.networks.kept import once
 from workloads.networks.modules import Linear
 from workloads.records import Workload
 
@@ -50,7 +51,7 @@ def samples(sentences: Sequence[str], merges: bytepair.Merges, n_tokens: int = N
 def decoder(tokens: np.ndarray, seed: int, recipe: train.Recipe = TRAINING) -> Decoder:
     """Return the decoder of SIZES trained on samples of N_WORDS different tokens."""
     start = untrained(N_WORDS, **SIZES, seed=seed)
-    return fit(start, tokens, replace(recipe, seed=seed))
+    return once(fit, start, tokens, recipe=replace(recipe, seed=seed))
 
 
 @one_thread()

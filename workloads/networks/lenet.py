@@ -1,9 +1,8 @@
 """LeNet-300-100 on Fashion-MNIST, trained, pruned and shared: the shipped networks and the recipe that made them."""
 
 import argparse
-import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from workloads.errors import BadInput
+from workloads.files import write_arrays
 from workloads.networks.data import as_inputs, fashion_mnist
 from workloads.networks.train import Recipe, initialise, train, tune_centroids
 from workloads.pruning.prune import prune
@@ -156,7 +156,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         f"accuracy on the 10,000 test images: {accuracies}; "
         f"{IMAGES_SHIPPED}; numpy {np.__version__}"
     )
-    write(out, shipped | {"provenance": np.array(provenance)} | _arrays(networks[0], networks[2]))
+    write_arrays(out, shipped | {"provenance": np.array(provenance)} | _arrays(networks[0], networks[2]))
     print(f"{out}: {out.stat().st_size} bytes; {accuracies}")
     return 0
 
@@ -173,17 +173,6 @@ def shipped_images() -> dict[str, np.ndarray]:
         pixels = np.rint(255 * images[places]).astype(np.uint8)
         arrays |= {f"{prefix}images": pixels, f"{prefix}labels": labels[places]}
     return arrays
-
-
-def write(out: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the file whole or not at all: a temporary file beside `out`, then os.replace."""
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _arrays(trained: Network, shared: Network) -> dict[str, np.ndarray]:

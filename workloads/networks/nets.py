@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from workloads.errors import BadInput
+from workloads.networks.kept import once
 from workloads.networks.modules import BatchNorm, Conv2d, Linear, Module, he_normal
 from workloads.networks.sequential import Flatten, MaxPool2d, ReLU, Sequential
 from workloads.networks.train import Recipe, fit
@@ -87,10 +88,10 @@ def with_shifts(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
 
 def digits_mlp(inputs: np.ndarray, labels: np.ndarray, seed: int) -> Sequential:
     """Return 64-256-128-10 trained on f32[n, 64] in 0 to 1, best `with_shifts` and flattened, and labels int[n]."""
-    return fit(mlp(DIGITS_WIDTHS, seed), inputs, labels, replace(DIGITS_MLP, seed=seed))
+    return once(fit, mlp(DIGITS_WIDTHS, seed), inputs, labels, recipe=replace(DIGITS_MLP, seed=seed))
 
 
 def digits_convnet(inputs: np.ndarray, labels: np.ndarray, seed: int) -> Sequential:
     """Return two convolutions of 16 and 32 channels and a matrix, trained on f32[n, 1, 8, 8] in 0 to 1."""
     net = convnet((1, 8, 8), DIGITS_CHANNELS, N_DIGITS, seed)
-    return fit(net, inputs, labels, replace(DIGITS_CONVNET, seed=seed))
+    return once(fit, net, inputs, labels, recipe=replace(DIGITS_CONVNET, seed=seed))

@@ -176,3 +176,12 @@ def test_whether_24_wins_is_told_right_in_95_of_100(rows):
 
 def test_the_bands_that_answers_carry_are_those_of_the_rows(rows):
     assert read_table("tensorcore_sim", "error_bands") == bands(rows)
+
+
+def test_sparseloop_s_own_energies_are_met_within_a_third_and_its_ratios_within_a_fifth(rows):
+    # Its register files, metadata SRAM and loop order are not in this model: what is here should cost less than there.
+    # Two sparse ones cost up to 4% more: two blocks of small tiles on an SM are faster, and read more.
+    rows = [row for row in rows if row.source == "Energy, Sparseloop"]
+    assert len(rows) == 4 * 3
+    assert all(-33 <= row.error <= 4 for row in rows)
+    assert all(row.error >= -20 for row in rows if row.quantity == "dense energy over sparse")
