@@ -40,7 +40,10 @@ class Widths(Knob):
         if self.turned not in TURNED:
             raise BadInput(f"unknown knob {self.turned!r}{did_you_mean(self.turned, TURNED)}")
         if self.turned != "width" and not self._sparse_design:
-            raise BadInput(f"--knob {self.turned} takes a dense design of a machine with 2:4, got {self.chosen.name}")
+            raise BadInput(
+                f"knob must be width on {self.chosen.name}: 2:4 takes a dense design of a machine that has it, "
+                f"got {self.turned!r}"
+            )
         if not isinstance(self.task.network, Sequential) or self.task.labels is None:
             raise BadInput(
                 f"network {self.task.name!r} must be modules in a row with labels: "

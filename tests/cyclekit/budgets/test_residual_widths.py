@@ -1,6 +1,7 @@
 """Does the table of a residual network's widths tell what the narrower network costs, and does a method stay within?"""
 
 import itertools
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -90,9 +91,17 @@ def test_the_table_is_what_the_narrower_networks_cost(turned, knob):
 def test_a_residual_network_is_brought_within_its_budget_and_tuned(method, knob):
     own = knob(looped(), epochs=1)
     table = own.table()
-    budget = (table.cost(table.least) + table.cost(table.whole)) / 2
-    result = adapt(own, budget, method)
+    dense, told = table.cost(table.whole), []
+    budget = (table.cost(table.least) + dense) / 2
+    result = adapt(own, budget, method, lambda name: nullcontext(lambda *step: told.append((name, *step))))
     assert result.cost <= budget
     assert result.cost == sum(own.layer_costs(result.network).values())
     assert result.levels["conv1"][1] == result.levels["conv3"][1]
     assert result.levels["conv4"][1] == result.levels["conv6"][1]
+    if method == "netadapt":  # what it tells of each try, the whole network first; those of its rounds among them
+        assert told[0] == ("netadapt", f"tried {dense:,.6g} us", 0, dense - budget)
+        texts = [text for _, text, _, _ in told]
+        assert {f"tried {row['cost']:,.6g} us" for row in result.log} <= set(texts)
+        assert all(0 <= done <= total for _, _, done, total in told)
+    else:
+        assert told == []
