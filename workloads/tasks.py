@@ -286,6 +286,10 @@ NAMED: dict[str, tuple[Callable[[], Task], str]] = {
         lambda: _digits(nets.digits_convnet, (1, 8, 8)),
         "two convolutions of 16 and 32 channels and a matrix, on the same digits, trained within 20 s at its first use",
     ),
+    "digits-resnet": (
+        lambda: _digits(nets.digits_resnet, (1, 8, 8)),
+        "the same with a residual block behind each: six convolutions and a matrix, trained within 20 s",
+    ),
     "docstrings-decoder": (
         _decoder,
         "a language model of 8 blocks on Python's own docstrings, trained within a minute at its first use; perplexity",

@@ -21,6 +21,7 @@ from cyclekit.budgets.densities import Densities
 from cyclekit.budgets.graph_widths import GraphWidths
 from cyclekit.budgets.step import MachineAllocator
 from cyclekit.budgets.widths import Widths
+from cyclekit.machine import quiet
 from workloads import tasks
 from workloads.allocation.knapsack import knapsack
 from workloads.allocation.simple import drawn
@@ -143,7 +144,7 @@ def choices(task, chosen, changes, budgets, seeds) -> None:
             values = []
             for seed in seeds:
                 knob = replace(first, seed=seed, _values={"table": table})
-                choice, _, _ = METHODS[method](knob, table, share * table.cost(table.whole))
+                choice, _, _ = METHODS[method](knob, table, share * table.cost(table.whole), quiet)
                 values.append(task.quality(knob.network_of(knob.start(choice))))
             told = ", ".join(f"{100 * value:.2f}" for value in values)
             print(f"  {share:g} {method:9s} not tuned {100 * fmean(values):.2f}% ({told})", flush=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +13,13 @@ from cyclekit.budgets.densities import Densities
 from cyclekit.budgets.graph_widths import GraphWidths
 from cyclekit.budgets.knob import Knob
 from cyclekit.budgets.widths import Widths
-from cyclekit.machine import Machine
+from cyclekit.machine import Machine, Progress, quiet
 from workloads.allocation.amc import N_EPISODES, amc
 from workloads.allocation.knapsack import knapsack
 from workloads.allocation.netadapt import netadapt
 from workloads.allocation.sensitivity import by_sensitivity
 from workloads.allocation.simple import drawn, uniform
-from workloads.allocation.table import Table
+from workloads.allocation.table import Choice, Table
 from workloads.errors import BadInput, did_you_mean
 from workloads.tasks import Task
 
@@ -54,13 +56,16 @@ def knob_of(task: Task, chosen: Machine, spec: Any, *, turned: str | None = None
     """
     options |= {"task": task, "chosen": chosen, "spec": spec}
     if chosen.needs_values and turned is not None:
-        raise BadInput(f"--knob is for machines that multiply whole matrices: {chosen.name} has densities")
+        raise BadInput(
+            f"knob must be left out on {chosen.name}, whose layers have densities: it is for machines that multiply "
+            f"whole matrices, got {turned!r}"
+        )
     if chosen.needs_values:
         return Densities(**options)
     if task.graph is None:
         return Widths(**options, turned=turned or "width")
     if turned not in (None, "width"):
-        raise BadInput(f"--knob {turned} takes modules in a row: of the graph {task.name} widths alone can change")
+        raise BadInput(f"knob must be width for the graph {task.name}: 2:4 takes modules in a row, got {turned!r}")
     return GraphWidths(**options)
 
 
@@ -70,16 +75,27 @@ def check_method(name: str) -> None:
         raise BadInput(f"unknown method {name!r}{did_you_mean(name, METHODS)}")
 
 
-def adapt(knob: Knob, budget: float, method: str) -> Adapted:
-    """Return the task's network brought within an absolute budget by a method. Raises BadInput where none can be."""
+def unwatched(method: str) -> AbstractContextManager[Progress]:
+    """Give a progress that nobody sees."""
+    return nullcontext(quiet)
+
+
+def adapt(
+    knob: Knob, budget: float, method: str, watch: Callable[[str], AbstractContextManager[Progress]] = unwatched
+) -> Adapted:
+    """Return the task's network brought within an absolute budget by a method. Raises BadInput where none can be.
+
+    watch: of a method, gives what is told how far its choosing is.
+    """
     if method in EVEN and not knob.is_even:
         others = ", ".join(name for name in METHODS if name not in EVEN)
-        raise BadInput(f"--method must be one of {others} beside 2:4, which no share of a width is, got {method!r}")
+        raise BadInput(f"method must be one of {others} beside 2:4, which no share of a width is, got {method!r}")
     table = knob.table()
     table.check(budget)
     whole = knob.uncut()
     knob = replace(knob, recalibrates=method in RECALIBRATING)
-    choice, log, start = METHODS[method](knob, table, budget)
+    with watch(method) as step:
+        choice, log, start = METHODS[method](knob, table, budget, step)
     cut = knob.finished(choice, budget, start)
     dense_costs, costs = knob.layer_costs(whole), knob.layer_costs(cut)
     dense_levels, levels = knob.levels_of(whole), knob.levels_of(cut)
@@ -110,40 +126,58 @@ def _notes(knob: Knob) -> tuple[str, ...]:
     return (*(note.partition(": ")[2] for note in counted.notes), f"subnets tried on {knob.n_judged:,} others")
 
 
-def _uniform(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
+def _uniform(knob: Knob, table: Table, budget: float, step: Progress) -> tuple[dict, list, None]:
     return uniform(table, budget), [], None
 
 
-def _random(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
-    return *drawn(table, budget, knob.evaluate, N_DRAWS, knob.seed), None
+def _random(knob: Knob, table: Table, budget: float, step: Progress) -> tuple[dict, list, None]:
+    return *drawn(table, budget, _counted(knob, "draw", N_DRAWS, step), N_DRAWS, knob.seed), None
 
 
-def _knapsack(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
+def _knapsack(knob: Knob, table: Table, budget: float, step: Progress) -> tuple[dict, list, None]:
     choice = knapsack(table, budget)
     return choice, [{"cost": table.cost(choice), "loss": table.loss(choice)}], None
 
 
-def _amc(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
+def _amc(knob: Knob, table: Table, budget: float, step: Progress) -> tuple[dict, list, None]:
     sizes = {
         layer.name: (layer.n_out, layer.n_in // layer.kernel, layer.positions, 1.0, layer.kernel)
         for layer in knob.workloads(knob.start(table.whole))
     }
-    return *amc(table, budget, sizes, knob.evaluate, seed=knob.seed), None
+    evaluate = _counted(knob, "episode", N_EPISODES, step)
+    return *amc(table, budget, sizes, evaluate, seed=knob.seed), None
 
 
-def _netadapt(knob: Knob, table: Table, budget: float) -> tuple[dict, list, Any]:
+def _counted(knob: Knob, what: str, n: int, step: Progress) -> Callable[[Choice], float]:
+    """Return what evaluates a choice, and tells how many of n that was."""
+    numbers = itertools.count(1)
+
+    def evaluate(choice: Choice) -> float:
+        value, number = knob.evaluate(choice), next(numbers)
+        step(f"{what} {number}", number, n)
+        return value
+
+    return evaluate
+
+
+def _netadapt(knob: Knob, table: Table, budget: float, step: Progress) -> tuple[dict, list, Any]:
     """Lower one layer a round; a width of netadapt's is how many levels are left to a layer, from 1 on."""
-    n_levels = {name: len(levels) for name, levels in table.levels.items()}
+    n_levels, dense = {name: len(levels) for name, levels in table.levels.items()}, table.cost(table.whole)
 
     def choice(widths: Any) -> dict[str, int]:
         return {name: n_levels[name] - widths[name] for name in n_levels}
+
+    def evaluate(now: tuple[Any, dict]) -> float:
+        cost = table.cost(now[1])
+        step(f"tried {cost:,.6g} {knob.metric}", min(dense - cost, dense - budget), dense - budget)
+        return knob.value_of(knob.network_of(knob.start(now[1]) if now[0] is None else now[0]))
 
     rounds = netadapt(
         (None, table.whole),
         n_levels,
         cost=lambda widths: table.cost(choice(widths)),
         narrow=lambda now, layer, width: _lowered(knob, now, layer, n_levels[layer] - width),
-        evaluate=lambda now: knob.value_of(knob.network_of(knob.start(now[1]) if now[0] is None else now[0])),
+        evaluate=evaluate,
         budget=budget,
     )
     log = [{"round": i, "layer": r.layer, "cost": r.cost, "value": r.value} for i, r in enumerate(rounds, 1)]
@@ -159,11 +193,11 @@ def _lowered(knob: Knob, now: tuple[Any, dict], layer: str, level: int) -> tuple
     return knob.lowered(network, layer, choice), choice
 
 
-def _sensitivity(knob: Knob, table: Table, budget: float) -> tuple[dict, list, None]:
-    return *by_sensitivity(table, budget, analysed(knob)), None
+def _sensitivity(knob: Knob, table: Table, budget: float, step: Progress) -> tuple[dict, list, None]:
+    return *by_sensitivity(table, budget, analysed(knob, step)), None
 
 
-METHODS: dict[str, Callable[[Knob, Table, float], tuple[dict, list, Any]]] = {
+METHODS: dict[str, Callable[[Knob, Table, float, Progress], tuple[dict, list, Any]]] = {
     "netadapt": _netadapt,
     "amc": _amc,
     "knapsack": _knapsack,

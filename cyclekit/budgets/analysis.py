@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from cyclekit.budgets.knob import Knob
+from cyclekit.machine import Progress
 from cyclekit.terminal import write_whole
 from workloads.errors import BadInput
 from workloads.recipes.subjects import subject
 
 
-def analysed(knob: Knob) -> dict[str, list[float]]:
+def analysed(knob: Knob, step: Progress) -> dict[str, list[float]]:
     """Return {layer: the accuracy at each of its levels, all others whole}, on inputs calibrated on, nothing tuned.
 
     Where the knob names a file that there is, nothing is computed. Raises BadInput, also for a file of another network,
@@ -26,7 +27,8 @@ def analysed(knob: Knob) -> dict[str, list[float]]:
     if path is not None and path.exists():
         return _read(path, identity)
     values: dict[str, list[float]] = {}
-    for name, levels in table.levels.items():
+    for place, (name, levels) in enumerate(table.levels.items()):
+        step(f"each level of {name}", place, len(table.levels))
         values[name] = [knob.evaluate({**table.whole, name: level}) for level in range(len(levels))]
     if path is not None:
         layers = {

@@ -112,7 +112,7 @@ class Knob:
         """Raise BadInput where no choice can be tried: there are no labels of the inputs calibrated on."""
         if self.task.measure != "accuracy" or self.task.labels is None:
             raise BadInput(
-                f"network {self.task.name!r} has no labels to be judged by here: take --method knapsack or uniform"
+                f"network {self.task.name!r} has no labels to be judged by here: take the method knapsack or uniform"
             )
 
     def value_of(self, network: Any) -> float:

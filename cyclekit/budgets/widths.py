@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from cyclekit.budgets.knob import N_SHORT, Knob
 from workloads.allocation import two_four
-from workloads.allocation.narrow import importance, narrowable, narrowed
+from workloads.allocation.narrow import Channels, channels, importance, narrowed
 from workloads.allocation.table import Choice, Cost, Table
 from workloads.allocation.two_four import PATTERN
 from workloads.errors import BadInput, did_you_mean
@@ -26,7 +27,8 @@ TURNED = ("width", PATTERN, "both")
 
 @dataclass(frozen=True, kw_only=True)
 class Widths(Knob):
-    """How many outputs each matrix keeps; a network of this knob is a smaller Sequential.
+    """How many outputs each matrix keeps, as many as those that an Add joins with it; a network of this knob is a
+    smaller Sequential.
 
     turned: "width", "2:4" (which of the matrices are, by magnitude), or "both". Raises BadInput for a machine without.
     """
@@ -38,7 +40,10 @@ class Widths(Knob):
         if self.turned not in TURNED:
             raise BadInput(f"unknown knob {self.turned!r}{did_you_mean(self.turned, TURNED)}")
         if self.turned != "width" and not self._sparse_design:
-            raise BadInput(f"--knob {self.turned} takes a dense design of a machine with 2:4, got {self.chosen.name}")
+            raise BadInput(
+                f"knob must be width on {self.chosen.name}: 2:4 takes a dense design of a machine that has it, "
+                f"got {self.turned!r}"
+            )
         if not isinstance(self.task.network, Sequential) or self.task.labels is None:
             raise BadInput(
                 f"network {self.task.name!r} must be modules in a row with labels: "
@@ -60,20 +65,26 @@ class Widths(Knob):
         return self.turned == "width"
 
     def _table(self) -> Table:
-        weighted, free = self.task.network.weighted, narrowable(self.task.network)
-        levels = {name: widths(len(weighted[name].weights)) for name in free if self.turned != PATTERN}
+        weighted = self.task.network.weighted
+        levels = {
+            name: widths(len(weighted[name].weights)) for name in self._channels.writers if self.turned != PATTERN
+        }
         losses = {name: np.array([self._lost(name, width) for width in own]) for name, own in levels.items()}
         if self.turned != "width":
             first = self.task.first(N_SHORT)
             gone = two_four.lost(self.task.network, first.inputs, first.labels)
             levels |= {_sparse(name): (1.0, 0.5) for name in weighted}
             losses |= {_sparse(name): np.array([0.0, gone[name]]) for name in weighted}
-        knobs, shapes, before = {}, {}, None
+        knobs, shapes = {}, {}
         for name, module in weighted.items():
-            knobs[name] = tuple(knob for knob in (before, name) if knob in levels)
-            ins, outs = levels.get(before, (module.weights.shape[1],)), levels.get(name, (len(module.weights),))
-            each, before = module.matrix.shape[1] // ins[0], name
-            shapes[name] = [self.shape(n_out, n_in * each, self._positions[name]) for n_in in ins for n_out in outs]
+            reads, writes = self._channels.readers.get(name), self._channels.written.get(name)
+            knobs[name] = tuple(dict.fromkeys(knob for knob in (reads, writes) if knob in levels))
+            n_out, n_in = module.matrix.shape
+            shapes[name] = []
+            for at in itertools.product(*(levels[knob] for knob in knobs[name])):
+                wide = dict(zip(knobs[name], at, strict=True))
+                left = n_in // levels[reads][0] * wide[reads] if reads in wide else n_in
+                shapes[name].append(self.shape(wide.get(writes, n_out), left, self._positions[name]))
         every = [shape for of_layer in shapes.values() for shape in of_layer]
         designs, costs = [{}] if self.turned == "width" else [{}, self._sparse_design], {}
         known = [self.costs_of(every, changes) for changes in designs]
@@ -85,6 +96,10 @@ class Widths(Knob):
         return Table(levels=levels, costs=costs, losses=losses)
 
     @cached_property
+    def _channels(self) -> Channels:
+        return channels(self.task.network)
+
+    @cached_property
     def _positions(self) -> dict[str, int]:
         return {name: len(rows) for name, rows in self.task.network.inputs(self.task.inputs[:1]).items()}
 
@@ -92,9 +107,9 @@ class Widths(Knob):
         return float(np.sort(self._importance[name])[: len(self._importance[name]) - width].sum())
 
     def widths(self, choice: Choice) -> dict[str, int]:
-        """Return the outputs of each matrix that may be narrower, at a choice."""
-        free = narrowable(self.task.network)
-        return {name: int(self.table().levels[name][choice[name]]) for name in free if name in choice}
+        """Return the outputs of each group of matrices that may be narrower, at a choice."""
+        groups = self._channels.writers
+        return {name: int(self.table().levels[name][choice[name]]) for name in groups if name in choice}
 
     def uncut(self) -> Sequential:
         return self.task.network
@@ -145,6 +160,12 @@ class Widths(Knob):
 
     def levels_of(self, cut: Sequential) -> dict[str, float]:
         return {name: len(module.weights) for name, module in cut.weighted.items()}
+
+    @property
+    def notes(self) -> list[str]:
+        if self.turned == PATTERN:
+            return []
+        return [f"turned together: {', '.join(names)}" for names in self._channels.writers.values() if len(names) > 1]
 
 
 def _sparse(name: str) -> str:

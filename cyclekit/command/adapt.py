@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,8 @@ def run(options: Namespace) -> int:
         watch=partial(_watched, options.into),
     )
     dense = knob.table().cost(knob.table().whole)
-    results = [adapt(knob, budget.absolute(dense), method) for budget in budgets for method in methods]
+    amounts = [budget.absolute(dense) for budget in budgets]
+    results = [adapt(knob, amount, method, _tried) for amount in amounts for method in methods]
     _show(out, knob, results, options.machine)
     counts = knob.costs.counts
     out.line(f"  costs of layers: {counts['computed']:,} tasks computed, {counts['stored']:,} were stored before")
@@ -146,6 +147,11 @@ def _watched(into: str | None, n_tasks: int, n_workers: int, seconds: float) -> 
         say(f"{n_tasks:,} tasks on {n_workers} workers: expecting about {seconds:,.0f} s")
     with progress_of_rows("adapt: costs", kept=into is not None) as step:
         yield step
+
+
+def _tried(method: str) -> AbstractContextManager[Progress]:
+    """Show a bar of what a method tried so far."""
+    return progress_of_rows(f"adapt: {method}", kept=False)
 
 
 def _checked(knob: Knob, result: Adapted) -> bool:

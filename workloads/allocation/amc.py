@@ -45,7 +45,7 @@ def amc(
         for place, name in enumerate(table.levels):
             state = _state(table, static, choice, place, last_action)
             action = float(agent.rng.uniform()) if exploring else agent.act(state, noise)
-            choice[name] = _walled(table, choice, place, name, action, budget)
+            choice[name] = _walled(table, choice, name, action, budget)
             last_action = table.levels[name][choice[name]] / table.levels[name][0]
             steps.append((state, last_action))
         value, cost = evaluate(choice), table.cost(choice)
@@ -59,20 +59,20 @@ def amc(
             for _ in range(N_LEARN * len(steps)):
                 agent.learn()
         rows.append({"episode": episode, "cost": cost, "value": value, "reward": reward})
-        if value > best[0]:
+        if value > best[0] and cost <= budget:
             best = value, choice
     return dict(best[1]), rows
 
 
-def _walled(table: Table, choice: Choice, place: int, name: str, action: float, budget: float) -> int:
-    """Return the level nearest below the action that still lets the rest meet the budget at their lowest."""
-    levels, later = table.levels[name], list(table.levels)[place + 1 :]
+def _walled(table: Table, choice: Choice, name: str, action: float, budget: float) -> int:
+    """Return the level nearest the action, below it where there is one, at which the rest can still meet the budget."""
+    levels, order = table.levels[name], list(table.levels)
     wanted = next((i for i, level in enumerate(levels) if level / levels[0] <= action), len(levels) - 1)
-    rest = {other: len(table.levels[other]) - 1 for other in later}
-    for level in range(wanted, len(levels)):
-        if table.cost({**choice, **rest, name: level}) <= budget:
-            return level
-    return len(levels) - 1
+    lowest = table.lowest({earlier: choice[earlier] for earlier in order[: order.index(name)]}, name)
+    within = np.flatnonzero(lowest <= budget)
+    if not len(within):  # by a rounding of sums, which are of another order here
+        return int(lowest.argmin())
+    return int(next((level for level in within if level >= wanted), within[-1]))
 
 
 def _static(table: Table, sizes: Mapping[str, tuple[float, ...]]) -> np.ndarray:
@@ -94,7 +94,7 @@ def _whole(table: Table) -> dict[str, float]:
 
 
 def _state(table: Table, static: np.ndarray, choice: Choice, place: int, last_action: float) -> np.ndarray:
-    names, total = list(table.levels), table.cost(table.whole)
+    names, total = list(table.levels), table.cost(table.whole) or 1.0
     whole = _whole(table)
     later = sum(whole[name] for name in names[place:])
     saved = 1 - table.cost(choice) / total

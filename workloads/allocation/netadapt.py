@@ -64,7 +64,10 @@ def netadapt(
                     )
                     break
         if not proposals:
-            raise BadInput(f"budget must be within reach, got {budget!r} where {dict(now.widths)} cost {now.cost:g}")
+            raise BadInput(
+                f"budget must be at least {now.cost:.6g}, from where no layer alone saves the {saving:.6g} of a round, "
+                f"got {budget:.6g}"
+            )
         lost_per_saved = [(now.value - proposal.value) / (now.cost - proposal.cost) for proposal in proposals]
         now = proposals[lost_per_saved.index(min(lost_per_saved))]
         rounds.append(now)

@@ -16,8 +16,8 @@ def by_sensitivity(
 
     values: {layer: what the network is worth with that layer alone at each level}. The next step down always is the one
     whose layer, alone there or anywhere above, loses least; of equals the one that leaves least cost, then the earlier.
-    At last steps that the budget did not need are taken back, the last one first. Raises BadInput for a budget out of
-    reach.
+    None goes below its level in the cheapest choice. At last steps that the budget did not need are taken back, the
+    last one first. Raises BadInput for a budget out of reach.
     Source: Vitis AI Optimizer's iterative pruning, which looks for the one threshold of the loss that meets a share of
     the multiply-adds (pytorch_nndct, pruning/structured.py).
     """
@@ -27,7 +27,7 @@ def by_sensitivity(
     while (cost := table.cost(choice)) > budget:
         steps = []
         for place, (name, level) in enumerate(choice.items()):
-            if level + 1 < len(table.levels[name]):
+            if level < table.least[name]:
                 lower = {**choice, name: level + 1}
                 steps.append((float(losses[name][level + 1]), table.cost(lower), place, name))
         loss, cost, _, name = min(steps)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from workloads.allocation.table import Choice, Table
+from workloads.errors import BadInput
 
 
 def uniform(table: Table, budget: float) -> dict[str, int]:
@@ -16,11 +17,12 @@ def uniform(table: Table, budget: float) -> dict[str, int]:
     """
     table.check(budget)
     shares = sorted({level / levels[0] for levels in table.levels.values() for level in levels}, reverse=True)
-    for share in shares:
-        choice = {name: _level(levels, share) for name, levels in table.levels.items()}
+    choices = [{name: _level(levels, share) for name, levels in table.levels.items()} for share in shares or [1.0]]
+    for choice in choices:
         if table.cost(choice) <= budget:
             return choice
-    return table.least
+    least = min(map(table.cost, choices))
+    raise BadInput(f"budget must be at least {least:.6g}, the cheapest share for all layers, got {budget:.6g}")
 
 
 def drawn(
@@ -28,15 +30,15 @@ def drawn(
 ) -> tuple[dict[str, int], list[dict]]:
     """Return the best of n_draws choices within the budget, and a row for each: {"draw", "cost", "value"}.
 
-    Levels are drawn evenly, then layers by chance are lowered until the cost meets the budget. evaluate: from a choice
-    to its value, higher is better. Raises BadInput for a budget out of reach.
+    Levels are drawn evenly, down to those of the cheapest choice, then layers by chance are lowered until the budget is
+    met. evaluate: from a choice to its value, higher is better. Raises BadInput for a budget out of reach.
     """
     table.check(budget)
     rng, rows, best = np.random.default_rng(seed), [], (float("-inf"), table.least)
     for draw in range(n_draws):
-        choice = {name: int(rng.integers(len(levels))) for name, levels in table.levels.items()}
+        choice = {name: int(rng.integers(lowest + 1)) for name, lowest in table.least.items()}
         while table.cost(choice) > budget:
-            lower = [name for name, level in choice.items() if level < len(table.levels[name]) - 1]
+            lower = [name for name, level in choice.items() if level < table.least[name]]
             choice[lower[rng.integers(len(lower))]] += 1
         value = evaluate(choice)
         rows.append({"draw": draw, "cost": table.cost(choice), "value": value})

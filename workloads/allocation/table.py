@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +23,11 @@ class Cost:
     def at(self, choice: Choice) -> float:
         """Return what the layer costs with each knob at a level."""
         return float(self.amounts[tuple(choice[name] for name in self.knobs)])
+
+    def with_fixed(self, choice: Choice) -> Cost:
+        """Return what it costs with some knobs at a level, by the others."""
+        amounts = self.amounts[tuple(choice.get(name, slice(None)) for name in self.knobs)]
+        return Cost(knobs=tuple(name for name in self.knobs if name not in choice), amounts=amounts)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,18 +65,48 @@ class Table:
         """The choice of all knobs whole."""
         return dict.fromkeys(self.levels, 0)
 
-    @property
+    @cached_property
     def least(self) -> dict[str, int]:
-        """The choice of all knobs at their lowest."""
-        return {name: len(levels) - 1 for name, levels in self.levels.items()}
+        """The choice that costs least, of equals the one with the lowest levels; costs need not fall with these."""
+        choice: dict[str, int] = {}
+        for name in self.levels:
+            lowest = self.lowest(choice, name)
+            choice[name] = int(np.flatnonzero(lowest == lowest.min())[-1])
+        return choice
+
+    def lowest(self, fixed: Choice, name: str) -> np.ndarray:
+        """Return f64[levels]: the least that the network can cost with a knob at each of its levels.
+
+        fixed: levels of other knobs, all the rest being free; these are eliminated one by one, first those that fewest
+        others go with (Dechter 1999, bucket elimination), so that it is exact.
+        """
+        costs, free = [cost.with_fixed(fixed) for cost in self.costs.values()], set(self.levels) - {*fixed, name}
+        while free:
+            sums = {knob: {other for cost in costs if knob in cost.knobs for other in cost.knobs} for knob in free}
+            knob = min(sorted(free), key=lambda knob: len(sums[knob]))
+            of_knob = _sum(cost for cost in costs if knob in cost.knobs)
+            costs = [cost for cost in costs if knob not in cost.knobs]
+            if knob in of_knob.knobs:
+                places = tuple(other for other in of_knob.knobs if other != knob)
+                costs.append(Cost(knobs=places, amounts=of_knob.amounts.min(axis=of_knob.knobs.index(knob))))
+            free.remove(knob)
+        return np.broadcast_to(_sum(costs).amounts, len(self.levels[name]))
 
     def check(self, budget: float) -> None:
         """Raise BadInput for a budget that no choice can meet, with the lowest that one can."""
         least = self.cost(self.least)
         if budget < least:
-            raise BadInput(
-                f"budget must be at least {least:.6g}, which all layers at their lowest take, got {budget:.6g}"
-            )
+            raise BadInput(f"budget must be at least {least:.6g}, the cheapest choice of all, got {budget:.6g}")
+
+
+def _sum(costs: Iterable[Cost]) -> Cost:
+    """Return what some layers cost together, by all knobs that they hang on."""
+    costs = list(costs)
+    knobs, total = tuple(dict.fromkeys(knob for cost in costs for knob in cost.knobs)), np.zeros(())
+    for cost in costs:
+        axes = np.transpose(cost.amounts, [cost.knobs.index(knob) for knob in knobs if knob in cost.knobs])
+        total = total + axes[tuple(slice(None) if knob in cost.knobs else None for knob in knobs)]
+    return Cost(knobs=knobs, amounts=total)
 
 
 def _check(what: str, array: np.ndarray, shape: tuple[int, ...]) -> None:

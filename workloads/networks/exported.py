@@ -9,7 +9,7 @@ import numpy as np
 
 from workloads.errors import BadInput
 from workloads.networks.modules import BatchNorm, Linear, Module, Weighted
-from workloads.networks.sequential import GELU, AvgPool2d, Flatten, MaxPool2d, ReLU, Sequential
+from workloads.networks.sequential import GELU, Add, AvgPool2d, Flatten, MaxPool2d, ReLU, Sequential
 
 OPSET, IR = 20, 9  # the first with Gelu, and what goes with it
 INPUT, OUTPUT = "input", "output"
@@ -30,7 +30,8 @@ def as_onnx(network: Sequential, shape: Sequence[int]) -> Any:
         kind, attributes, arrays = _operator(name, module)
         stored += [numpy_helper.from_array(array.astype(np.float32), key) for key, array in arrays.items()]
         result = OUTPUT if name == last else name
-        nodes.append(helper.make_node(kind, [value, *arrays], [result], name, **attributes))
+        others = [] if module.source is None else [module.source]
+        nodes.append(helper.make_node(kind, [value, *others, *arrays], [result], name, **attributes))
         value = result
     entering = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *shape])
     n_outputs = list(network.weighted.values())[-1].weights.shape[0] if network.weighted else None
@@ -55,7 +56,7 @@ def _operator(name: str, module: Module) -> tuple[str, dict[str, Any], dict[str,
     if isinstance(module, MaxPool2d | AvgPool2d):
         kind = "MaxPool" if isinstance(module, MaxPool2d) else "AveragePool"
         return kind, {"kernel_shape": [module.size] * 2, "strides": [module.size] * 2}, {}
-    for of_kind, kind in ((ReLU, "Relu"), (GELU, "Gelu"), (Flatten, "Flatten")):
+    for of_kind, kind in ((ReLU, "Relu"), (GELU, "Gelu"), (Flatten, "Flatten"), (Add, "Add")):
         if isinstance(module, of_kind):
             return kind, {}, {}
     raise BadInput(f"module {name!r} must be one that ONNX has, got {type(module).__name__}")

@@ -20,15 +20,18 @@ def fold(network: Sequential) -> Sequential:
     """Return the network with each BatchNorm that follows a Linear or a convolution folded into it.
 
     Rows are scaled by gamma / sqrt(variance + epsilon), the rest goes to the bias; zero weights stay zero. A BatchNorm
-    anywhere else stays.
+    anywhere else stays, and one before which an Add takes what reaches it.
     """
-    folded, last = {}, ""
+    folded, given_by, before = {}, {"": ""}, ""  # given_by: {module: the one that gives its outputs by now}
     for name, module in network.modules.items():
-        if isinstance(module, BatchNorm) and isinstance(folded.get(last), Weighted):
+        last = given_by[before]
+        if isinstance(module, BatchNorm) and isinstance(folded.get(last), Weighted) and before not in network.sources:
             folded[last] = _scaled(folded[last], module)
+            given_by[name] = last
         else:
-            folded[name] = module
-            last = name
+            folded[name] = module if module.source is None else replace(module, source=given_by[module.source])
+            given_by[name] = name
+        before = name
     return Sequential(folded)
 
 
@@ -38,12 +41,12 @@ def lower(
     """Return a Workload, with the module's name, for every Linear and convolution of the folded network.
 
     inputs: f32[batch, ...]. Weights are f32[out, in * kernel]; activations what reaches them, at most n_columns rows
-    (see `Sequential.inputs`); relu: whether a ReLU is next. Raises BadInput.
+    (see `Sequential.inputs`); relu: whether a ReLU is all that comes next. Raises BadInput.
     """
     network = fold(network)
     reaching = network.inputs(inputs, n_columns)
     followed = zip(network.modules, [*network.modules.values()][1:], strict=False)
-    relus = {name for name, after in followed if isinstance(after, ReLU)}
+    relus = {name for name, after in followed if isinstance(after, ReLU) and name not in network.sources}
     return [
         Workload(
             name=name,

@@ -24,10 +24,11 @@ class Module:
     """One step of a network; `vjp` (vector-Jacobian product) is what training calls, `forward` what inference calls."""
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ()
+    source: str | None = None  # an earlier module whose outputs it takes beside its inputs
 
-    def forward(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the outputs for a batch of inputs."""
-        return self.vjp(inputs)[0]
+    def forward(self, *inputs: np.ndarray) -> np.ndarray:
+        """Return the outputs for a batch of inputs, and of what the source gave for them where there is one."""
+        return self.vjp(*inputs)[0]
 
     def vjp(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
         """Return the outputs, and the function that carries a gradient back from them."""

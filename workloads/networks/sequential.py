@@ -1,9 +1,9 @@
-"""Modules in a row, and the steps without parameters: ReLU, GELU, MaxPool2d, AvgPool2d, Flatten."""
+"""Modules in a row, and the steps without parameters: ReLU, GELU, MaxPool2d, AvgPool2d, Flatten, Add."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import numpy as np
@@ -43,6 +43,24 @@ class Flatten(Module):
 
     def vjp(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
         return inputs.reshape(len(inputs), -1), lambda gradient, to_inputs=True: (gradient.reshape(inputs.shape), {})
+
+
+@dataclass(frozen=True)
+class Add(Module):
+    """What comes, plus what an earlier module gave, source: the end of a residual branch (He et al. 2015).
+
+    The gradient by the outputs is that by either of the two.
+    """
+
+    source: str = field()
+
+    def vjp(self, inputs: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, Backward]:
+        if inputs.shape != others.shape:
+            raise BadInput(
+                f"inputs must have the shape of what {self.source!r} gave, to which they are added: "
+                f"{others.shape}, got {inputs.shape}"
+            )
+        return inputs + others, lambda gradient, to_inputs=True: (gradient, {})
 
 
 @dataclass(frozen=True)
@@ -102,7 +120,10 @@ class AvgPool2d(_Pool2d):
 
 @dataclass(frozen=True, eq=False)
 class Sequential:
-    """Modules in a row, by name: modules: {name: Module}, each taking what the one before gives. Raises BadInput."""
+    """Modules in a row, by name: modules: {name: Module}, each taking what the one before gives.
+
+    An Add takes what an earlier one gave as well. Raises BadInput.
+    """
 
     modules: Mapping[str, Module]
 
@@ -112,6 +133,19 @@ class Sequential:
         for name, module in self.modules.items():
             if not isinstance(module, Module):
                 raise BadInput(f"module {name!r} must be a Module, got {type(module).__name__}")
+        earlier: list[str] = []
+        for name, module in self.modules.items():
+            if module.source not in (None, *earlier):
+                known = did_you_mean(module.source, earlier)
+                raise BadInput(
+                    f"module {name!r} must add what an earlier module gave, got source {module.source!r}{known}"
+                )
+            earlier.append(name)
+
+    @property
+    def sources(self) -> set[str]:
+        """The modules whose outputs an Add takes later on, beside the module that follows them."""
+        return {module.source for module in self.modules.values() if module.source is not None}
 
     def replace(self, changes: Mapping[str, Module]) -> Sequential:
         """Return the network with some modules replaced. Raises BadInput for a name that it does not have."""
@@ -151,12 +185,11 @@ class Sequential:
         """
         check_n_columns(n_columns)
         reaching: dict[str, list[np.ndarray]] = {name: [] for name in self.weighted}
-        for signal in batches(inputs):
-            for name, module in self.modules.items():
+        for part in batches(inputs):
+            for name, entering, _ in self.walk(part):
                 n_left = None if n_columns is None else n_columns - sum(map(len, reaching.get(name, ())))
                 if name in reaching and n_left != 0:
-                    reaching[name].append(module.columns(signal).T[:n_left])
-                signal = module.forward(signal)
+                    reaching[name].append(self.modules[name].columns(entering).T[:n_left])
             if n_columns is not None and all(sum(map(len, parts)) == n_columns for parts in reaching.values()):
                 break
         return {name: np.concatenate(parts) for name, parts in reaching.items()}
@@ -168,8 +201,25 @@ class Sequential:
     @np.errstate(over="ignore", invalid="ignore")
     def outputs(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Return what leaves each module, all in memory at once."""
-        signal = inputs
-        return [signal := module.forward(signal) for module in self.modules.values()]
+        return [leaving for _, _, leaving in self.walk(inputs)]
+
+    def walk(
+        self, inputs: np.ndarray, step: Callable[..., np.ndarray] | None = None
+    ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yield each module's name, what reaches it from the one before, and what leaves it.
+
+        step: what leaves a module of a name, of what reaches it, its source's outputs last (None: its `forward`).
+        """
+        earlier, sources, signal = {}, self.sources, inputs
+        for name, module in self.modules.items():
+            entering = (signal,) if module.source is None else (signal, earlier[module.source])
+            try:
+                signal = module.forward(*entering) if step is None else step(name, *entering)
+            except BadInput as error:
+                raise BadInput(f"module {name!r}: {error}") from None
+            if name in sources:
+                earlier[name] = signal
+            yield name, entering[0], signal
 
     def accuracy(self, inputs: np.ndarray, labels: np.ndarray) -> float:
         """Return the share of inputs whose largest output is the labelled one, 0 to 1; labels: int[batch].
@@ -199,17 +249,14 @@ def with_statistics(network: Sequential, inputs: np.ndarray) -> Sequential:
     One after another, each with those before it already set, so that the order of the inputs does not matter. For use
     after training, and again after pruning, which shifts them.
     """
-    names = list(network.modules)
-    for i, name in enumerate(names):
-        module = network.modules[name]
+    for name, module in network.modules.items():
         if not isinstance(module, BatchNorm):
             continue
         sizes, means, variances = [], [], []
-        for signal in batches(inputs):
-            for before in names[:i]:
-                signal = network.modules[before].forward(signal)
-            mean, variance = module.statistics(signal)
-            sizes.append(len(signal))
+        for part in batches(inputs):
+            entering = next(signal for reached, signal, _ in network.walk(part) if reached == name)
+            mean, variance = module.statistics(entering)
+            sizes.append(len(entering))
             means.append(mean)
             variances.append(variance)
         mean = np.average(means, axis=0, weights=sizes)

@@ -123,29 +123,39 @@ def loss_and_gradients(
 
     inputs: float[batch, ...]; labels: int[batch]; rng: draws what is dropped out.
     """
-    n, loss, signal, steps, inside = len(labels), 0.0, inputs, [], hidden_of(network)
-    for name, module in network.modules.items():
-        signal, backward = module.vjp(signal)
+    n, loss, steps, inside = len(labels), 0.0, [], hidden_of(network)
+
+    def step(name: str, *entering: np.ndarray) -> np.ndarray:
+        nonlocal loss
+        signal, backward = network.modules[name].vjp(*entering)
         hidden, dropout = signal if name in inside else None, None
         if hidden is not None and recipe.activation_l1:
             loss += recipe.activation_l1 / n * float(np.abs(hidden).sum())
         if hidden is not None and recipe.dropout:
             dropout = (rng.random(hidden.shape, np.float32) >= recipe.dropout) / hidden.dtype.type(1 - recipe.dropout)
             signal = hidden * dropout
-        steps.append((name, module, backward, hidden, dropout))
+        steps.append((name, backward, hidden, dropout))
+        return signal
 
-    error, delta = cross_entropy(signal, labels)
+    *_, (_, _, outputs) = network.walk(inputs, step)
+    error, delta = cross_entropy(outputs, labels)
     loss += error
 
     gradients: Gradients = {name: {} for name in network.modules}
-    lowest = next((i for i, (_, module, *_) in enumerate(steps) if module.parameters), len(steps))
+    by_source: dict[str, np.ndarray] = {}  # what comes back to a module from the Adds that took its outputs
+    lowest = next((i for i, module in enumerate(network.modules.values()) if module.parameters), len(steps))
     for i in reversed(range(lowest, len(steps))):
-        name, module, backward, hidden, dropout = steps[i]
+        name, backward, hidden, dropout = steps[i]
+        module = network.modules[name]
+        if name in by_source:
+            delta = delta + by_source.pop(name)
         if dropout is not None:
             delta = delta * dropout
         if hidden is not None and recipe.activation_l1:
             delta = delta + np.sign(hidden) * (recipe.activation_l1 / n)
         delta, gradients[name] = backward(delta, i > lowest)
+        if module.source is not None:
+            by_source[module.source] = by_source.get(module.source, 0) + delta
         loss += penalise(module.parameters, gradients[name], recipe)
     return loss, gradients
 

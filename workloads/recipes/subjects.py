@@ -14,7 +14,7 @@ from workloads.graphs.lowering import block_diagonal
 from workloads.networks.decoder import Decoder
 from workloads.networks.lowering import fold, lower, lower_blocks
 from workloads.networks.modules import BatchNorm, Linear, Module, Weighted
-from workloads.networks.sequential import ReLU, Sequential
+from workloads.networks.sequential import Add, ReLU, Sequential
 from workloads.networks.transformer import Encoder
 from workloads.records import Layer, Model, Network, Workload
 
@@ -50,13 +50,14 @@ class Modules:
 
     @property
     def before(self) -> dict[str, str]:
-        """{name: the matrix whose outputs reach it, each on its own and treated like all others}."""
-        before, last = {}, ""
-        for name, module in fold(self.network).modules.items():
+        """{name: the matrix whose outputs reach it and nothing else, each on its own and treated like all others}."""
+        network, before, last = fold(self.network), {}, ""
+        for name, module in network.modules.items():
             if isinstance(module, Weighted):
                 before |= {name: last} if last else {}
                 last = name
-            elif isinstance(module, BatchNorm):  # which folds nowhere, and scales each output in its own way
+            # A BatchNorm that folds nowhere scales each output in its own way, an Add mixes them with others'.
+            if isinstance(module, BatchNorm | Add) or name in network.sources:
                 last = ""
         return before
 

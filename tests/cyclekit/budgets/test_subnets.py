@@ -1,6 +1,7 @@
 """Is an analysis kept and read again, and does EagleEye's search re-estimate, judge apart from that, and say so?"""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -100,6 +101,13 @@ def test_a_file_of_something_else_is_refused_and_stays(tmp_path, capsys, content
 def test_an_analysis_of_other_methods_is_refused(tmp_path, capsys):
     assert main(["adapt", "tiny", *EIE, "--method", "knapsack", "--analysis", str(tmp_path / "x")]) == 2
     assert "--analysis belongs to --method sensitivity, got 'knapsack'" in capsys.readouterr().err
+
+
+def test_each_draw_is_told(convnet):
+    told, own = [], knob(convnet, epochs=0)
+    budget = 0.6 * own.table().cost(own.table().whole)
+    adapt(own, budget, "random", lambda name: nullcontext(lambda *step: told.append((name, *step))))
+    assert told == [("random", f"draw {n}", n, 6) for n in range(1, 7)]
 
 
 def test_subnets_are_judged_on_other_inputs_than_they_are_recalibrated_on(convnet):

@@ -133,7 +133,7 @@ def test_what_cannot_be_at_two_four():
             knob(spec=spec)
     with pytest.raises(BadInput, match="unknown knob 'widths', did you mean 'width'"):
         knob("widths")
-    with pytest.raises(BadInput, match="--knob is for machines that multiply whole matrices: eie has densities"):
+    with pytest.raises(BadInput, match=r"knob must be left out on eie, whose layers have densities: .*, got 'both'"):
         knob_of(WIDE, eie_sim.MACHINE, eie_sim.Spec(), turned="both", metric="us", batch=1)
     for method in ("amc", "uniform"):
         with pytest.raises(BadInput, match=f"beside 2:4, which no share of a width is, got '{method}'"):

@@ -1,4 +1,4 @@
-"""Does each method keep within the budget, and does the knapsack find what trying everything finds?"""
+"""Does each method keep within the budget, and find the knapsack and the table what trying everything finds?"""
 
 import itertools
 import math
@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from workloads import BadInput
 from workloads.allocation.amc import amc
 from workloads.allocation.knapsack import knapsack
+from workloads.allocation.sensitivity import by_sensitivity
 from workloads.allocation.simple import drawn, uniform
 from workloads.allocation.table import Cost, Table
 
 
 @st.composite
 def tables(draw):
-    """Return a table of up to four knobs of up to four levels, and up to five layers that hang on up to two of them."""
+    """Return a table of up to four knobs of up to four levels, and up to five layers that hang on none to three."""
     n_levels = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
     levels = {f"k{i}": tuple(float(n - j) / n for j in range(n)) for i, n in enumerate(n_levels)}
     losses = {
@@ -26,7 +27,7 @@ def tables(draw):
     }
     costs = {}
     for i in range(draw(st.integers(1, 5))):
-        knobs = tuple(draw(st.lists(st.sampled_from(sorted(levels)), max_size=2, unique=True)))
+        knobs = tuple(draw(st.lists(st.sampled_from(sorted(levels)), max_size=3, unique=True)))
         shape = tuple(len(levels[knob]) for knob in knobs)
         grid = draw(st.lists(st.integers(0, 50), min_size=math.prod(shape), max_size=math.prod(shape)))
         costs[f"l{i}"] = Cost(knobs=knobs, amounts=np.array(grid, float).reshape(shape))
@@ -43,11 +44,74 @@ def every(table):
 @given(tables(), st.floats(0, 1))
 def test_the_knapsack_is_what_trying_everything_finds(table, share):
     costs = [table.cost(choice) for choice in every(table)]
-    budget = max(table.cost(table.least), min(costs) + share * (max(costs) - min(costs)))
+    budget = min(costs) + share * (max(costs) - min(costs))
     chosen = knapsack(table, budget)
     assert table.cost(chosen) <= budget * (1 + 1e-9)
     best = min(table.loss(choice) for choice in every(table) if table.cost(choice) <= budget)
     assert table.loss(chosen) == best
+
+
+@given(tables(), st.data())
+def test_the_least_cost_is_what_trying_everything_finds(table, data):
+    choices = every(table)
+    least = min(map(table.cost, choices))
+    assert table.cost(table.least) == least  # whole numbers, so that sums are exact
+    table.check(least)
+    with pytest.raises(BadInput, match=f"budget must be at least {least:.6g}, the cheapest choice of all"):
+        table.check(least - 0.5)
+    name, *others = data.draw(st.permutations(list(table.levels)))
+    some = others[: data.draw(st.integers(0, len(others)))]
+    fixed = {other: data.draw(st.integers(0, len(table.levels[other]) - 1)) for other in some}
+    fitting = [choice for choice in choices if fixed.items() <= choice.items()]
+    assert table.lowest(fixed, name).tolist() == [
+        min(table.cost(choice) for choice in fitting if choice[name] == level)
+        for level in range(len(table.levels[name]))
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(tables(), st.floats(0, 1))
+def test_whatever_choice_is_in_reach_is_in_reach_of_draws_and_of_the_agent(table, share):
+    costs = [table.cost(choice) for choice in every(table)]
+    budget, sizes = min(costs) + share * (max(costs) - min(costs)), dict.fromkeys(table.levels, (1.0,) * 5)
+    for choice, rows in (
+        drawn(table, budget, lambda choice: -table.loss(choice), 5, seed=0),
+        amc(table, budget, sizes, lambda choice: -table.loss(choice), n_episodes=5),
+    ):
+        assert all(row["cost"] <= budget for row in rows)
+        assert table.cost(choice) <= budget
+
+
+def stairs():
+    """Return a layer that costs more at its lowest width than at the one above, and one that falls."""
+    return Table(
+        levels={"a": (4, 2, 1), "b": (4, 2)},
+        costs={
+            "a": Cost(knobs=("a",), amounts=np.array([9.0, 4, 6])),
+            "b": Cost(knobs=("a", "b"), amounts=np.array([[9.0, 8], [8, 7], [7, 6]])),
+        },
+        losses={"a": np.array([0.0, 1, 2]), "b": np.array([0.0, 1])},
+    )
+
+
+def test_the_cheapest_choice_need_not_be_the_lowest():
+    table = stairs()  # 4 + 7 = 11 with a at 2 and b at 2; 12 with both at their lowest
+    assert table.least == {"a": 1, "b": 1}
+    assert knapsack(table, 11) == {"a": 1, "b": 1}
+    assert by_sensitivity(table, 11, {"a": [0.9, 0.8, 0.7], "b": [0.9, 0.8]})[0] == {"a": 1, "b": 1}
+    with pytest.raises(BadInput, match=r"budget must be at least 11, the cheapest choice of all, got 10\.5"):
+        knapsack(table, 10.5)
+
+
+def test_a_share_for_all_may_not_reach_what_a_choice_does():
+    table = Table(
+        levels={"a": (4, 2), "b": (4, 2)},
+        costs={"l": Cost(knobs=("a", "b"), amounts=np.array([[9.0, 4], [8, 7]]))},
+        losses={"a": np.zeros(2), "b": np.zeros(2)},
+    )
+    assert uniform(table, 7) == {"a": 1, "b": 1}
+    with pytest.raises(BadInput, match="budget must be at least 7, the cheapest share for all layers, got 5"):
+        uniform(table, 5)
 
 
 def two_layers():
@@ -121,7 +185,7 @@ def test_the_agent_stays_behind_the_wall_and_beats_chance():
 
 @pytest.mark.parametrize("method", [uniform, knapsack])
 def test_a_budget_out_of_reach_says_how_low_it_can_go(method):
-    with pytest.raises(BadInput, match="budget must be at least 20, which all layers at their lowest take, got 19"):
+    with pytest.raises(BadInput, match="budget must be at least 20, the cheapest choice of all, got 19"):
         method(two_layers(), 19)
 
 

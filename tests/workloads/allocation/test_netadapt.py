@@ -38,7 +38,11 @@ def test_a_budget_that_is_met_takes_no_round():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"budget": 1}, "budget must be within reach, got 1 where {'a': 1, 'b': 1} cost 2"),
+        # an output a round: six of them, so that a seventh must save 0.025 x 0.96**6 of 20
+        (
+            {"budget": 1},
+            f"budget must be at least 2, from where no layer alone saves the {0.5 * 0.96**6:.6g} of a round, got 1",
+        ),
         ({"budget": 10, "first_step": 0}, "first_step must be above 0 and at most 1, got 0"),
         ({"budget": 10, "decay": 1.1}, "decay must be above 0 and at most 1, got 1.1"),
         ({"budget": 10, "multiple": 0}, "multiple must be at least 1, got 0"),
@@ -54,8 +58,12 @@ def test_what_cannot_be_is_named(options, message):
     ("cost", "budget", "complaint"),
     [
         # A launch takes as long however narrow the layer: no step saves anything once it is the floor.
-        (lambda widths: float(max(1000, 500 * widths["a"])), 500, "^budget must be within reach, got 500"),
-        (lambda widths: 0.0, -1, "^budget must be within reach, got -1"),
+        (
+            lambda widths: float(max(1000, 500 * widths["a"])),
+            500,
+            "^budget must be at least 1000, from where no layer .* saves",
+        ),
+        (lambda widths: 0.0, -1, "^budget must be at least 0, from where"),
         (TOY["cost"], float("nan"), "^budget must be a finite number, got nan$"),
     ],
     ids=["a floor", "no cost", "nan"],

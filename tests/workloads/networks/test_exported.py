@@ -9,7 +9,7 @@ from tests.onnx_models import onnx, reference
 from workloads import BadInput
 from workloads.networks.exported import as_onnx
 from workloads.networks.modules import Conv1d, Conv2d, Linear, Module
-from workloads.networks.nets import convnet, mlp
+from workloads.networks.nets import convnet, mlp, resnet
 from workloads.networks.sequential import GELU, AvgPool2d, Flatten, Sequential, with_statistics
 
 RNG = np.random.default_rng(0)
@@ -23,6 +23,7 @@ IMAGES = normal(5, 2, 9, 9)
 NETWORKS = {
     "mlp": (mlp((6, 8, 3), seed=0), normal(7, 6)),
     "convnet": (with_statistics(convnet((2, 9, 9), (4, 5), 3, seed=0), IMAGES), IMAGES),
+    "residual": (with_statistics(resnet((2, 9, 9), (4, 5), 3, seed=0), IMAGES), IMAGES),
     "strides, means and GELU": (
         Sequential(
             {

@@ -38,7 +38,26 @@ def test_a_convnet_halves_its_maps_with_every_pool():
     assert [workload.relu for workload in lower(net, images)] == [True, True, False]
 
 
-@pytest.mark.parametrize("make", [nets.digits_mlp, nets.digits_convnet])
+def test_a_resnet_has_a_block_of_two_convolutions_behind_every_pool():
+    net = nets.resnet((3, 12, 9), (4, 6), 5, seed=1)
+    assert {name: matrix.shape for name, matrix in net.matrices.items()} == {
+        "conv1": (4, 27),
+        "conv2": (4, 36),
+        "conv3": (4, 36),
+        "conv4": (6, 36),
+        "conv5": (6, 54),
+        "conv6": (6, 54),
+        "ip": (5, 36),
+    }
+    assert {name: module.source for name, module in net.modules.items() if module.source} == {
+        "add3": "pool1",
+        "add6": "pool4",
+    }
+    images = np.random.default_rng(0).random((2, 3, 12, 9), dtype=np.float32)
+    assert net.forward(images).shape == (2, 5)
+
+
+@pytest.mark.parametrize("make", [nets.digits_mlp, nets.digits_convnet, nets.digits_resnet])
 def test_they_learn_and_the_seed_determines_the_result(make):
     (images, labels), (others, _) = marks(), marks(seed=1)
     if make is nets.digits_mlp:
