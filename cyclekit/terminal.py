@@ -10,11 +10,12 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from cyclekit.schemas import VERSION
 from workloads.errors import BadInput
 
 LONG_S = 2.0  # work expected to take longer says so first
@@ -29,8 +30,8 @@ DATABASE = b"SQLite format 3\0"  # how each of SQLite's begins
 class Output:
     """Where one command writes: text for people, and JSON if it was asked for (then "-" sends the text to stderr)."""
 
-    def __init__(self, json_path: str | None):
-        self._json_path = json_path
+    def __init__(self, json_path: str | None, command: str = ""):
+        self._json_path, self._command = json_path, command
         self._text: TextIO = sys.stderr if json_path == "-" else sys.stdout
         if json_path not in (None, "-"):
             check_writable(Path(json_path), "--json")
@@ -88,11 +89,12 @@ class Output:
                 console.print()
             console.print(table)
 
-    def result(self, value: Any) -> None:
-        """Write the result as JSON where it was asked for."""
+    def result(self, value: Mapping[str, Any]) -> None:
+        """Write the result as JSON where it was asked for, with the version of its schema and the command."""
         if self._json_path is None:
             return
-        text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+        told = {"schema_version": VERSION, "command": self._command, **value}
+        text = json.dumps(told, indent=1, allow_nan=False) + "\n"
         if self._json_path == "-":
             sys.stdout.write(text)
             sys.stdout.flush()

@@ -58,7 +58,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Bring a network within each budget by each method; 1 where a check failed."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     budgets = [Budget.of(text) for text in options.budget.split(",")]
     methods = [name.strip() for name in options.method.split(",")]
     for name in methods:
@@ -133,9 +133,8 @@ def run(options: Namespace) -> int:
         ):
             out.line(f"wrote {path}")
     told = [_as_dict(knob, result) for result in results]
-    for row, is_right in zip(told, checks, strict=False):
-        row["checked"] = is_right
-    out.result(told[0] if len(told) == 1 else told)
+    verdicts = checks or [None] * len(told)
+    out.result({"results": [row | {"checked": right} for row, right in zip(told, verdicts, strict=True)]})
     return 0 if all(checks) else 1
 
 

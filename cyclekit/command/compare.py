@@ -55,7 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Compare, and say where which design wins; 1 where a check failed."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     is_cloud = any(cloud_networks.split(name) for name in options.workloads)
     chosen = entrants(options.machines, options.prices, SparseConvolution if is_cloud else Workload)
     if options.figures is not None:

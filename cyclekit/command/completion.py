@@ -43,7 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Print the script."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     text = (FOR_ZSH if options.shell == "zsh" else "") + script()
     for line in text.splitlines():
         out.verbatim(line)

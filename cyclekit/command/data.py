@@ -17,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Bring a real input to this machine, verified, and say where it lies."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     place = data.fetch(options.name, None if options.folder is None else Path(options.folder))
     files = sorted(path.name for path in place.iterdir())
     out.line(f"{data.describe()[options.name]}")

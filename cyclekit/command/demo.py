@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Show every installed machine at work: what was built, that it is right, what to remember, what to do next."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     folder = Path(options.figures)
     make_folder(folder)
     shown: dict[str, machine.Demo] = {}
@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
         out.line("Next:")
         for command in dict.fromkeys(command for demo in shown.values() for command in demo.further):
             out.line(f"  {command}")
-    out.result({name: demo.as_dict() for name, demo in shown.items()} | refused)
+    out.result({"machines": {name: demo.as_dict() for name, demo in shown.items()} | refused})
     return 0 if not refused and all(demo.passed for demo in shown.values()) else 1
 
 

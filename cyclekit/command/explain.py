@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Show how a piece of the weights lies in a machine."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     chosen = machine.load(options.machine)
     spec = chosen.design(options.preset, changes_of(options.set))
     work = load(options.workload, options)

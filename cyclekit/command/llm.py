@@ -57,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Say what a model takes, or with --compare what changes of it buy."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     chosen, face = machine.serving(options.machine)
     changes = changes_of(options.set)
     face.check(changes)

@@ -48,7 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Compress a network by a recipe, report its layers and write them; 1 where a check failed."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     path = Path(options.out)
     if path.suffix not in WRITTEN:
         raise BadInput(f"--out must name a file of {', '.join(WRITTEN)}, got {options.out!r}")
@@ -66,7 +66,7 @@ def run(options: Namespace) -> int:
     content, told = _put_back(path, task, fitted, {layer.name: layer for layer in pruned}, options.network)
     if machines:
         announce(*report.expected(machines, [*pruned, *given], options.check))
-    layers = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
+    layers = [report.figures(*pair) | {"machines": {}} for pair in zip(dense, pruned, strict=True)]
     pruned = [compacted(layer) for layer in pruned] if options.compact else pruned
     totals = {}
     for chosen in machines:
@@ -77,7 +77,7 @@ def run(options: Namespace) -> int:
         for layer, row in zip(layers, rows, strict=True):
             dense_us = given_us[layer["layer"]]
             row["speed_up"] = dense_us / row["time_us"] if dense_us and row["time_us"] else None
-            layer.setdefault("machines", {})[chosen.name] = row
+            layer["machines"][chosen.name] = row
         totals[chosen.name] = report.total(rows, times)
     measure = task.measure if task.graph is None else None  # a graph's outputs are told one by one
     result = {
@@ -101,7 +101,7 @@ def run(options: Namespace) -> int:
     _show(out, result)
     out.line(f"wrote {path}")
     out.result(result)
-    rows = [row for layer in layers for row in layer.get("machines", {}).values()]
+    rows = [row for layer in layers for row in layer["machines"].values()]
     return 0 if all(row["checked"] is not False for row in rows) else 1
 
 

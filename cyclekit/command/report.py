@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Write a store's page, and its figures where a folder is named for them."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     path = Path(options.out)
     if path.suffix.lower() not in (".html", ".htm"):
         raise BadInput(f"--out must name a .html file, got {options.out!r}")

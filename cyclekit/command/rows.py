@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Write a store's rows out."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     if options.prices and not options.export:
         raise BadInput("--prices is for the file that --export names: name one")
     if options.export:
@@ -35,5 +35,6 @@ def run(options: Namespace) -> int:
     if options.export:
         export_rows(out, options.store, options.export, options.prices)
     names = ("machine", "workload", "rows", "infeasible")
-    out.result([dict(zip(names, count, strict=True)) for count in counts])
+    rows = [dict(zip(names, count, strict=True)) for count in counts]
+    out.result({"store": options.store, "rows": rows})
     return 0

@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run a workload through a machine; 1 where a check failed."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     chosen = machine.load(options.machine)
     changes = changes_of(options.set)
     spec = chosen.design(options.preset, changes)
@@ -59,11 +59,8 @@ def run(options: Namespace) -> int:
             show_notes(out, "note", [("", note) for note in work.notes], N_NOTES)
     if unpriced:
         out.line(f"  note: no energy: {unpriced}")
-    results = [run.as_dict() for run in runs]
-    if isinstance(work, Model) and work.is_graph:
-        out.result(told | {"runs": results})
-    else:
-        out.result(results[0] if len(results) == 1 else results)
+    is_whole = isinstance(work, Model) and work.is_graph
+    out.result((told if is_whole else {}) | {"runs": [run.as_dict() for run in runs]})
     return 0 if all(run.check is None or run.check["passed"] for run in runs) else 1
 
 

@@ -54,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Try designs; 1 where none of them meets the constraints."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     check(options.into)  # before the workloads are loaded
     announce_reading(*options.workloads)
     search = prepare(

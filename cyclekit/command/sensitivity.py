@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Prune each layer alone to several densities and measure the network, without tuning."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     densities = _densities(options.densities)
     if options.blocks and (options.densities, options.pattern) != (DENSITIES, PATTERN):
         raise BadInput("--blocks cuts blocks as they are: leave --densities and --pattern out")

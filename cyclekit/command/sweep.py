@@ -37,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Compute what is not stored yet."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     arguments = _arguments(options)
     check_outputs(vars(options) | arguments | {"machine": options.machine})  # with those that a file of the sweep names
     into, address = arguments.pop("into"), arguments.pop("dask", None)

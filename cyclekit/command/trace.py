@@ -45,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run one layer on one input and tell what every unit did, cycle by cycle."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     chosen = machine.load(options.machine)
     changes = changes_of(options.set)
     spec = chosen.design(options.preset, changes)

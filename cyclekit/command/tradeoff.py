@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Prune a network at one density by every pattern: flexibility, quality, bytes and cycles."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     if options.figures is not None:
         make_folder(Path(options.figures))
     task = task_of(options)

@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Hold a machine against published figures."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     if options.machine == MODELS:
         return _validate_models(out, options)
     chosen = machine.load(options.machine)
@@ -34,7 +34,7 @@ def run(options: Namespace) -> int:
     if options.figures is not None:
         for path in chosen.draw_validation(validation, Path(options.figures)):
             out.line(f"wrote {path}")
-    out.result(validation.as_dict())
+    out.result({"validations": [validation.as_dict()]})
     return 0
 
 
@@ -56,5 +56,5 @@ def _validate_models(out: Output, options: Namespace) -> int:
 
             path = draw_models(validation, Path(options.figures) / f"{chosen.name}_models.png")
             out.line(f"wrote {path}")
-    out.result(results[0] if len(results) == 1 else results)
+    out.result({"validations": results})
     return 0

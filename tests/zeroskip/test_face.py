@@ -28,7 +28,7 @@ def test_run_gives_the_rows_that_the_command_gives(layer, tmp_path):
     result = zeroskip.run("eie", layer, n_pes=4, check=True)
     told = tmp_path / "r.json"
     assert main(["run", "eie", str(layer), "--set", "n_pes=4", "--check", "--json", str(told)]) == 0
-    runs = json.loads(told.read_text(encoding="utf-8"))
+    runs = json.loads(told.read_text(encoding="utf-8"))["runs"]
     assert [(row["cycles"], row["time_us"], row["checked"]) for row in result.rows] == [
         (run["cycles"], run["time_us"], run["check"]["passed"]) for run in runs
     ]

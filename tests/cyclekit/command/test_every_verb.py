@@ -201,8 +201,7 @@ def test_a_workload_is_the_same_however_many_of_its_inputs_are_swept(files, zero
 
 
 def _layers_of_runs(told) -> set[str]:
-    runs = told["runs"] if "runs" in told else told if isinstance(told, list) else [told]
-    return {run["workload"] for run in runs}
+    return {run["workload"] for run in told["runs"]}
 
 
 LAYERS = {
@@ -211,5 +210,5 @@ LAYERS = {
     "run tensorcore": _layers_of_runs,
     "compare": lambda told: told["comparisons"][0]["layers"],
     "prune": lambda told: told["layers"],
-    "adapt": lambda told: told["layers"],
+    "adapt": lambda told: told["results"][0]["layers"],
 }

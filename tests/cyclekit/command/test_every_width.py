@@ -13,6 +13,7 @@ import pytest
 from cyclekit import machine
 from cyclekit.command.cli import VERBS, main, parser
 from cyclekit.terminal import Output
+from tests.schema_cases import held
 from workloads.networks import data
 
 WIDTHS = (80, 100, 120)
@@ -107,7 +108,8 @@ def printed(folder, monkeypatch):
             patch.setattr(sys, "stdout", io.StringIO())
             for name in ("line", "table", "verbatim"):
                 patch.setattr(Output, name, lambda self, *given, name=name: calls.append((name, given)))
-            assert main([verb, *words]) in (0, 1)
+            assert main([verb, *words, "--json", "told.json"]) in (0, 1)
+        held("told.json")
         assert calls
         return calls
 
