@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cyclekit.schemas.commands import FORMS
-from cyclekit.schemas.words import Schema
+from cyclekit.command.schemas.commands import FORMS
+from cyclekit.command.schemas.words import Schema
 
 PAGE = Path(__file__).with_name("json.md")
 MARK = "<!-- from here on: python docs/json_fields.py -->\n"

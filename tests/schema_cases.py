@@ -7,7 +7,7 @@ from pathlib import Path
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from cyclekit.schemas.commands import schema
+from cyclekit.command.schemas.commands import schema
 
 
 @cache

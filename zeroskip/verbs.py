@@ -52,7 +52,6 @@ def run(
     machine: str,
     work: str | Path | Work,
     *,
-    preset: str | None = None,
     engine: str | None = None,
     batch: int | None = None,
     inputs: int | None = None,
@@ -60,12 +59,13 @@ def run(
     check: bool = False,
     **fields: Any,
 ) -> Result:
-    """Run a workload on a machine; fields are those of its design, such as n_pes=256. A row a layer and input.
+    """Run a workload on a machine, MACHINE or MACHINE:PRESET; fields change its design, such as n_pes=256.
 
+    A row a layer and input.
     detail: the Runs, whose `outputs` and arrays are not kept. Raises BadInput.
     """
     chosen = load_machine(machine)
-    spec = chosen.design(preset, fields)
+    spec = chosen.design(None, fields)
     loaded = load(work) if isinstance(work, str | Path) else work
     plan = Plan(chosen, spec, loaded, engine=engine, n_inputs=inputs, batch=batch, check=check)
     played = plan.play(prices, note=chosen.idle_note(fields, [spec]))
@@ -75,7 +75,7 @@ def run(
         notes.append(f"no energy: {played.unpriced}")
     said = "".join(f", {name}={value}" for name, value in fields.items())
     return Result(
-        title=f"{loaded.name} on {machine} {preset or next(iter(chosen.presets))}{said}",
+        title=f"{loaded.name} on {chosen.name} {chosen.preset}{said}",
         rows=rows,
         detail=played.runs,
         parts=_states(rows),
@@ -195,7 +195,6 @@ def adapt(
     budget: str,
     *,
     method: str = "netadapt",
-    preset: str | None = None,
     inputs: int | str | Path | None = None,
     batch: int = 16,
     epochs: int = 3,
@@ -214,7 +213,7 @@ def adapt(
     task = tasks.load(network, Feed.of(inputs))
     options: dict[str, Any] = {"metric": wanted.metric, "batch": batch, "seed": seed, "epochs": epochs}
     options |= {"into": into, "n_workers": n_workers}
-    knob = knob_of(task, chosen, chosen.design(preset, fields), **options)
+    knob = knob_of(task, chosen, chosen.design(None, fields), **options)
     dense = knob.table().cost(knob.table().whole)
     adapted = adapt_within(knob, wanted.absolute(dense), method)
     rows = [
@@ -236,11 +235,10 @@ def adapt(
 def llm(
     model: str,
     *,
-    input: int,
-    output: int = 1,
+    input_tokens: int,
+    output_tokens: int = 1,
     batch: int | None = 1,
     machine: str = "tensorcore",
-    preset: str | None = None,
     cards: int = 1,
     framework: str | None = None,
     weights: str = "f16",
@@ -258,8 +256,8 @@ def llm(
     chosen, face = serving_machine(machine)
     request = Request(
         batch=batch,
-        input=input,
-        output=output,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
         n_cards=cards,
         framework=framework,
         weights=weights,
@@ -269,11 +267,10 @@ def llm(
     )
     face.check(fields)
     shape = config.load(model).cut(**(cut or {}))
-    serving = serve(shape, chosen.name, face, chosen.design(preset, fields), request)
+    serving = serve(shape, chosen.name, face, chosen.design(None, fields), request)
     tpot = "" if serving.tpot_ms is None else f", {serving.tpot_ms:,.3f} ms a token"
-    card = preset or next(iter(chosen.presets))
     title = (
-        f"{shape.name} on {machine} {card}: first token {serving.ttft_ms:,.2f} ms{tpot}, "
+        f"{shape.name} on {chosen.name} {chosen.preset}: first token {serving.ttft_ms:,.2f} ms{tpot}, "
         f"{serving.output_tokens_per_s:,.1f} output tokens/s"
     )
     rows = [vars(row) for row in serving.operators]

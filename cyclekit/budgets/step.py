@@ -46,10 +46,9 @@ class MachineAllocator:
 
 def _asked(step: Adapt) -> tuple[Machine, Any, Budget]:
     """Return the machine, the design and the budget of a step. Raises BadInput."""
-    name, _, preset = step.machine.partition(":")
-    chosen = machine.load(name)
+    chosen = machine.load(step.machine)
     check_method(step.method)
-    return chosen, chosen.design(preset or None, dict(step.set)), Budget.of(str(step.budget))
+    return chosen, chosen.design(None, dict(step.set)), Budget.of(str(step.budget))
 
 
 def _said(knob: Knob, result: Adapted) -> tuple[str, ...]:

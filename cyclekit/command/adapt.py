@@ -13,7 +13,19 @@ from cyclekit import machine
 from cyclekit.budgets.adapt import METHODS, Adapted, adapt, check_method, knob_of
 from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
-from cyclekit.command.arguments import add_figures, add_network, at_least
+from cyclekit.command.arguments import (
+    MACHINE,
+    add_budget,
+    add_check,
+    add_figures,
+    add_into,
+    add_network,
+    add_out,
+    add_seed,
+    add_set,
+    add_workers,
+    at_least,
+)
 from cyclekit.command.show import or_dash, progress_of_rows
 from cyclekit.command.subject import said_of, task_of
 from cyclekit.comparison import report
@@ -31,13 +43,9 @@ N_NOTES = 6  # of a knob that are printed
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_network(parser)
-    parser.add_argument("--machine", metavar="M[:PRESET]", required=True)
-    parser.add_argument(
-        "--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of the design"
-    )
-    parser.add_argument(
-        "--budget", metavar="B,B", required=True, help="a share of the time, 0.5; or 123us, 456000cycles, 7uJ"
-    )
+    parser.add_argument("--machine", metavar="M[:PRESET]", required=True, help=MACHINE)
+    add_set(parser)
+    add_budget(parser, "B,B", required=True)
     parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
     parser.add_argument(
         "--analysis", metavar="FILE", help="of method sensitivity: keep each layer's accuracy alone, or read it"
@@ -45,15 +53,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--knob", metavar="K", help="of a machine that multiplies whole matrices: width (the default), 2:4 or both"
     )
-    parser.add_argument("--epochs", metavar="N", type=int, default=3, help="of the last tuning (default: 3; 0: none)")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all that is drawn (default: 0)")
     parser.add_argument(
-        "--into", metavar="STORE", help="the SQLite file for the table of costs; what it has is not computed again"
+        "--epochs", metavar="N", type=at_least(0), default=3, help="of the last tuning (default: 3; 0: none)"
     )
-    parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
-    parser.add_argument("--out", metavar="FILE", help="write the layers as .npz, or the network as .onnx")
+    add_seed(parser)
+    add_into(parser)
+    add_workers(parser)
+    add_out(parser, "the layers as .npz, or the network as .onnx,")
     add_figures(parser, "the table's stairs, which layers gave what, and accuracy against cost")
-    parser.add_argument("--check", action="store_true", help="compare the machine's values with the references")
+    add_check(parser)
 
 
 def run(options: Namespace) -> int:
@@ -79,13 +87,10 @@ def run(options: Namespace) -> int:
             raise BadInput(f"--analysis belongs to --method sensitivity, got {options.method!r}")
         if not analysis.exists():
             check_writable(analysis, "--analysis")
-    if options.seed < 0 or options.epochs < 0:
-        raise BadInput(f"--seed and --epochs must be at least 0, got {options.seed} and {options.epochs}")
     if options.into is not None:
         check(options.into)  # before the network is loaded
-    name, _, preset = options.machine.partition(":")
-    chosen = machine.load(name)
-    spec = chosen.design(preset or None, changes_of(options.set))
+    chosen = machine.load(options.machine)
+    spec = chosen.design(None, changes_of(options.set))
     task = task_of(options)
     is_onnx = options.out is not None and Path(options.out).suffix == ".onnx"
     if is_onnx and task.graph is None and not isinstance(task.network, Sequential):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from cyclekit.command.arguments import add_folder
 from cyclekit.terminal import Output
 from workloads.networks import data
 
@@ -12,7 +13,7 @@ from workloads.networks import data
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--folder", metavar="DIR", help="the folder to keep it in (default: the user's cache)")
+    add_folder(parser, "the user's cache")
 
 
 def run(options: Namespace) -> int:

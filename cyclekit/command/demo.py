@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cyclekit import machine
 from cyclekit.command.arguments import add_figures
+from cyclekit.machine import Demo
 from cyclekit.terminal import Output, announce, make_folder, progress
 from workloads.errors import BadInput
 
@@ -21,7 +22,7 @@ def run(options: Namespace) -> int:
     out = Output(options.json, options.verb)
     folder = Path(options.figures)
     make_folder(folder)
-    shown: dict[str, machine.Demo] = {}
+    shown: dict[str, Demo] = {}
     refused: dict[str, dict[str, str]] = {}
     machines = machine.all_installed()
     costs = [chosen.costs["demo"] for chosen in machines]
@@ -43,7 +44,7 @@ def run(options: Namespace) -> int:
     return 0 if not refused and all(demo.passed for demo in shown.values()) else 1
 
 
-def _show(out: Output, name: str, demo: machine.Demo) -> None:
+def _show(out: Output, name: str, demo: Demo) -> None:
     out.line(f"{name}: {demo.built}")
     out.line(f"  {'checked' if demo.passed else 'WRONG'}: {demo.right}")
     for what, number in demo.remember.items():

@@ -11,13 +11,12 @@ from typing import Any
 from cyclekit import machine
 from cyclekit.command.arguments import add_feed, feed_of
 from cyclekit.command.model import layer_row
+from cyclekit.command.schemas.commands import schema
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import load
 from cyclekit.command.verbs import VERBS
 from cyclekit.comparison.runs import parts_of
-from cyclekit.schemas import VERSION
-from cyclekit.schemas.commands import schema
-from cyclekit.terminal import Output
+from cyclekit.terminal import VERSION, Output
 from workloads import address, catalogue, tasks
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import data

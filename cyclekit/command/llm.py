@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclekit import machine
 from cyclekit.budgets.budget import TIME, Budget
-from cyclekit.command.arguments import add_figures, at_least
+from cyclekit.command.arguments import MACHINE, add_budget, add_figures, add_set, at_least
 from cyclekit.command.show import or_dash
 from cyclekit.serving.knobs import KNOBS, Point, points
 from cyclekit.serving.serve import PROMPT, STEP, Request, Serving, serve
@@ -25,13 +25,13 @@ SIZES = ("layers", "ffn", "heads", "kv_heads", "hidden")
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("config", metavar="CONFIG", help="a Hugging Face config.json, or a name: llama-3.1-8b")
-    parser.add_argument("--machine", metavar="M", help="default: the first that runs language models")
-    parser.add_argument("--preset", metavar="P", help="the card (default: the machine's first)")
-    parser.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of it")
+    said = f"{MACHINE} (default: the first that runs language models)"
+    parser.add_argument("--machine", metavar="M[:PRESET]", help=said)
+    add_set(parser)
     parser.add_argument("--cards", metavar="N", type=at_least(1), default=1, help="cards that share heads and widths")
     parser.add_argument("--batch", metavar="N|max", default="1", help="sequences at once; max: as many as memory holds")
-    parser.add_argument("--input", metavar="N", type=int, required=True, help="tokens of a prompt")
-    parser.add_argument("--output", metavar="N", type=int, default=1, help="tokens of an answer (default: 1)")
+    parser.add_argument("--input-tokens", metavar="N", type=at_least(1), required=True, help="of a prompt")
+    parser.add_argument("--output-tokens", metavar="N", type=at_least(1), default=1, help="of an answer (default: 1)")
     parser.add_argument("--weights", metavar="T", default="f16", help="of blocks: f16, bf16, e4m3, int8, int4")
     parser.add_argument("--activations", metavar="T", help="of blocks (default: as the weights, f16 beside int4)")
     parser.add_argument("--kv", metavar="T", help="cached keys and values (default: 16 bits, beside e4m3 e4m3)")
@@ -48,10 +48,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         help=f"what each buys, alone and together: {', '.join(KNOBS)}; sizes, shares up to 1, or 5504:11008:+128",
     )
+    add_budget(parser, "B")
     parser.add_argument(
-        "--budget", metavar="B", help="a share of the batch's time, 0.6, or 900ms: choose blocks for it"
+        "--scores", metavar="FILE", help="a CSV file of block,variant,loss, which --budget chooses from"
     )
-    parser.add_argument("--scores", metavar="FILE", help="a CSV file of block,variant,loss: what --budget chooses from")
     add_figures(parser)
 
 
@@ -61,12 +61,12 @@ def run(options: Namespace) -> int:
     chosen, face = machine.serving(options.machine)
     changes = changes_of(options.set)
     face.check(changes)
-    spec = chosen.design(options.preset, changes)
+    spec = chosen.design(None, changes)
     model = config.load(options.config).cut(**{name: getattr(options, name) for name in SIZES})
     request = Request(
         batch=_batch(options.batch),
-        input=options.input,
-        output=options.output,
+        input_tokens=options.input_tokens,
+        output_tokens=options.output_tokens,
         n_cards=options.cards,
         framework=options.framework,
         weights=options.weights,
@@ -80,7 +80,7 @@ def run(options: Namespace) -> int:
         raise BadInput("--budget chooses one model, --compare several: give one of them")
     if options.figures is not None:
         make_folder(Path(options.figures))
-    card = f"{options.preset or next(iter(chosen.presets))}{'' if options.cards == 1 else f' x {options.cards}'}"
+    card = f"{chosen.preset}{'' if options.cards == 1 else f' x {options.cards}'}"
     if options.compare:
         return _compare(out, chosen, spec, points(model, request, options.compare, expanded), card, options.figures)
     served = serve(model, chosen.name, face, spec, request)
@@ -151,9 +151,9 @@ def show(out: Output, served: Serving, card: str) -> None:
     request, memory = served.request, served.memory
     out.line(f"{served.model.name} on {served.machine} {card}, framework {request.framework}")
     out.line(
-        f"  {request.batch:,} sequences of {request.input:,} + {request.output:,} tokens; weights {request.weights}"
-        f"{'' if request.sparsity == 'dense' else ' ' + request.sparsity}, activations {request.activations}, "
-        f"kv {request.kv}"
+        f"  {request.batch:,} sequences of {request.input_tokens:,} + {request.output_tokens:,} tokens; weights "
+        f"{request.weights}{'' if request.sparsity == 'dense' else ' ' + request.sparsity}, "
+        f"activations {request.activations}, kv {request.kv}"
     )
     taken = {"weights": memory.weights, "kv": memory.kv, "activations": memory.activations, "room": memory.room}
     rows = [
@@ -212,8 +212,10 @@ def _compare(out: Output, chosen: Any, spec: Any, wanted: Sequence[Point], card:
     cells = [_compared(point, own, base) for point, own in zip(wanted, served, strict=True)]
     heads = ["change", "first token [ms]", "token [ms]", "batch [s]", "speed-up", "tokens/s", "J/token", "weights [GB]"]
     request = base.request
-    title = f"{base.model.name} on {chosen.name} {card}, {request.framework}, {request.batch} x {request.input} + "
-    title += f"{request.output} tokens"
+    title = (
+        f"{base.model.name} on {chosen.name} {card}, {request.framework}, {request.batch} x {request.input_tokens} + "
+    )
+    title += f"{request.output_tokens} tokens"
     out.table(title, heads, cells)
     for point, reason in zip(wanted, refused, strict=True):
         if reason:

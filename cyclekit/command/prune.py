@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclekit import machine
 from cyclekit.budgets.step import MachineAllocator
-from cyclekit.command.arguments import add_network
+from cyclekit.command.arguments import add_check, add_machines, add_network, add_out
 from cyclekit.command.model import show_notes
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import given_of, layers_of, said_of, task_of
@@ -35,15 +35,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_network(parser)
     parser.add_argument("--recipe", metavar="FILE", required=True, help="the steps, in TOML (docs/pruning.md)")
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        required=True,
-        help="an .npz of the layers; of an ONNX model .onnx, of a file of weights .safetensors",
-    )
-    parser.add_argument("--machines", metavar="M,M|none", help="whose costs to tell (default: all that are installed)")
+    add_out(parser, "the layers as .npz, an ONNX model as .onnx, a file of weights as .safetensors", required=True)
+    add_machines(parser, "|none")
     parser.add_argument("--compact", action="store_true", help="drop rows and columns that hold no weight")
-    parser.add_argument("--check", action="store_true", help="compare the machines' values with the references")
+    add_check(parser)
 
 
 def run(options: Namespace) -> int:
@@ -65,20 +60,20 @@ def run(options: Namespace) -> int:
     given = given_of(task, fitted, options.batch, dense)
     content, told = _put_back(path, task, fitted, {layer.name: layer for layer in pruned}, options.network)
     if machines:
-        announce(*report.expected(machines, [*pruned, *given], options.check))
+        announce(*report.expected(list(machines.values()), [*pruned, *given], options.check))
     layers = [report.figures(*pair) | {"machines": {}} for pair in zip(dense, pruned, strict=True)]
     pruned = [compacted(layer) for layer in pruned] if options.compact else pruned
     totals = {}
-    for chosen in machines:
-        with progress(chosen.name) as step:
+    for name, chosen in machines.items():
+        with progress(name) as step:
             rows = report.costs(chosen, pruned, check=options.check, progress=step)
             times = report.dense_times(chosen, given, step)
         given_us = dict(zip((layer.name for layer in given), times, strict=True))
         for layer, row in zip(layers, rows, strict=True):
             dense_us = given_us[layer["layer"]]
             row["speed_up"] = dense_us / row["time_us"] if dense_us and row["time_us"] else None
-            layer["machines"][chosen.name] = row
-        totals[chosen.name] = report.total(rows, times)
+            layer["machines"][name] = row
+        totals[name] = report.total(rows, times)
     measure = task.measure if task.graph is None else None  # a graph's outputs are told one by one
     result = {
         "network": task.name,

@@ -9,6 +9,7 @@ from cyclekit import machine
 from cyclekit.command.arguments import add_figures
 from cyclekit.command.show import show_validation
 from cyclekit.terminal import Output, announce, make_folder, progress
+from workloads.errors import BadInput
 
 MODELS = "llm"
 
@@ -25,6 +26,10 @@ def run(options: Namespace) -> int:
     if options.machine == MODELS:
         return _validate_models(out, options)
     chosen = machine.load(options.machine)
+    if ":" in options.machine:
+        raise BadInput(
+            f"validate runs the presets that were published: name {chosen.name} alone, got {options.machine!r}"
+        )
     if options.figures is not None:
         make_folder(Path(options.figures))
     announce(*chosen.costs["validate"])

@@ -95,14 +95,13 @@ def entrants(names: str | None = None, prices: str | None = None, takes: type = 
     designs: dict[str, Entrant] = {}
     known: dict[str, None] = {}
     for word in words:
-        name, colon, preset = word.partition(":")
-        chosen = machines.load(name)
+        chosen = machines.load(word)
         known |= dict.fromkeys(chosen.prices)
         for entry, changes in chosen.entrants.items():
             label = f"{word} {entry}".strip()
             if label in designs:
                 raise BadInput(f"--machines must name each design once, got {word!r} twice")
-            own, refused = chosen.design(preset if colon else None, {}), ""
+            own, refused = chosen.design(None, {}), ""
             try:
                 own = own.replace(**changes)
             except BadInput as error:
@@ -110,7 +109,7 @@ def entrants(names: str | None = None, prices: str | None = None, takes: type = 
             designs[label] = Entrant(
                 label=label,
                 machine=chosen,
-                preset=preset if colon else next(iter(chosen.presets)),
+                preset=chosen.preset,
                 changes=changes,
                 spec=own,
                 refused=refused,

@@ -35,7 +35,7 @@ def test_an_installed_package_is_listed_beside_the_others(with_toy):
 
 
 def test_an_installed_package_runs(with_toy, layer, layer_npz):
-    (run,) = with_toy("run", "toy", layer_npz, "--preset", "fast", "--set", "clock_mhz=50")["runs"]
+    (run,) = with_toy("run", "toy:fast", layer_npz, "--set", "clock_mhz=50")["runs"]
     assert (run["machine"], run["engine"]) == ("toy", "only")
     assert run["cycles"] == layer["weights"].size
     assert run["time_us"] == layer["weights"].size / 50
@@ -50,7 +50,7 @@ def test_an_installed_package_lists_its_presets(zeroskip):
 
 
 def test_an_installed_package_explains(with_toy, layer_npz):
-    found = with_toy("explain", "toy", layer_npz, "--preset", "fast", "--row", "3", "--column", "4")
+    found = with_toy("explain", "toy:fast", layer_npz, "--row", "3", "--column", "4")
     assert found["tables"] == {"One weight of layer": [{"row": "3", "column": "4", "weight": "0.25"}]}
     assert found["remarks"] == ["at 200 MHz"]
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from cyclekit.command.cli import VERBS, main
-from cyclekit.schemas import VERSION
-from cyclekit.schemas.commands import FORMS, schema
+from cyclekit.command.schemas.commands import FORMS, schema
+from cyclekit.terminal import VERSION
 from tests.schema_cases import complaints, held, validator
 
 DOCS = Path(__file__).parents[2] / "docs"
 ADAPT = "adapt layer.npz --machine eie --set n_pes=4 --budget 0.8 --method knapsack"
-LLM = "llm llama-2-7b --preset h100-sxm --input 16 --output 2 --layers 1"
+LLM = "llm llama-2-7b --machine tensorcore:h100-sxm --input-tokens 16 --output-tokens 2 --layers 1"
 # {command and form: command lines}; those before others write what these read.
 COMMANDS = {
     "list TOPIC": [f"list {topic}" for topic in ("machines", "presets", "prices eie", "patterns", "schemas run")],

@@ -119,12 +119,14 @@ def test_adapt_meets_its_budget():
 
 
 def test_llm_gives_operators_and_times():
-    result = zeroskip.llm("llama-2-7b", input=64, output=4, preset="h100-sxm", cut={"layers": 2})
+    result = zeroskip.llm(
+        "llama-2-7b", input_tokens=64, output_tokens=4, machine="tensorcore:h100-sxm", cut={"layers": 2}
+    )
     assert {row["phase"] for row in result.rows} == {"prompt", "step"}
     assert "first token" in result.title
     assert result.detail.tpot_ms > 0
     with pytest.raises(zeroskip.BadInput, match="must be one that runs whole language models"):
-        zeroskip.llm("llama-2-7b", input=64, machine="eie")
+        zeroskip.llm("llama-2-7b", input_tokens=64, machine="eie")
 
 
 def test_a_card_needs_sizes_alone():

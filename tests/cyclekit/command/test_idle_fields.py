@@ -94,7 +94,7 @@ def test_what_is_called_idle_changes_nothing_and_all_else_does_somewhere(archite
 
 def test_a_field_that_is_set_or_varied_without_effect_is_said(zeroskip, tmp_path):
     why = "of mma and its loads, and the card runs wgmma"
-    sized = ("tensorcore", "64x64x64", "--preset", "h100-sxm", "--set", "n_sms=4", "--set", "pass_cycles=8")
+    sized = ("tensorcore:h100-sxm", "64x64x64", "--set", "n_sms=4", "--set", "pass_cycles=8")
     ran = zeroskip("run", *sized, "--json", tmp_path / "r.json")
     assert f"  note: pass_cycles changes nothing here: {why}\n" in ran.out
     assert (

@@ -264,7 +264,8 @@ def test_designs_that_presets_tell_apart_are_called_by_them_and_found_again(brow
     assert browser.find_element("id", "pinned").text.startswith("silicon queue_depth=4")
     browser.find_element("css selector", "#pinned button").click()
     words = shlex.split(browser.find_element("css selector", "#design code").text)
-    assert words[4:] == ["--preset", "silicon", "--engine", "schedule", "--inputs", "1", "--set", "queue_depth=4"]
+    assert words[:3] == ["zeroskip", "run", "eie:silicon"]
+    assert words[4:] == ["--engine", "schedule", "--inputs", "1", "--set", "queue_depth=4"]
     (design,) = numbers(browser, "#pinned li")
     assert results[design].spec == PRESETS["silicon"].replace(queue_depth=4).as_dict()
     best = browser.find_element("css selector", "#best td:nth-child(4)").text

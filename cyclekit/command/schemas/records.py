@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cyclekit.schemas.words import by, flag, many, number, or_null, plain, record, share, text, texts, whole
+from cyclekit.command.schemas.words import by, flag, many, number, or_null, plain, record, share, text, texts, whole
 
 NOTES = texts("what a reader must know: what was drawn, filled, passed over")
 PROVENANCE = text("where the layers and what reaches them come from")
@@ -166,8 +166,8 @@ REQUEST = record(
     "what was asked of the model",
     {
         "batch": whole("sequences at once", 1),
-        "input": whole("tokens of a prompt", 1),
-        "output": whole("tokens of an answer", 1),
+        "input_tokens": whole("of a prompt", 1),
+        "output_tokens": whole("of an answer", 1),
         "n_cards": whole("that share heads and widths", 1),
         "framework": text("whose gaps between kernels are counted"),
         "weights": text("their format"),

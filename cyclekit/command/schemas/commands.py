@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cyclekit.schemas import VERSION
-from cyclekit.schemas.records import NOTES, OTHERS, PROVENANCE, QUALITY, RUN, SERVING, SUM_ON_A_MACHINE
-from cyclekit.schemas.rows import (
+from cyclekit.command.schemas.records import NOTES, OTHERS, PROVENANCE, QUALITY, RUN, SERVING, SUM_ON_A_MACHINE
+from cyclekit.command.schemas.rows import (
     ADAPTED,
     ALL,
     ALONE,
@@ -32,7 +31,8 @@ from cyclekit.schemas.rows import (
     measured,
     quality,
 )
-from cyclekit.schemas.words import Schema, by, flag, many, number, record, share, table, text, texts, whole
+from cyclekit.command.schemas.words import Schema, by, flag, many, number, record, share, table, text, texts, whole
+from cyclekit.terminal import VERSION
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ENVELOPE = {

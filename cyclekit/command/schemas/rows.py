@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cyclekit.schemas.records import (
+from cyclekit.command.schemas.records import (
     COST,
     LADDER,
     LAYER,
@@ -20,7 +20,7 @@ from cyclekit.schemas.records import (
     SUM_ON_A_MACHINE,
     SUMS,
 )
-from cyclekit.schemas.words import (
+from cyclekit.command.schemas.words import (
     Schema,
     by,
     flag,
