@@ -23,6 +23,7 @@ from cyclekit.sweep import results
 from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.store import Store
 from cyclekit.sweep.sweep import sweep as sweep_into
+from cyclekit.views import amount
 from workloads import tasks
 from workloads.graphs.feed import Feed
 from workloads.points.convolution import SparseConvolution
@@ -30,6 +31,9 @@ from workloads.recipes.recipe import Recipe
 from workloads.records import Workload
 from workloads.transformers import config
 from zeroskip.result import Result
+
+METRICS = {"us": "time_us", "uJ": "energy_uj"}  # of a budget, as columns are called
+COSTS = ("cycles", "time_us", "energy_pj", "power_mw", "area_mm2", "edp_nj_us")
 
 
 def load(
@@ -155,7 +159,9 @@ def compare(
         for label, cost in comparisons[-1].total.items():
             told = cost.as_dict()
             words = {"workload": loaded.name, "design": label}
-            rows.append(words | {name: value for name, value in told.items() if name != "notes"})
+            shares = _shares(told.pop("states"))
+            costs = {name: told[name] for name in COSTS}  # first: a line of a row has room for few
+            rows.append(words | costs | {name: value for name, value in told.items() if name != "notes"} | shares)
             if cost.reason:
                 rows[-1] |= {"time_us": None, "cycles": None}
     return Result(title="machines side by side", rows=rows, detail=comparisons, label="design")
@@ -177,10 +183,12 @@ def prune(
     fitted = task.fit(recipe if isinstance(recipe, Recipe) else Recipe.read(recipe), MachineAllocator(task))
     test = task.test_inputs if task.inputs is not None else None
     dense, pruned = (of(test, batch, task.provenance) for of in (fitted.dense_workloads, fitted.workloads))
-    rows = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
+    of_layers = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
+    rows = [{name: of_layer[name] for name in ("layer", "density", "error")} for of_layer in of_layers]
     for name in machines:
         for row, cost in zip(rows, report.costs(load_machine(name), pruned), strict=True):
-            row |= {f"{name}.{key}": cost[key] for key in ("cycles", "time_us", "bytes", "reason")}
+            row |= {f"{name}.{key}": cost[key] for key in ("cycles", "time_us", "energy_pj", "bytes", "reason")}
+    rows = [row | of_layer for row, of_layer in zip(rows, of_layers, strict=True)]
     measure = task.measure
     qualities = (task.quality(task.network), task.quality(fitted.apply())) if measure else (None, None)
     notes = [*fitted.notes, *([f"{measure}: {qualities[0]:.4f} before, {qualities[1]:.4f} after"] if measure else [])]
@@ -216,20 +224,22 @@ def adapt(
     knob = knob_of(task, chosen, chosen.design(None, fields), **options)
     dense = knob.table().cost(knob.table().whole)
     adapted = adapt_within(knob, wanted.absolute(dense), method)
+    metric = METRICS.get(knob.metric, knob.metric)
     rows = [
         {
             "layer": layer,
             f"{knob.unit}_before": before,
             knob.unit: after,
-            f"{knob.metric}_before": adapted.costs[layer][0],
-            knob.metric: adapted.costs[layer][1],
+            f"{metric}_before": adapted.costs[layer][0],
+            metric: adapted.costs[layer][1],
         }
         for layer, (before, after) in adapted.levels.items()
     ]
     shown = ", ".join("-" if value is None else f"{value:.4f}" for value in adapted.values)
     notes = (f"{task.measure or 'quality'} dense, cut, tuned: {shown}", *knob.notes)
-    title = f"{task.name} on {machine} by {method}: {adapted.cost:,.4g} of {adapted.budget:,.4g} {knob.metric}"
-    return Result(title=title, rows=rows, detail=adapted, label="layer", height=knob.metric, notes=notes)
+    cost, most = (amount(each, knob.metric) for each in (adapted.cost, adapted.budget))
+    title = f"{task.name} on {machine} by {method}: {cost} of {most}"
+    return Result(title=title, rows=rows, detail=adapted, label="layer", height=metric, notes=notes)
 
 
 def llm(
@@ -268,10 +278,12 @@ def llm(
     face.check(fields)
     shape = config.load(model).cut(**(cut or {}))
     serving = serve(shape, chosen.name, face, chosen.design(None, fields), request)
-    tpot = "" if serving.tpot_ms is None else f", {serving.tpot_ms:,.3f} ms a token"
+    tpot = "" if serving.tpot_ms is None else f", {amount(1e3 * serving.tpot_ms, 'us')} a token"
+    spent = serving.j_per_output_token
+    energy = "" if spent is None else f", {amount(1e12 * spent, 'pJ')} each"
     title = (
-        f"{shape.name} on {chosen.name} {chosen.preset}: first token {serving.ttft_ms:,.2f} ms{tpot}, "
-        f"{serving.output_tokens_per_s:,.1f} output tokens/s"
+        f"{shape.name} on {chosen.name} {chosen.preset}: first token {amount(1e3 * serving.ttft_ms, 'us')}{tpot}, "
+        f"{serving.output_tokens_per_s:,.1f} output tokens/s{energy}"
     )
     rows = [vars(row) for row in serving.operators]
     return Result(title=title, rows=rows, detail=serving, label="name", notes=serving.notes)
@@ -282,6 +294,15 @@ def _states(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     names = [name for row in rows for name in row if name.startswith("state.")]
     kind = names[0].rpartition(".")[0] if names else ""
     return tuple(dict.fromkeys(name for name in names if name.rpartition(".")[0] == kind))
+
+
+def _shares(states: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the share of each state in the cycles of its kind of unit."""
+    return {
+        f"state.{kind}.{state}": cycles / max(1, sum(of_kind.values()))
+        for kind, of_kind in states.items()
+        for state, cycles in of_kind.items()
+    }
 
 
 def _setting(name: str, value: Any) -> str:
@@ -299,11 +320,6 @@ def _of_run(each: Run) -> dict[str, Any]:
             "area_mm2": energy.total_area_mm2 if energy.area_um2 else None,
             "edp_nj_us": energy.edp_nj_us,
         }
-    states = {
-        f"state.{kind}.{state}": cycles / max(1, sum(of_kind.values()))
-        for kind, of_kind in each.states.items()
-        for state, cycles in of_kind.items()
-    }
     return {
         "machine": each.machine,
         "workload": each.workload,
@@ -313,6 +329,6 @@ def _of_run(each: Run) -> dict[str, Any]:
         "load_balance": each.load_balance,
         **priced,
         **{name: value for name, value in each.measures.items() if not isinstance(value, str)},
-        **states,
+        **_shares(each.states),
         "checked": None if each.check is None else bool(each.check["passed"]),
     }

@@ -33,6 +33,7 @@ from cyclekit.machine import Progress
 from cyclekit.sweep.points import changes_of
 from cyclekit.sweep.store import check
 from cyclekit.terminal import LONG_S, Output, check_writable, make_folder, say, write_asked
+from cyclekit.views import scale_of_all, style_of
 from workloads.errors import BadInput
 from workloads.networks import saved
 from workloads.networks.sequential import Sequential
@@ -162,26 +163,28 @@ def _checked(knob: Knob, result: Adapted) -> bool:
 
 
 def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> None:
-    unit = knob.metric
     if len(results) == 1:
         (result,) = results
+        unit, size = scale_of_all(knob.metric, [cost for pair in result.costs.values() for cost in pair])
         cells = [
             [
                 layer,
                 *(f"{level:g}" if knob.unit == "width" else f"{level:.4f}" for level in result.levels[layer]),
                 *([] if knob.is_even else [result.patterns.get(layer, "-")]),
-                *(f"{cost:,.3f}" for cost in result.costs[layer]),
+                *(format(cost / size, style_of(unit)) for cost in result.costs[layer]),
             ]
             for layer in result.levels
         ]
         pattern = [] if knob.is_even else ["pattern"]
-        heads = ["layer", f"{knob.unit} before", "after", *pattern, f"{unit} before", "after"]
+        heads = ["layer", f"{knob.unit} before", "after", *pattern, f"before [{unit}]", f"after [{unit}]"]
         out.table(f"{knob.task.name} on {name}, {result.method}", heads, cells)
+        out.line()
+    unit, size = scale_of_all(knob.metric, [each for result in results for each in (result.budget, result.cost)])
     cells = [
         [
             result.method,
-            f"{result.budget:,.3f}",
-            f"{result.cost:,.3f}",
+            format(result.budget / size, style_of(unit)),
+            format(result.cost / size, style_of(unit)),
             f"{100 * result.cost / result.dense_cost:.1f}",
             *(or_dash(value, ".4f") for value in result.values),
         ]

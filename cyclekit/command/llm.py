@@ -15,10 +15,18 @@ from cyclekit.serving.knobs import KNOBS, Point, points
 from cyclekit.serving.serve import PROMPT, STEP, Request, Serving, serve
 from cyclekit.sweep.points import changes_of, expanded
 from cyclekit.terminal import Output, make_folder, progress
+from cyclekit.views import amount, scale_of_all, style_of
 from workloads.errors import BadInput
 from workloads.transformers import config
 from workloads.transformers.shape import Transformer
 
+COMPARED = {  # by the column's name: a unit, and the value of a Serving in it
+    "first token": ("us", lambda own: 1e3 * own.ttft_ms),
+    "token": ("us", lambda own: own.tpot_ms and 1e3 * own.tpot_ms),
+    "batch": ("us", lambda own: 1e6 * own.total_s),
+    "energy of a token": ("pJ", lambda own: own.j_per_output_token and 1e12 * own.j_per_output_token),
+    "weights": ("B", lambda own: own.memory.weights),
+}
 SIZES = ("layers", "ffn", "heads", "kv_heads", "hidden")
 
 
@@ -117,8 +125,8 @@ def _within(out: Output, chosen: Any, whole: Serving, text: str, path: str) -> t
     ]
     out.table(f"{whole.model.name}, a variant for each block", ["block", "kv heads", "ffn"], cells)
     out.line(
-        f"  {best.us / 1e6:,.4f} s of {budget_us / 1e6:,.4f} s, simulated whole; {best.sum_us / 1e6:,.4f} s by the sum "
-        f"of what each block saves alone; {whole.total_s:,.4f} s before; losses sum to {best.loss:g}"
+        f"  {amount(best.us, 'us')} of {amount(budget_us, 'us')}, simulated whole; {amount(best.sum_us, 'us')} by the "
+        f"sum of what each block saves alone; {amount(1e6 * whole.total_s, 'us')} before; losses sum to {best.loss:g}"
     )
     told = {"budget_s": budget_us / 1e6, "before_s": whole.total_s, "sum_s": best.sum_us / 1e6, "loss": best.loss}
     return served(best.model), told
@@ -157,37 +165,44 @@ def show(out: Output, served: Serving, card: str) -> None:
     )
     taken = {"weights": memory.weights, "kv": memory.kv, "activations": memory.activations, "room": memory.room}
     rows = [
-        ["time to first token [ms]", f"{served.ttft_ms:,.2f}"],
-        ["time per output token [ms]", or_dash(served.tpot_ms, ",.3f")],
-        ["whole batch [s]", f"{served.total_s:,.3f}"],
+        ["time to first token", amount(1e3 * served.ttft_ms, "us")],
+        ["time per output token", "-" if served.tpot_ms is None else amount(1e3 * served.tpot_ms, "us")],
+        ["whole batch", amount(1e6 * served.total_s, "us")],
         ["output tokens a second", f"{served.output_tokens_per_s:,.1f}"],
         ["all tokens a second", f"{served.total_tokens_per_s:,.1f}"],
-        ["energy [J]", or_dash(served.energy_j, ",.1f")],
-        ["energy of an output token [J]", or_dash(served.j_per_output_token, ",.4f")],
-        *([f"{name} on a card [GB]", f"{n_bytes / 1e9:,.2f}"] for name, n_bytes in taken.items()),
+        ["energy", "-" if served.energy_j is None else amount(1e12 * served.energy_j, "pJ")],
+        [
+            "energy of an output token",
+            "-" if served.j_per_output_token is None else amount(1e12 * served.j_per_output_token, "pJ"),
+        ],
+        *([f"{name} on a card", amount(n_bytes, "B")] for name, n_bytes in taken.items()),
     ]
     out.table("", ["", "model"], rows)
     for phase, what in ((PROMPT, "all prompts"), (STEP, "a step at the mean context")):
         of_phase = [row for row in served.operators if row.phase == phase]
         if not of_phase:
             continue
-        total_us = sum(row.time_us for row in of_phase) + served.rest_us[phase]
+        out.line()
+        rest_us = served.rest_us[phase]
+        total_us = sum(row.time_us for row in of_phase) + rest_us
+        time, us = scale_of_all("us", [rest_us, *(row.time_us for row in of_phase)])
+        work, flop = scale_of_all("FLOP", [row.flops for row in of_phase])
+        moved, size = scale_of_all("B", [row.bytes for row in of_phase])
         cells = [
             [
                 row.name,
                 f"{row.count:,}",
-                f"{row.time_us / 1e3:,.3f}",
+                f"{row.time_us / us:,.3f}",
                 f"{100 * row.time_us / total_us:.1f}",
-                f"{row.flops / 1e9:,.1f}",
-                f"{row.bytes / 1e6:,.1f}",
+                format(row.flops / flop, style_of(work)),
+                format(row.bytes / size, style_of(moved)),
                 row.bound,
             ]
             for row in of_phase
         ]
-        rest_us = served.rest_us[phase]
-        cells.append(["between kernels", "", f"{rest_us / 1e3:,.3f}", f"{100 * rest_us / total_us:.1f}", "", "", ""])
-        cells.append(["all", "", f"{total_us / 1e3:,.3f}", "100.0", "", "", ""])
-        heads = ["operator", "calls", "time [ms]", "time [%]", "GFLOP", "MB", "bound"]
+        cells.append(["between kernels", "", f"{rest_us / us:,.3f}", f"{100 * rest_us / total_us:.1f}", "", "", ""])
+        cells.append(["all", "", f"{total_us / us:,.3f}", "100.0", "", "", ""])
+        heads = ["operator", "calls", f"time [{time}]", "time [%]", work, moved, "bound"]
         out.table(f"{what}, of each card", heads, cells)
     for note in served.notes:
         out.line(f"  note: {note}")
@@ -209,14 +224,16 @@ def _compare(out: Output, chosen: Any, spec: Any, wanted: Sequence[Point], card:
                 served.append(None)
                 refused.append(str(error))
     base = served[0]
-    cells = [_compared(point, own, base) for point, own in zip(wanted, served, strict=True)]
-    heads = ["change", "first token [ms]", "token [ms]", "batch [s]", "speed-up", "tokens/s", "J/token", "weights [GB]"]
+    scales = [scale_of_all(unit, [of(own) for own in served if own]) for unit, of in COMPARED.values()]
+    heads = ["change", *(f"{name} [{unit}]" for name, (unit, _) in zip(COMPARED, scales, strict=True))]
+    cells = [
+        [point.label, *_compared(own, base, [size for _, size in scales])]
+        for point, own in zip(wanted, served, strict=True)
+    ]
     request = base.request
-    title = (
-        f"{base.model.name} on {chosen.name} {card}, {request.framework}, {request.batch} x {request.input_tokens} + "
-    )
-    title += f"{request.output_tokens} tokens"
-    out.table(title, heads, cells)
+    asked = f"{request.batch} x {request.input_tokens} + {request.output_tokens} tokens"
+    title = f"{base.model.name} on {chosen.name} {card}, {request.framework}, {asked}"
+    out.table(title, [*heads, "tokens/s", "speed-up"], cells)
     for point, reason in zip(wanted, refused, strict=True):
         if reason:
             out.line(f"  refused: {point.label}: {reason}")
@@ -236,18 +253,15 @@ def _compare(out: Output, chosen: Any, spec: Any, wanted: Sequence[Point], card:
     return 0
 
 
-def _compared(point: Point, own: Serving | None, base: Serving) -> list[str]:
+def _compared(own: Serving | None, base: Serving, sizes: Sequence[float]) -> list[str]:
+    """Return the cells of a point: COMPARED in units of these sizes, and how fast it is beside the base."""
     if own is None:
-        return [point.label, *["-"] * 7]
+        return ["-"] * (len(sizes) + 2)
+    values = [of(own) for _, of in COMPARED.values()]
     return [
-        point.label,
-        f"{own.ttft_ms:,.2f}",
-        or_dash(own.tpot_ms, ",.3f"),
-        f"{own.total_s:,.3f}",
-        f"{own.output_tokens_per_s / base.output_tokens_per_s:.3f}",
+        *(or_dash(value and value / size, ",.3f") for value, size in zip(values, sizes, strict=True)),
         f"{own.output_tokens_per_s:,.1f}",
-        or_dash(own.j_per_output_token, ".4f"),
-        f"{own.memory.weights / 1e9:,.2f}",
+        f"{own.output_tokens_per_s / base.output_tokens_per_s:.3f}",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from cyclekit.command.show import or_dash
 from cyclekit.command.subject import given_of, layers_of, said_of, task_of
 from cyclekit.comparison import report
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
+from cyclekit.views import scale_of_all, style_of
 from workloads import address
 from workloads.errors import BadInput
 from workloads.graphs import rewrite
@@ -125,6 +126,8 @@ def _put_back(
 
 
 def _show(out: Output, result: dict[str, Any]) -> None:
+    kinds = ("bytes_f32", "bytes_f16", "bytes_huffman")
+    unit, size = scale_of_all("B", [layer[kind] for layer in result["layers"] for kind in kinds])
     rows = [
         [
             layer["layer"],
@@ -135,21 +138,22 @@ def _show(out: Output, result: dict[str, Any]) -> None:
             f"{layer['activation_density']:.3f}",
             or_dash(layer["error"], ".4f"),
             "-" if layer["centroids"] is None else "{} of {}".format(*layer["centroids"]),
-            f"{layer['bytes_f32']:,}",
-            f"{layer['bytes_f16']:,}",
-            or_dash(layer["bytes_huffman"], ","),
+            *(or_dash(layer[kind] and layer[kind] / size, style_of(unit)) for kind in kinds),
         ]
         for layer in result["layers"]
     ]
     heads = ["layer", "out x in", "density", "row imb.", "column imb.", "act. density", "error", "centroids"]
-    heads += ["f32 [B]", "f16 [B]", "Huffman [B]"]
+    heads += [f"f32 [{unit}]", f"f16 [{unit}]", f"Huffman [{unit}]"]
     out.table(f"{result['network']}: its layers", heads, rows)
     out.line()
     for name, whole in result["totals"].items():
         rows_of = [(layer["layer"], layer["machines"][name]) for layer in result["layers"]]
-        rows = [_cost_cells(layer, row, ", ".join(map(str, row["spec"].values()))) for layer, row in rows_of]
-        rows.append(_cost_cells("all", whole, ""))
-        heads = ["layer", "bytes", "padding [%]", "cycles", "time [us]", "over dense [x]", "stored as"]
+        own = [row for _, row in rows_of]
+        (unit, size), (time, us) = scale_of_all("B", _of(own, "bytes")), scale_of_all("us", _of(own, "time_us"))
+        scales = {"bytes": (size, style_of(unit)), "time_us": (us, style_of(time))}
+        rows = [_cost_cells(layer, row, ", ".join(map(str, row["spec"].values())), scales) for layer, row in rows_of]
+        rows.append(_cost_cells("all", whole, "", scales))
+        heads = ["layer", f"weights [{unit}]", "padding [%]", "cycles", f"time [{time}]", "over dense [x]", "stored as"]
         out.table(f"{name}, {result['batch']} inputs to a layer", heads, rows)
         for reason in whole["reasons"]:
             out.line(f"  {name} cannot: {reason}")
@@ -179,16 +183,22 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         out.line(f"{result['measure']}: {result['quality_before']:.4f} before, {result['quality_after']:.4f} after")
 
 
-def _cost_cells(layer: str, row: dict[str, Any], stored_as: str) -> list[str]:
+def _of(rows: Sequence[Mapping[str, Any]], name: str) -> list[float | None]:
+    return [row[name] for row in rows]
+
+
+def _cost_cells(layer: str, row: dict[str, Any], stored_as: str, scales: Mapping[str, tuple[float, str]]) -> list[str]:
+    """Return the cells of what a layer costs; scales: of bytes and time, the size of their unit and their style."""
     if row["cycles"] is None:
         return [layer, *["-"] * 5, stored_as]
+    texts = {name: format(row[name] / size, style) for name, (size, style) in scales.items()}
     padding = 100 * row["padding_bytes"] / row["bytes"] if row["bytes"] else 0.0
     return [
         layer,
-        f"{row['bytes']:,.0f}",
+        texts["bytes"],
         f"{padding:.2f}",
         f"{row['cycles']:,}",
-        f"{row['time_us']:,.3f}",
+        texts["time_us"],
         or_dash(row["speed_up"], ".2f"),
         stored_as,
     ]

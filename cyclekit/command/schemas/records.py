@@ -90,6 +90,7 @@ STORED = {
     "padding_bytes": or_null(number("of them that only pad"), "it cannot take them"),
     "cycles": or_null(whole("over the inputs"), "it cannot take them"),
     "time_us": or_null(number("over the inputs"), "it cannot take them"),
+    "energy_pj": or_null(number("over the inputs"), "it cannot take them, or has no price"),
     "speed_up": or_null(number("over the dense layers"), "one of the two is not known"),
 }
 ON_A_MACHINE = record(
@@ -119,12 +120,15 @@ COST = record(
         "n_bytes": number("of the weights in the machine's format"),
         "off_chip_bytes": or_null(number("moved"), "not known"),
         "utilisation": number("what the machine calls its balance, 0 to 1"),
+        "states": by(by(number("cycles"), "by state"), "cycles by kind of unit, summed over its units"),
         "n_weights": whole("that are not zero"),
         "n_dropped": whole("of them, for the design's pattern"),
         "error": or_null(number("of the outputs for it, as a share of their norm"), "not known"),
         "checked": or_null(flag("whether the values agree"), "not asked for"),
         "notes": NOTES,
         "reason": text("why the design cannot take the layer: nothing else then counts"),
+        "power_mw": or_null(number("mean power"), "no energy"),
+        "edp_nj_us": or_null(number("energy x delay, of the batch"), "no energy"),
     },
 )
 REIGN = record(
