@@ -69,10 +69,17 @@ class VerbParser(Parser):
             module = import_module(f"cyclekit.command.{verb}")
             module.add_arguments(self)
             self.set_defaults(run=module.run)
-        options, left = super().parse_known_args(args, namespace)
+        unknown = [place for place, word in enumerate(args) if self._is_unknown(word)]
+        first = args[unknown[0] : unknown[0] + 2] if unknown else []  # said before what is required and not there
+        left = [word for place, word in enumerate(first) if not place or not word.startswith("-")]
+        if not left:
+            options, left = super().parse_known_args(args, namespace)
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}{self._nearest(left)}")
         return options, left
+
+    def _is_unknown(self, word: str) -> bool:
+        return word.startswith("--") and word != "--" and word.partition("=")[0] not in self._option_string_actions
 
     def _nearest(self, left: Sequence[str]) -> str:
         """Return ", did you mean '--option'?" of the first word that looks like one, where the verb has one near."""
@@ -83,7 +90,7 @@ class VerbParser(Parser):
             known.setdefault("out", known[folder])  # a folder is no file, which --out names everywhere
         word = next((word.partition("=")[0].strip("-") for word in left if word.startswith("-")), "")
         if word == "preset":
-            return ": a preset is named with its machine, as eie:silicon"
+            return ": a preset is named with its machine, as MACHINE:PRESET"
         longer = [name for name in known if word and name.startswith(word)]
         near = [name for name in longer if name == word] or longer or get_close_matches(word, known, n=1, cutoff=0.7)
         return f", did you mean {known[near[0]]!r}?" if near else ""

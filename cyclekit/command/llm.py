@@ -231,8 +231,8 @@ def _compare(out: Output, chosen: Any, spec: Any, wanted: Sequence[Point], card:
         for point, own in zip(wanted, served, strict=True)
     ]
     request = base.request
-    asked = f"{request.batch} x {request.input_tokens} + {request.output_tokens} tokens"
-    title = f"{base.model.name} on {chosen.name} {card}, {request.framework}, {asked}"
+    n_tokens = f"{request.batch} x {request.input_tokens} + {request.output_tokens} tokens"
+    title = f"{base.model.name} on {chosen.name} {card}, {request.framework}, {n_tokens}"
     out.table(title, [*heads, "tokens/s", "speed-up"], cells)
     for point, reason in zip(wanted, refused, strict=True):
         if reason:

@@ -152,7 +152,7 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
     """
     if model.encoder and request.output_tokens > 1:
         raise BadInput(
-            f"output must be 1 for {model.name}, which answers all tokens at once, got {request.output_tokens}"
+            f"output_tokens must be 1 for {model.name}, which answers all tokens at once, got {request.output_tokens}"
         )
     check_cards(model, request.n_cards)
     framework = face.framework(request.framework, spec)

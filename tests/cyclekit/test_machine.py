@@ -128,9 +128,17 @@ def test_a_batch_of_a_network_is_of_its_inputs():
 
 
 def test_the_machines_that_are_named():
-    assert [machine.name for machine in named(None)] == [m.name for m in all_installed() if Workload in m.takes]
-    assert named("none") == []
-    assert [machine.name for machine in named("tensorcore, eie")] == ["tensorcore", "eie"]
+    assert list(named(None)) == [m.name for m in all_installed() if Workload in m.takes]
+    assert named("none") == {}
+    assert [(name, m.name) for name, m in named("tensorcore, eie").items()] == [
+        (name, name) for name in ("tensorcore", "eie")
+    ]
+    both = named("eie,eie:silicon")
+    assert {name: (m.name, m.preset) for name, m in both.items()} == {
+        "eie": ("eie", "isca2016"),
+        "eie:silicon": ("eie", "silicon"),
+    }
+    assert both["eie:silicon"].design(None, {}) == both["eie"].design("silicon", {})
     with pytest.raises(BadInput, match="must name each machine once, got 'eie' twice"):
         named("eie,tensorcore,eie")
 

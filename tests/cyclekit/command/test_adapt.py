@@ -103,7 +103,7 @@ def test_a_narrower_network_is_an_onnx_model_as_well(tmp_path):
         (["--budget", "0.5", "--method", "magic"], "unknown method 'magic'"),
         (["--budget", "0.5,0.4", "--out", "x.npz"], "--out takes one budget and one method"),
         (["--budget", "0.5", "--out", "x.txt"], "--out must name a file of .npz"),
-        (["--budget", "0.5", "--seed", "-1"], "--seed and --epochs must be at least 0"),
+        (["--budget", "0.5", "--seed", "-1"], "argument --seed: must be a whole number of at least 0"),
         (["--budget", "0.5", "--into", "no/folder/x.db"], "there is no folder"),
         (["--budget", "0.5", "--into", __file__], "is no store of zeroskip: name another file"),
     ],

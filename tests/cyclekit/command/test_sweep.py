@@ -62,9 +62,9 @@ def test_a_batch_is_an_option_and_a_key(zeroskip, into, tmp_path):
     assert json.loads(zeroskip("sweep", tmp_path / "s.toml", "--batch", 8, "--json", "-").out)["n_computed"] == 2
     told = json.loads(zeroskip("rows", into, "--json", "-").out)["rows"]
     assert [row["workload"] for row in told] == ["64x64x64 (batch 16)", "64x64x64 (batch 8)"]
-    (tmp_path / "s.toml").write_text(text.replace("16", '"16"'))
+    (tmp_path / "s.toml").write_text(text.replace("batch = 16", 'batch = "16"'))
     assert "batch must be a whole number in sweep file" in zeroskip("sweep", tmp_path / "s.toml").complaint()
-    (tmp_path / "s.toml").write_text(f'{text.replace("16", "0")}[vary]\nclock_mhz = "1000"\n')
+    (tmp_path / "s.toml").write_text(f'{text.replace("batch = 16", "batch = 0")}[vary]\nclock_mhz = "1000"\n')
     assert zeroskip("sweep", tmp_path / "s.toml").complaint() == "batch must be at least 1, got 0"
 
 
