@@ -14,7 +14,7 @@ from cyclekit.energy import Energy
 from cyclekit.positions import inputs_of, played
 from cyclekit.run import Run
 from cyclekit.serving.cost import Serves
-from cyclekit.spec import Spec
+from cyclekit.spec import Chip, Spec
 from cyclekit.trace.steps import Step
 from cyclekit.trace.tracks import Track
 from cyclekit.validation import Validation
@@ -149,11 +149,23 @@ class Machine:
         if not is_cloud and Workload not in self.takes:
             raise BadInput(f"{self.name} takes clouds, as lidar-0.1:minkunet-0.5, which {work.name!r} is not")
 
+    @property
+    def preset(self) -> str:
+        """The name of the design that it starts from."""
+        return next(iter(self.presets))
+
+    def starting(self, preset: str) -> Machine:
+        """Return the machine with that preset in place of its first, from which its designs start. Raises BadInput."""
+        self.design(preset, {})
+        return replace(self, presets={preset: self.presets[preset], **self.presets})
+
     def design(self, preset: str | None, changes: Mapping[str, Any]) -> Any:
         """Return a preset's Spec (None: the default preset) with some fields changed."""
-        preset = next(iter(self.presets)) if preset is None else preset
+        preset = self.preset if preset is None else preset
         if preset not in self.presets:
             raise BadInput(f"unknown preset {preset!r} of {self.name}{did_you_mean(preset, self.presets)}")
+        if "preset" in changes:
+            raise BadInput(f"a preset is named with its machine, as {self.name}:{changes['preset']}")
         return self.presets[preset].replace(**changes)
 
     def idle_note(self, fields: Iterable[str], designs: Iterable[Any]) -> str:
@@ -178,19 +190,6 @@ class Machine:
         if name is not None and name not in self.engines:
             raise BadInput(f"unknown engine {name!r} of {self.name}{did_you_mean(name, self.engines)}")
         return name or self.engines[0]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chip:
-    """What a design is made in, and the area of its die where that is published and not a matter of prices.
-
-    source: of the area, in a few words. note: what a comparison's reader must know that its figures do not show.
-    """
-
-    process: str
-    area_mm2: float | None = None
-    source: str = ""
-    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,17 +234,19 @@ def installed() -> dict[str, Any]:
     return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
 
 
-def load(name: str) -> Machine:
-    """Import the machine that is installed under a name."""
+def load(text: str) -> Machine:
+    """Import the machine of MACHINE or MACHINE:PRESET, whose designs start from that preset. Raises BadInput."""
     machines = installed()
+    name, colon, preset = text.partition(":")
     if name not in machines:
         raise BadInput(f"unknown machine {name!r}{did_you_mean(name, machines)}")
     try:
-        return machines[name].load()
+        chosen = machines[name].load()
     except (ImportError, AttributeError) as error:
         raise BadInput(
             f"machine {name!r} is announced as {machines[name].value} but cannot be imported: {error}"
         ) from error
+    return chosen.starting(preset) if colon else chosen
 
 
 def all_installed(takes: type | None = None) -> list[Machine]:
@@ -266,17 +267,17 @@ def serving(name: str | None) -> tuple[Machine, Serves]:
     return chosen, chosen.serves
 
 
-def named(names: str | None) -> list[Machine]:
-    """Return the machines of "NAME,NAME": for None all installed ones that take matrices, none for "none".
+def named(names: str | None) -> dict[str, Machine]:
+    """Return {what each is called: machine} of "M,M:PRESET": for None all that take matrices, none for "none".
 
     Raises BadInput.
     """
     if names is None:
-        return all_installed(Workload)
+        return {chosen.name: chosen for chosen in all_installed(Workload)}
     words = [] if names == "none" else [word.strip() for word in names.split(",")]
     if twice := next((word for word in words if words.count(word) > 1), None):
         raise BadInput(f"--machines must name each machine once, got {twice!r} twice")
-    return [load(word) for word in words]
+    return {word: load(word) for word in words}
 
 
 def find(name: str) -> Machine | None:

@@ -74,6 +74,19 @@ class Spec:
         return {declared.name: getattr(self, declared.name) for declared in dataclasses.fields(self)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    """What a design is made in, and the area of its die where that is published and not a matter of prices.
+
+    source: of the area, in a few words. note: what a comparison's reader must know that its figures do not show.
+    """
+
+    process: str
+    area_mm2: float | None = None
+    source: str = ""
+    note: str = ""
+
+
 def checked(declared: dataclasses.Field, value: Any) -> Any:
     """Return a value, perhaps a text, as a field holds it. Raises BadInput where its declaration does not allow it."""
     name, rules = declared.name, declared.metadata

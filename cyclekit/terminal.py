@@ -10,7 +10,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -23,14 +23,17 @@ LARGE_BYTES = 1e9  # and so does work expected to take more memory
 GAP = 2  # between the columns of a table
 NAME = 28  # letters in a line of the first column where a table is too wide for the terminal
 TEXT = 16  # letters that a line of any other text has at least, and its longest word with a digit
+# Of all that --json writes. The first number is raised when a field goes away or changes its name, type, unit or
+# meaning, the second when one is added: cyclekit/command/schemas.
+VERSION = "1.0"
 DATABASE = b"SQLite format 3\0"  # how each of SQLite's begins
 
 
 class Output:
     """Where one command writes: text for people, and JSON if it was asked for (then "-" sends the text to stderr)."""
 
-    def __init__(self, json_path: str | None):
-        self._json_path = json_path
+    def __init__(self, json_path: str | None, command: str = ""):
+        self._json_path, self._command = json_path, command
         self._text: TextIO = sys.stderr if json_path == "-" else sys.stdout
         if json_path not in (None, "-"):
             check_writable(Path(json_path), "--json")
@@ -88,11 +91,12 @@ class Output:
                 console.print()
             console.print(table)
 
-    def result(self, value: Any) -> None:
-        """Write the result as JSON where it was asked for."""
+    def result(self, value: Mapping[str, Any]) -> None:
+        """Write the result as JSON where it was asked for, with the version of its schema and the command."""
         if self._json_path is None:
             return
-        text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+        told = {"schema_version": VERSION, "command": self._command, **value}
+        text = json.dumps(told, indent=1, allow_nan=False) + "\n"
         if self._json_path == "-":
             sys.stdout.write(text)
             sys.stdout.flush()

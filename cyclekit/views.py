@@ -6,8 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+LONGEST = 5
+COUNTED = ("B", "FLOP", "cycles")
 STEPS = {  # of a unit: what it is shown in, from the finest to the coarsest
     "pJ": {"pJ": 1.0, "nJ": 1e3, "uJ": 1e6, "mJ": 1e9, "J": 1e12},
+    "uJ": {"pJ": 1e-6, "nJ": 1e-3, "uJ": 1.0, "mJ": 1e3, "J": 1e6},
+    "B": {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9},
+    "FLOP": {"FLOP": 1.0, "kFLOP": 1e3, "MFLOP": 1e6, "GFLOP": 1e9, "TFLOP": 1e12},
     "us": {"us": 1.0, "ms": 1e3, "s": 1e6},
     "mW": {"mW": 1.0, "W": 1e3},
 }
@@ -21,8 +26,21 @@ def scale(unit: str, value: float) -> tuple[str, float]:
 
 
 def scale_of_all(unit: str, values: Iterable[float | None]) -> tuple[str, float]:
-    """Return the step for a column: the coarsest in which the least of its values, zeros apart, is at least 1."""
-    return scale(unit, min((value for value in values if value), default=0.0))
+    """Return the step for a column: the coarsest in which the least of its values, zeros apart, is at least 1.
+
+    A coarser one where the largest would have more than LONGEST digits before the point.
+    """
+    known = [value for value in values if value]
+    step, size = scale(unit, min(known, default=0.0))
+    for coarser in STEPS.get(unit, {}).items():
+        if coarser[1] > size and max(known, default=0.0) >= 10**LONGEST * size:
+            step, size = coarser
+    return step, size
+
+
+def style_of(step: str) -> str:
+    """Return how the numbers of a column in that step are written: three places, but of what is counted none."""
+    return ",.0f" if step in COUNTED else ",.3f"
 
 
 def amount(value: float, unit: str) -> str:

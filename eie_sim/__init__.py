@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclekit.machine import Chip, Demo, Machine, Progress
+from cyclekit.machine import Demo, Machine, Progress
+from cyclekit.spec import Chip
 from cyclekit.validation import Validation
 from cyclekit.views import ENERGY, LOAD_BALANCE, SPEED_UP, View, count, energy_of, energy_per
 from eie_sim.account import spans

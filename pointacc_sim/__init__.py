@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclekit.machine import Chip, Demo, Machine, Progress
+from cyclekit.machine import Demo, Machine, Progress
+from cyclekit.spec import Chip
 from cyclekit.validation import Validation
 from cyclekit.views import ENERGY, TIME, View, count, measure
 from pointacc_sim.actions import DRAM, Action

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclekit.machine import Chip, Demo, Explanation, Machine, Progress
+from cyclekit.machine import Demo, Explanation, Machine, Progress
 from cyclekit.run import Run
+from cyclekit.spec import Chip
 from cyclekit.trace.steps import Step
 from cyclekit.validation import Validation
 from cyclekit.views import ENERGY, Quantity, View, measure

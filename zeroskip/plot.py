@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -20,9 +21,7 @@ def bars(result: Any) -> Figure:
     rows = [row for row in result.rows if isinstance(row.get(result.height), int | float)]
     if not rows:
         raise BadInput(f"nothing to draw: no row has a {result.height}")
-    labels = [str(row.get(result.label, place)) for place, row in enumerate(rows)]
-    if len(set(labels)) < len(labels):
-        labels = [f"{label} #{place}" for place, label in enumerate(labels)]
+    labels = _labels(rows, result.label)
     style: Any = PRINT.style()  # matplotlib's own type is of all names that it knows
     with mpl.rc_context(style):
         figure = Figure(figsize=(max(4.0, 0.7 * len(rows) + 2), 3.8), layout="constrained")
@@ -50,6 +49,17 @@ def bars(result: Any) -> Figure:
             for tick in panel.get_xticklabels():
                 tick.set_horizontalalignment("right")
     return figure
+
+
+def _labels(rows: Sequence[Mapping[str, Any]], column: str) -> list[str]:
+    """Return what bars are called: by a column, where that is not enough with another's words, or else by numbers."""
+    labels = [str(row.get(column, place)) for place, row in enumerate(rows)]
+    words = [name for name, value in rows[0].items() if isinstance(value, str) and name != column]
+    for name in words:
+        both = [f"{row[name]} {label}" for row, label in zip(rows, labels, strict=True)]
+        if len(set(labels)) < len(labels) == len(set(both)):
+            return both
+    return labels if len(set(labels)) == len(labels) else [f"{label} #{place}" for place, label in enumerate(labels)]
 
 
 def svg(result: Any) -> bytes | None:

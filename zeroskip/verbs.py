@@ -23,6 +23,7 @@ from cyclekit.sweep import results
 from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.store import Store
 from cyclekit.sweep.sweep import sweep as sweep_into
+from cyclekit.views import amount
 from workloads import tasks
 from workloads.graphs.feed import Feed
 from workloads.points.convolution import SparseConvolution
@@ -30,6 +31,9 @@ from workloads.recipes.recipe import Recipe
 from workloads.records import Workload
 from workloads.transformers import config
 from zeroskip.result import Result
+
+METRICS = {"us": "time_us", "uJ": "energy_uj"}  # of a budget, as columns are called
+COSTS = ("cycles", "time_us", "energy_pj", "power_mw", "area_mm2", "edp_nj_us")
 
 
 def load(
@@ -52,7 +56,6 @@ def run(
     machine: str,
     work: str | Path | Work,
     *,
-    preset: str | None = None,
     engine: str | None = None,
     batch: int | None = None,
     inputs: int | None = None,
@@ -60,12 +63,13 @@ def run(
     check: bool = False,
     **fields: Any,
 ) -> Result:
-    """Run a workload on a machine; fields are those of its design, such as n_pes=256. A row a layer and input.
+    """Run a workload on a machine, MACHINE or MACHINE:PRESET; fields change its design, such as n_pes=256.
 
+    A row a layer and input.
     detail: the Runs, whose `outputs` and arrays are not kept. Raises BadInput.
     """
     chosen = load_machine(machine)
-    spec = chosen.design(preset, fields)
+    spec = chosen.design(None, fields)
     loaded = load(work) if isinstance(work, str | Path) else work
     plan = Plan(chosen, spec, loaded, engine=engine, n_inputs=inputs, batch=batch, check=check)
     played = plan.play(prices, note=chosen.idle_note(fields, [spec]))
@@ -75,7 +79,7 @@ def run(
         notes.append(f"no energy: {played.unpriced}")
     said = "".join(f", {name}={value}" for name, value in fields.items())
     return Result(
-        title=f"{loaded.name} on {machine} {preset or next(iter(chosen.presets))}{said}",
+        title=f"{loaded.name} on {chosen.name} {chosen.preset}{said}",
         rows=rows,
         detail=played.runs,
         parts=_states(rows),
@@ -155,7 +159,9 @@ def compare(
         for label, cost in comparisons[-1].total.items():
             told = cost.as_dict()
             words = {"workload": loaded.name, "design": label}
-            rows.append(words | {name: value for name, value in told.items() if name != "notes"})
+            shares = _shares(told.pop("states"))
+            costs = {name: told[name] for name in COSTS}  # first: a line of a row has room for few
+            rows.append(words | costs | {name: value for name, value in told.items() if name != "notes"} | shares)
             if cost.reason:
                 rows[-1] |= {"time_us": None, "cycles": None}
     return Result(title="machines side by side", rows=rows, detail=comparisons, label="design")
@@ -177,10 +183,12 @@ def prune(
     fitted = task.fit(recipe if isinstance(recipe, Recipe) else Recipe.read(recipe), MachineAllocator(task))
     test = task.test_inputs if task.inputs is not None else None
     dense, pruned = (of(test, batch, task.provenance) for of in (fitted.dense_workloads, fitted.workloads))
-    rows = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
+    of_layers = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
+    rows = [{name: of_layer[name] for name in ("layer", "density", "error")} for of_layer in of_layers]
     for name in machines:
         for row, cost in zip(rows, report.costs(load_machine(name), pruned), strict=True):
-            row |= {f"{name}.{key}": cost[key] for key in ("cycles", "time_us", "bytes", "reason")}
+            row |= {f"{name}.{key}": cost[key] for key in ("cycles", "time_us", "energy_pj", "bytes", "reason")}
+    rows = [row | of_layer for row, of_layer in zip(rows, of_layers, strict=True)]
     measure = task.measure
     qualities = (task.quality(task.network), task.quality(fitted.apply())) if measure else (None, None)
     notes = [*fitted.notes, *([f"{measure}: {qualities[0]:.4f} before, {qualities[1]:.4f} after"] if measure else [])]
@@ -195,7 +203,6 @@ def adapt(
     budget: str,
     *,
     method: str = "netadapt",
-    preset: str | None = None,
     inputs: int | str | Path | None = None,
     batch: int = 16,
     epochs: int = 3,
@@ -214,33 +221,34 @@ def adapt(
     task = tasks.load(network, Feed.of(inputs))
     options: dict[str, Any] = {"metric": wanted.metric, "batch": batch, "seed": seed, "epochs": epochs}
     options |= {"into": into, "n_workers": n_workers}
-    knob = knob_of(task, chosen, chosen.design(preset, fields), **options)
+    knob = knob_of(task, chosen, chosen.design(None, fields), **options)
     dense = knob.table().cost(knob.table().whole)
     adapted = adapt_within(knob, wanted.absolute(dense), method)
+    metric = METRICS.get(knob.metric, knob.metric)
     rows = [
         {
             "layer": layer,
             f"{knob.unit}_before": before,
             knob.unit: after,
-            f"{knob.metric}_before": adapted.costs[layer][0],
-            knob.metric: adapted.costs[layer][1],
+            f"{metric}_before": adapted.costs[layer][0],
+            metric: adapted.costs[layer][1],
         }
         for layer, (before, after) in adapted.levels.items()
     ]
     shown = ", ".join("-" if value is None else f"{value:.4f}" for value in adapted.values)
     notes = (f"{task.measure or 'quality'} dense, cut, tuned: {shown}", *knob.notes)
-    title = f"{task.name} on {machine} by {method}: {adapted.cost:,.4g} of {adapted.budget:,.4g} {knob.metric}"
-    return Result(title=title, rows=rows, detail=adapted, label="layer", height=knob.metric, notes=notes)
+    cost, most = (amount(each, knob.metric) for each in (adapted.cost, adapted.budget))
+    title = f"{task.name} on {machine} by {method}: {cost} of {most}"
+    return Result(title=title, rows=rows, detail=adapted, label="layer", height=metric, notes=notes)
 
 
 def llm(
     model: str,
     *,
-    input: int,
-    output: int = 1,
+    input_tokens: int,
+    output_tokens: int = 1,
     batch: int | None = 1,
     machine: str = "tensorcore",
-    preset: str | None = None,
     cards: int = 1,
     framework: str | None = None,
     weights: str = "f16",
@@ -258,8 +266,8 @@ def llm(
     chosen, face = serving_machine(machine)
     request = Request(
         batch=batch,
-        input=input,
-        output=output,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
         n_cards=cards,
         framework=framework,
         weights=weights,
@@ -269,12 +277,13 @@ def llm(
     )
     face.check(fields)
     shape = config.load(model).cut(**(cut or {}))
-    serving = serve(shape, chosen.name, face, chosen.design(preset, fields), request)
-    tpot = "" if serving.tpot_ms is None else f", {serving.tpot_ms:,.3f} ms a token"
-    card = preset or next(iter(chosen.presets))
+    serving = serve(shape, chosen.name, face, chosen.design(None, fields), request)
+    tpot = "" if serving.tpot_ms is None else f", {amount(1e3 * serving.tpot_ms, 'us')} a token"
+    spent = serving.j_per_output_token
+    energy = "" if spent is None else f", {amount(1e12 * spent, 'pJ')} each"
     title = (
-        f"{shape.name} on {machine} {card}: first token {serving.ttft_ms:,.2f} ms{tpot}, "
-        f"{serving.output_tokens_per_s:,.1f} output tokens/s"
+        f"{shape.name} on {chosen.name} {chosen.preset}: first token {amount(1e3 * serving.ttft_ms, 'us')}{tpot}, "
+        f"{serving.output_tokens_per_s:,.1f} output tokens/s{energy}"
     )
     rows = [vars(row) for row in serving.operators]
     return Result(title=title, rows=rows, detail=serving, label="name", notes=serving.notes)
@@ -285,6 +294,15 @@ def _states(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     names = [name for row in rows for name in row if name.startswith("state.")]
     kind = names[0].rpartition(".")[0] if names else ""
     return tuple(dict.fromkeys(name for name in names if name.rpartition(".")[0] == kind))
+
+
+def _shares(states: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the share of each state in the cycles of its kind of unit."""
+    return {
+        f"state.{kind}.{state}": cycles / max(1, sum(of_kind.values()))
+        for kind, of_kind in states.items()
+        for state, cycles in of_kind.items()
+    }
 
 
 def _setting(name: str, value: Any) -> str:
@@ -302,11 +320,6 @@ def _of_run(each: Run) -> dict[str, Any]:
             "area_mm2": energy.total_area_mm2 if energy.area_um2 else None,
             "edp_nj_us": energy.edp_nj_us,
         }
-    states = {
-        f"state.{kind}.{state}": cycles / max(1, sum(of_kind.values()))
-        for kind, of_kind in each.states.items()
-        for state, cycles in of_kind.items()
-    }
     return {
         "machine": each.machine,
         "workload": each.workload,
@@ -316,6 +329,6 @@ def _of_run(each: Run) -> dict[str, Any]:
         "load_balance": each.load_balance,
         **priced,
         **{name: value for name, value in each.measures.items() if not isinstance(value, str)},
-        **states,
+        **_shares(each.states),
         "checked": None if each.check is None else bool(each.check["passed"]),
     }

@@ -10,6 +10,7 @@ from cyclekit.budgets.adapt import Adapted, adapt, check_method, knob_of
 from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
 from cyclekit.machine import Machine
+from cyclekit.views import amount
 from workloads.errors import BadInput
 from workloads.recipes.recipe import Fitted
 from workloads.recipes.state import State
@@ -46,15 +47,15 @@ class MachineAllocator:
 
 def _asked(step: Adapt) -> tuple[Machine, Any, Budget]:
     """Return the machine, the design and the budget of a step. Raises BadInput."""
-    name, _, preset = step.machine.partition(":")
-    chosen = machine.load(name)
+    chosen = machine.load(step.machine)
     check_method(step.method)
-    return chosen, chosen.design(preset or None, dict(step.set)), Budget.of(str(step.budget))
+    return chosen, chosen.design(None, dict(step.set)), Budget.of(str(step.budget))
 
 
 def _said(knob: Knob, result: Adapted) -> tuple[str, ...]:
     """Return what a step says: cost and quality, and whether nothing was tuned."""
-    costs = f"{result.cost:,.3f} of at most {result.budget:,.3f} {knob.metric}, from {result.dense_cost:,.3f}"
+    cost, most, dense = (amount(each, knob.metric) for each in (result.cost, result.budget, result.dense_cost))
+    costs = f"{cost} of at most {most}, from {dense}"
     said = [f"{result.method} on {knob.chosen.name}: {costs}"]
     if result.values[0] is not None:
         dense, cut, tuned = result.values

@@ -13,7 +13,19 @@ from cyclekit import machine
 from cyclekit.budgets.adapt import METHODS, Adapted, adapt, check_method, knob_of
 from cyclekit.budgets.budget import Budget
 from cyclekit.budgets.knob import Knob
-from cyclekit.command.arguments import add_figures, add_network, at_least
+from cyclekit.command.arguments import (
+    MACHINE,
+    add_budget,
+    add_check,
+    add_figures,
+    add_into,
+    add_network,
+    add_out,
+    add_seed,
+    add_set,
+    add_workers,
+    at_least,
+)
 from cyclekit.command.show import or_dash, progress_of_rows
 from cyclekit.command.subject import said_of, task_of
 from cyclekit.comparison import report
@@ -21,6 +33,7 @@ from cyclekit.machine import Progress
 from cyclekit.sweep.points import changes_of
 from cyclekit.sweep.store import check
 from cyclekit.terminal import LONG_S, Output, check_writable, make_folder, say, write_asked
+from cyclekit.views import scale_of_all, style_of
 from workloads.errors import BadInput
 from workloads.networks import saved
 from workloads.networks.sequential import Sequential
@@ -31,13 +44,9 @@ N_NOTES = 6  # of a knob that are printed
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_network(parser)
-    parser.add_argument("--machine", metavar="M[:PRESET]", required=True)
-    parser.add_argument(
-        "--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of the design"
-    )
-    parser.add_argument(
-        "--budget", metavar="B,B", required=True, help="a share of the time, 0.5; or 123us, 456000cycles, 7uJ"
-    )
+    parser.add_argument("--machine", metavar="M[:PRESET]", required=True, help=MACHINE)
+    add_set(parser)
+    add_budget(parser, "B,B", required=True)
     parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
     parser.add_argument(
         "--analysis", metavar="FILE", help="of method sensitivity: keep each layer's accuracy alone, or read it"
@@ -45,20 +54,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--knob", metavar="K", help="of a machine that multiplies whole matrices: width (the default), 2:4 or both"
     )
-    parser.add_argument("--epochs", metavar="N", type=int, default=3, help="of the last tuning (default: 3; 0: none)")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all that is drawn (default: 0)")
     parser.add_argument(
-        "--into", metavar="STORE", help="the SQLite file for the table of costs; what it has is not computed again"
+        "--epochs", metavar="N", type=at_least(0), default=3, help="of the last tuning (default: 3; 0: none)"
     )
-    parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
-    parser.add_argument("--out", metavar="FILE", help="write the layers as .npz, or the network as .onnx")
+    add_seed(parser)
+    add_into(parser)
+    add_workers(parser)
+    add_out(parser, "the layers as .npz, or the network as .onnx,")
     add_figures(parser, "the table's stairs, which layers gave what, and accuracy against cost")
-    parser.add_argument("--check", action="store_true", help="compare the machine's values with the references")
+    add_check(parser)
 
 
 def run(options: Namespace) -> int:
     """Bring a network within each budget by each method; 1 where a check failed."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     budgets = [Budget.of(text) for text in options.budget.split(",")]
     methods = [name.strip() for name in options.method.split(",")]
     for name in methods:
@@ -79,13 +88,10 @@ def run(options: Namespace) -> int:
             raise BadInput(f"--analysis belongs to --method sensitivity, got {options.method!r}")
         if not analysis.exists():
             check_writable(analysis, "--analysis")
-    if options.seed < 0 or options.epochs < 0:
-        raise BadInput(f"--seed and --epochs must be at least 0, got {options.seed} and {options.epochs}")
     if options.into is not None:
         check(options.into)  # before the network is loaded
-    name, _, preset = options.machine.partition(":")
-    chosen = machine.load(name)
-    spec = chosen.design(preset or None, changes_of(options.set))
+    chosen = machine.load(options.machine)
+    spec = chosen.design(None, changes_of(options.set))
     task = task_of(options)
     is_onnx = options.out is not None and Path(options.out).suffix == ".onnx"
     if is_onnx and task.graph is None and not isinstance(task.network, Sequential):
@@ -134,9 +140,8 @@ def run(options: Namespace) -> int:
         ):
             out.line(f"wrote {path}")
     told = [_as_dict(knob, result) for result in results]
-    for row, is_right in zip(told, checks, strict=False):
-        row["checked"] = is_right
-    out.result(told[0] if len(told) == 1 else told)
+    verdicts = checks or [None] * len(told)
+    out.result({"results": [row | {"checked": right} for row, right in zip(told, verdicts, strict=True)]})
     return 0 if all(checks) else 1
 
 
@@ -164,26 +169,28 @@ def _checked(knob: Knob, result: Adapted) -> bool:
 
 
 def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> None:
-    unit = knob.metric
     if len(results) == 1:
         (result,) = results
+        unit, size = scale_of_all(knob.metric, [cost for pair in result.costs.values() for cost in pair])
         cells = [
             [
                 layer,
                 *(f"{level:g}" if knob.unit == "width" else f"{level:.4f}" for level in result.levels[layer]),
                 *([] if knob.is_even else [result.patterns.get(layer, "-")]),
-                *(f"{cost:,.3f}" for cost in result.costs[layer]),
+                *(format(cost / size, style_of(unit)) for cost in result.costs[layer]),
             ]
             for layer in result.levels
         ]
         pattern = [] if knob.is_even else ["pattern"]
-        heads = ["layer", f"{knob.unit} before", "after", *pattern, f"{unit} before", "after"]
+        heads = ["layer", f"{knob.unit} before", "after", *pattern, f"before [{unit}]", f"after [{unit}]"]
         out.table(f"{knob.task.name} on {name}, {result.method}", heads, cells)
+        out.line()
+    unit, size = scale_of_all(knob.metric, [each for result in results for each in (result.budget, result.cost)])
     cells = [
         [
             result.method,
-            f"{result.budget:,.3f}",
-            f"{result.cost:,.3f}",
+            format(result.budget / size, style_of(unit)),
+            format(result.cost / size, style_of(unit)),
             f"{100 * result.cost / result.dense_cost:.1f}",
             *(or_dash(value, ".4f") for value in result.values),
         ]

@@ -1,7 +1,8 @@
 """Arguments that several verbs take, each said once, and how their values are checked.
 
 An option means the same on every verb: --out FILE is the one file that a verb is for, --figures DIR the folder for its
-figures; N is a whole number. tests/cyclekit/command/test_one_meaning.py holds every verb to that.
+figures; M[:PRESET] is a machine's design; N is a whole number. tests/cyclekit/command/test_one_meaning.py holds
+every verb to that.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 INPUTS = ("workload", "workloads", "network", "machine", "what")  # names of files among other names
 ALWAYS_FILES = ("recipe", "calibration", "analysis", "scores")
 DATA = "inputs"  # a file where it is no number
-OUTPUTS = ("json", "out", "export", "chrome", "vcd")  # files
+OUTPUTS = ("json", "out", "chrome", "vcd")  # files
 FOLDERS = ("figures", "folder")  # only written to
+MACHINE = "a machine, at its first preset, or MACHINE:PRESET"
 WORKLOAD = """a name of the catalogue; a file of weights, such as .onnx, .safetensors or .npz, or FILE:LAYER or
 FILE:GLOB of its layers; or, where no values are needed, sizes as MxNxK, or C*MxNxK for C of them in a kernel"""
 
@@ -38,20 +40,79 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def add_design(parser: argparse.ArgumentParser) -> None:
-    """Add a machine, a workload, and the design that it starts from."""
-    parser.add_argument("machine", metavar="MACHINE")
+    """Add a machine, a workload, and changes of the design that it starts from."""
+    parser.add_argument("machine", metavar="MACHINE[:PRESET]", help=MACHINE)
     parser.add_argument("workload", metavar="WORKLOAD", help=WORKLOAD)
-    parser.add_argument("--preset", metavar="P", help="the design to start from (default: the machine's first)")
-    parser.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of it")
+    add_set(parser)
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """Add changes of a design."""
+    parser.add_argument(
+        "--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of the design"
+    )
+
+
+def add_engine(parser: argparse.ArgumentParser, default: str = "the machine's, schedule for positions") -> None:
     """Add the choice of an engine."""
     parser.add_argument(
         "--engine",
         metavar="E",
-        help="events (SimPy) or schedule (jitted): the same cycles (default: the machine's, schedule for positions)",
+        help=f"events (SimPy) or schedule (jitted): the same cycles (default: {default})",
     )
+
+
+def add_machines(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Add the choice of several machines."""
+    parser.add_argument(
+        "--machines",
+        metavar=f"M,M:PRESET{more}",
+        help="each at its first preset or at the one named (default: all that are installed)",
+    )
+
+
+def add_prices(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a table of prices."""
+    parser.add_argument(
+        "--prices", metavar="T", help="the table of prices for energy (default: each machine's, if any)"
+    )
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Add whether values are checked."""
+    parser.add_argument("--check", action="store_true", help="compare the values with the references")
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Add where chance starts."""
+    parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="of all that is drawn (default: 0)")
+
+
+def add_into(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    """Add the store."""
+    parser.add_argument(
+        "--into",
+        metavar="STORE",
+        required=required,
+        help="the SQLite file for what is computed; what it has is not computed again",
+    )
+
+
+def add_out(parser: argparse.ArgumentParser, what: str, required: bool = False) -> None:
+    """Add the one file that a verb is for."""
+    parser.add_argument("--out", metavar="FILE", required=required, help=f"write {what} to this file")
+
+
+def add_folder(parser: argparse.ArgumentParser, default: str = "") -> None:
+    """Add the folder for files that are no figures."""
+    said = f" (default: {default})" if default else ""
+    parser.add_argument("--folder", metavar="DIR", help=f"keep the files in this folder{said}")
+
+
+def add_budget(parser: argparse.ArgumentParser, metavar: str, required: bool = False) -> None:
+    """Add what may be spent."""
+    said = "a share of the time, as 0.5, or an amount with its unit, as 900ms"
+    parser.add_argument("--budget", metavar=metavar, required=required, help=said)
 
 
 def add_feed(parser: argparse.ArgumentParser) -> None:
@@ -121,13 +182,15 @@ def add_space(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="values as 1,2,5 or 1,2,4,...,256 or 2:256:x2 or 8:64:+8; the field named last changes fastest",
     )
-    parser.add_argument("--preset", metavar="P", help="the design to start from (default: the machine's first)")
-    parser.add_argument(
-        "--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of all points"
-    )
-    parser.add_argument("--engine", metavar="E", help="the engine (default: the machine's for sweeps)")
+    add_set(parser)
+    add_engine(parser, "the machine's for sweeps")
     add_feed(parser)
     add_batch(parser)
+    add_workers(parser)
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add how many processes compute."""
     parser.add_argument("--workers", metavar="N", type=at_least(1), help="processes (default: one a core)")
 
 

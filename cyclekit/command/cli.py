@@ -21,7 +21,7 @@ EPILOG = """examples:
   zeroskip list workloads
   zeroskip run eie alex-7 --check
   zeroskip run eie lenet-300-100 --inputs 10 --set n_pes=16 --engine schedule
-  zeroskip run eie my_layer.npz --preset silicon --json run.json
+  zeroskip run eie:silicon my_layer.npz --json run.json
   zeroskip explain eie lenet-300-100 --set n_pes=16 --row 132 --column 300
   zeroskip trace eie lenet-300-100 --set n_pes=8 --window 1:80 --chrome t.json
   zeroskip run tensorcore 4096x4096x4096 --set sparsity=2:4
@@ -29,11 +29,11 @@ EPILOG = """examples:
   zeroskip adapt lenet-300-100-dense --machine eie --budget 0.5 --out half.npz
   zeroskip tradeoff lenet-300-100-dense --density 0.25 --figures figures
   zeroskip sweep eie alex-7 --vary n_pes=1,2,4,...,256 --into results.db
-  zeroskip rows results.db --export results.csv --prices calibrated
+  zeroskip rows results.db --out results.csv --prices calibrated
   zeroskip report results.db --out report.html
   zeroskip search eie alex-7 --vary n_pes=1:64 --where 'area_mm2<=9' --into s.db
   zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
-  zeroskip llm llama-3.1-8b --preset h100-sxm --input 1024 --output 256
+  zeroskip llm llama-3.1-8b --machine tensorcore:h100-sxm --input-tokens 1024
   zeroskip validate eie --figures figures
   eval "$(zeroskip completion bash)"
 """
@@ -69,10 +69,17 @@ class VerbParser(Parser):
             module = import_module(f"cyclekit.command.{verb}")
             module.add_arguments(self)
             self.set_defaults(run=module.run)
-        options, left = super().parse_known_args(args, namespace)
+        unknown = [place for place, word in enumerate(args) if self._is_unknown(word)]
+        first = args[unknown[0] : unknown[0] + 2] if unknown else []  # said before what is required and not there
+        left = [word for place, word in enumerate(first) if not place or not word.startswith("-")]
+        if not left:
+            options, left = super().parse_known_args(args, namespace)
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}{self._nearest(left)}")
         return options, left
+
+    def _is_unknown(self, word: str) -> bool:
+        return word.startswith("--") and word != "--" and word.partition("=")[0] not in self._option_string_actions
 
     def _nearest(self, left: Sequence[str]) -> str:
         """Return ", did you mean '--option'?" of the first word that looks like one, where the verb has one near."""
@@ -82,7 +89,10 @@ class VerbParser(Parser):
         for folder in (name for name in FOLDERS if name in known):
             known.setdefault("out", known[folder])  # a folder is no file, which --out names everywhere
         word = next((word.partition("=")[0].strip("-") for word in left if word.startswith("-")), "")
-        near = get_close_matches(word, known, n=1, cutoff=0.7)  # --preset is not near --set
+        if word == "preset":
+            return ": a preset is named with its machine, as MACHINE:PRESET"
+        longer = [name for name in known if word and name.startswith(word)]
+        near = [name for name in longer if name == word] or longer or get_close_matches(word, known, n=1, cutoff=0.7)
         return f", did you mean {known[near[0]]!r}?" if near else ""
 
 

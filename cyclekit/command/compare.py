@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from cyclekit.command.arguments import WORKLOAD, add_batch, add_feed, add_figures, feed_of
+from cyclekit.command.arguments import WORKLOAD, add_batch, add_check, add_feed, add_figures, add_machines, feed_of
 from cyclekit.command.model import ABOUT, about, layer_row, of_model, show_notes, show_others
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import load
@@ -43,19 +43,19 @@ BEST = {TIME: "fastest", ENERGY: "least energy"}
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("workloads", metavar="WORKLOAD", nargs="+", help=WORKLOAD)
-    parser.add_argument(
-        "--machines", metavar="M,M:PRESET", help="each with a preset or its first (default: all installed)"
-    )
+    add_machines(parser)
     add_feed(parser)
     add_batch(parser)
-    parser.add_argument("--prices", metavar="T,T", help="tables of prices; each machine takes the first that it has")
-    parser.add_argument("--check", action="store_true", help="compare the values with the references")
+    parser.add_argument(
+        "--prices", metavar="T,T", help="tables of prices, of which each machine takes the first that it has"
+    )
+    add_check(parser)
     add_figures(parser, "time and energy over the batch")
 
 
 def run(options: Namespace) -> int:
     """Compare, and say where which design wins; 1 where a check failed."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     is_cloud = any(cloud_networks.split(name) for name in options.workloads)
     chosen = entrants(options.machines, options.prices, SparseConvolution if is_cloud else Workload)
     if options.figures is not None:

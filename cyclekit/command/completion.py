@@ -20,6 +20,7 @@ SHELLS = ("bash", "zsh")
 # Where no word fits, names of files do; a field is followed by its value without a space.
 SCRIPT = """_zeroskip() {{
     local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} verb=${{COMP_WORDS[1]}} words
+    [ "$word" = : ] && before=: word=  # bash parts MACHINE:PRESET at its colon, zsh does not
     if [ "$COMP_CWORD" = 1 ]; then
         words={verbs}
     else case "$before" in
@@ -43,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Print the script."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     text = (FOR_ZSH if options.shell == "zsh" else "") + script()
     for line in text.splitlines():
         out.verbatim(line)
@@ -54,15 +55,16 @@ def run(options: Namespace) -> int:
 def script() -> str:
     """Return what both shells take, made from the verbs' own arguments and the installed machines."""
     machines = machine.all_installed()
+    designs = [name for m in machines for name in (m.name, *(f"{m.name}:{preset}" for preset in m.presets))]
     of_machines = {
-        "--preset": [name for m in machines for name in m.presets],
+        ":": [name for m in machines for name in m.presets],
         "--engine": [name for m in machines for name in m.engines],
         "--prices": [name for m in machines for name in m.prices],
-        "--machine|--machines": [m.name for m in machines],
+        "--machine|--machines": designs,
         "--set|--vary": [f"{field.name}=" for m in machines for field in fields(m.spec)],
     }
     words = {
-        "machine": [m.name for m in machines],
+        "machine": designs,
         "workload": catalogue.describe(),
         "workloads": catalogue.describe(),
         "network": tasks.describe(),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cyclekit import machine
 from cyclekit.command.arguments import add_figures
+from cyclekit.machine import Demo
 from cyclekit.terminal import Output, announce, make_folder, progress
 from workloads.errors import BadInput
 
@@ -18,10 +19,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Show every installed machine at work: what was built, that it is right, what to remember, what to do next."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     folder = Path(options.figures)
     make_folder(folder)
-    shown: dict[str, machine.Demo] = {}
+    shown: dict[str, Demo] = {}
     refused: dict[str, dict[str, str]] = {}
     machines = machine.all_installed()
     costs = [chosen.costs["demo"] for chosen in machines]
@@ -39,11 +40,11 @@ def run(options: Namespace) -> int:
         out.line("Next:")
         for command in dict.fromkeys(command for demo in shown.values() for command in demo.further):
             out.line(f"  {command}")
-    out.result({name: demo.as_dict() for name, demo in shown.items()} | refused)
+    out.result({"machines": {name: demo.as_dict() for name, demo in shown.items()} | refused})
     return 0 if not refused and all(demo.passed for demo in shown.values()) else 1
 
 
-def _show(out: Output, name: str, demo: machine.Demo) -> None:
+def _show(out: Output, name: str, demo: Demo) -> None:
     out.line(f"{name}: {demo.built}")
     out.line(f"  {'checked' if demo.passed else 'WRONG'}: {demo.right}")
     for what, number in demo.remember.items():

@@ -25,9 +25,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Show how a piece of the weights lies in a machine."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     chosen = machine.load(options.machine)
-    spec = chosen.design(options.preset, changes_of(options.set))
+    spec = chosen.design(None, changes_of(options.set))
     work = load(options.workload, options)
     if isinstance(work, workloads.Shape):
         raise BadInput(f"workload {work.name!r} is a shape without values: there are no weights to explain")

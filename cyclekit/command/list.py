@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -10,10 +11,12 @@ from typing import Any
 from cyclekit import machine
 from cyclekit.command.arguments import add_feed, feed_of
 from cyclekit.command.model import layer_row
+from cyclekit.command.schemas.commands import schema
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import load
+from cyclekit.command.verbs import VERBS
 from cyclekit.comparison.runs import parts_of
-from cyclekit.terminal import Output
+from cyclekit.terminal import VERSION, Output
 from workloads import address, catalogue, tasks
 from workloads.errors import BadInput, did_you_mean
 from workloads.networks import data
@@ -28,24 +31,33 @@ DESCRIBED = {
     "patterns": patterns.describe,
     "criteria": criteria.describe,
 }
-KNOWN = ("machines", "presets", "prices", *DESCRIBED)
+SCHEMAS = "schemas"
+KNOWN = ("machines", "presets", "prices", *DESCRIBED, SCHEMAS)
 OF_MACHINES = ("presets", "prices")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("what", metavar="WHAT", help=f"one of {', '.join(KNOWN)}; or a file of weights, or FILE:GLOB")
-    parser.add_argument("name", metavar="NAME", nargs="?", help="of presets and prices: one machine's; or one preset")
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?",
+        help="of presets and prices: one machine's, or one preset; of schemas: a command",
+    )
     add_feed(parser)
 
 
 def run(options: Namespace) -> int:
     """Say what there is."""
-    out = Output(options.json)
-    if options.name is not None and options.what not in OF_MACHINES:
-        raise BadInput(f"only {' and '.join(OF_MACHINES)} are listed by NAME, got {options.what!r} {options.name!r}")
+    out = Output(options.json, options.verb)
+    if options.name is not None and options.what not in (*OF_MACHINES, SCHEMAS):
+        named = f"{', '.join(OF_MACHINES)} and {SCHEMAS}"
+        raise BadInput(f"only {named} are listed by NAME, got {options.what!r} {options.name!r}")
     if options.what not in KNOWN:
         return _list_layers(out, options)
+    if options.what == SCHEMAS:
+        return _list_schemas(out, options.name)
     if options.what in OF_MACHINES:
         return _list_of_machines(out, options.what, options.name)
     if options.what in DESCRIBED:
@@ -53,7 +65,7 @@ def run(options: Namespace) -> int:
     else:
         rows = [{"name": m.name, "description": m.title, "engines": list(m.engines)} for m in machine.all_installed()]
     _show_rows(out, options.what, rows)
-    out.result(rows)
+    out.result({"topic": options.what, "rows": rows})
     return 0
 
 
@@ -78,7 +90,24 @@ def _list_of_machines(out: Output, what: str, name: str | None) -> int:
                 _show_fields(out, chosen)
             elif name in chosen.presets:
                 _show_fields(out, chosen, name)
-    out.result(rows)
+    out.result({"topic": what, "rows": rows})
+    return 0
+
+
+def _list_schemas(out: Output, command: str | None) -> int:
+    """Print whose JSON has a schema, or one command's schema as it is, for a validator."""
+    if command is not None and command not in VERBS:
+        raise BadInput(f"unknown command {command!r}{did_you_mean(command, VERBS)}")
+    rows = [
+        {"name": verb, "description": summary} | ({"schema": schema(verb)} if command else {})
+        for verb, summary in VERBS.items()
+        if command in (None, verb)
+    ]
+    if command is None:
+        _show_rows(out, f"{SCHEMAS}, version {VERSION}", rows)
+    else:
+        out.verbatim(json.dumps(rows[0]["schema"], indent=1))
+    out.result({"topic": SCHEMAS, "rows": rows})
     return 0
 
 

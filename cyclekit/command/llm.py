@@ -9,29 +9,37 @@ from typing import Any
 
 from cyclekit import machine
 from cyclekit.budgets.budget import TIME, Budget
-from cyclekit.command.arguments import add_figures, at_least
+from cyclekit.command.arguments import MACHINE, add_budget, add_figures, add_set, at_least
 from cyclekit.command.show import or_dash
 from cyclekit.serving.knobs import KNOBS, Point, points
 from cyclekit.serving.serve import PROMPT, STEP, Request, Serving, serve
 from cyclekit.sweep.points import changes_of, expanded
 from cyclekit.terminal import Output, make_folder, progress
+from cyclekit.views import amount, scale_of_all, style_of
 from workloads.errors import BadInput
 from workloads.transformers import config
 from workloads.transformers.shape import Transformer
 
+COMPARED = {  # by the column's name: a unit, and the value of a Serving in it
+    "first token": ("us", lambda own: 1e3 * own.ttft_ms),
+    "token": ("us", lambda own: own.tpot_ms and 1e3 * own.tpot_ms),
+    "batch": ("us", lambda own: 1e6 * own.total_s),
+    "energy of a token": ("pJ", lambda own: own.j_per_output_token and 1e12 * own.j_per_output_token),
+    "weights": ("B", lambda own: own.memory.weights),
+}
 SIZES = ("layers", "ffn", "heads", "kv_heads", "hidden")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("config", metavar="CONFIG", help="a Hugging Face config.json, or a name: llama-3.1-8b")
-    parser.add_argument("--machine", metavar="M", help="default: the first that runs language models")
-    parser.add_argument("--preset", metavar="P", help="the card (default: the machine's first)")
-    parser.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="change a field of it")
+    said = f"{MACHINE} (default: the first that runs language models)"
+    parser.add_argument("--machine", metavar="M[:PRESET]", help=said)
+    add_set(parser)
     parser.add_argument("--cards", metavar="N", type=at_least(1), default=1, help="cards that share heads and widths")
     parser.add_argument("--batch", metavar="N|max", default="1", help="sequences at once; max: as many as memory holds")
-    parser.add_argument("--input", metavar="N", type=int, required=True, help="tokens of a prompt")
-    parser.add_argument("--output", metavar="N", type=int, default=1, help="tokens of an answer (default: 1)")
+    parser.add_argument("--input-tokens", metavar="N", type=at_least(1), required=True, help="of a prompt")
+    parser.add_argument("--output-tokens", metavar="N", type=at_least(1), default=1, help="of an answer (default: 1)")
     parser.add_argument("--weights", metavar="T", default="f16", help="of blocks: f16, bf16, e4m3, int8, int4")
     parser.add_argument("--activations", metavar="T", help="of blocks (default: as the weights, f16 beside int4)")
     parser.add_argument("--kv", metavar="T", help="cached keys and values (default: 16 bits, beside e4m3 e4m3)")
@@ -48,25 +56,25 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         help=f"what each buys, alone and together: {', '.join(KNOBS)}; sizes, shares up to 1, or 5504:11008:+128",
     )
+    add_budget(parser, "B")
     parser.add_argument(
-        "--budget", metavar="B", help="a share of the batch's time, 0.6, or 900ms: choose blocks for it"
+        "--scores", metavar="FILE", help="a CSV file of block,variant,loss, which --budget chooses from"
     )
-    parser.add_argument("--scores", metavar="FILE", help="a CSV file of block,variant,loss: what --budget chooses from")
     add_figures(parser)
 
 
 def run(options: Namespace) -> int:
     """Say what a model takes, or with --compare what changes of it buy."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     chosen, face = machine.serving(options.machine)
     changes = changes_of(options.set)
     face.check(changes)
-    spec = chosen.design(options.preset, changes)
+    spec = chosen.design(None, changes)
     model = config.load(options.config).cut(**{name: getattr(options, name) for name in SIZES})
     request = Request(
         batch=_batch(options.batch),
-        input=options.input,
-        output=options.output,
+        input_tokens=options.input_tokens,
+        output_tokens=options.output_tokens,
         n_cards=options.cards,
         framework=options.framework,
         weights=options.weights,
@@ -80,7 +88,7 @@ def run(options: Namespace) -> int:
         raise BadInput("--budget chooses one model, --compare several: give one of them")
     if options.figures is not None:
         make_folder(Path(options.figures))
-    card = f"{options.preset or next(iter(chosen.presets))}{'' if options.cards == 1 else f' x {options.cards}'}"
+    card = f"{chosen.preset}{'' if options.cards == 1 else f' x {options.cards}'}"
     if options.compare:
         return _compare(out, chosen, spec, points(model, request, options.compare, expanded), card, options.figures)
     served = serve(model, chosen.name, face, spec, request)
@@ -117,8 +125,8 @@ def _within(out: Output, chosen: Any, whole: Serving, text: str, path: str) -> t
     ]
     out.table(f"{whole.model.name}, a variant for each block", ["block", "kv heads", "ffn"], cells)
     out.line(
-        f"  {best.us / 1e6:,.4f} s of {budget_us / 1e6:,.4f} s, simulated whole; {best.sum_us / 1e6:,.4f} s by the sum "
-        f"of what each block saves alone; {whole.total_s:,.4f} s before; losses sum to {best.loss:g}"
+        f"  {amount(best.us, 'us')} of {amount(budget_us, 'us')}, simulated whole; {amount(best.sum_us, 'us')} by the "
+        f"sum of what each block saves alone; {amount(1e6 * whole.total_s, 'us')} before; losses sum to {best.loss:g}"
     )
     told = {"budget_s": budget_us / 1e6, "before_s": whole.total_s, "sum_s": best.sum_us / 1e6, "loss": best.loss}
     return served(best.model), told
@@ -151,43 +159,50 @@ def show(out: Output, served: Serving, card: str) -> None:
     request, memory = served.request, served.memory
     out.line(f"{served.model.name} on {served.machine} {card}, framework {request.framework}")
     out.line(
-        f"  {request.batch:,} sequences of {request.input:,} + {request.output:,} tokens; weights {request.weights}"
-        f"{'' if request.sparsity == 'dense' else ' ' + request.sparsity}, activations {request.activations}, "
-        f"kv {request.kv}"
+        f"  {request.batch:,} sequences of {request.input_tokens:,} + {request.output_tokens:,} tokens; weights "
+        f"{request.weights}{'' if request.sparsity == 'dense' else ' ' + request.sparsity}, "
+        f"activations {request.activations}, kv {request.kv}"
     )
     taken = {"weights": memory.weights, "kv": memory.kv, "activations": memory.activations, "room": memory.room}
     rows = [
-        ["time to first token [ms]", f"{served.ttft_ms:,.2f}"],
-        ["time per output token [ms]", or_dash(served.tpot_ms, ",.3f")],
-        ["whole batch [s]", f"{served.total_s:,.3f}"],
+        ["time to first token", amount(1e3 * served.ttft_ms, "us")],
+        ["time per output token", "-" if served.tpot_ms is None else amount(1e3 * served.tpot_ms, "us")],
+        ["whole batch", amount(1e6 * served.total_s, "us")],
         ["output tokens a second", f"{served.output_tokens_per_s:,.1f}"],
         ["all tokens a second", f"{served.total_tokens_per_s:,.1f}"],
-        ["energy [J]", or_dash(served.energy_j, ",.1f")],
-        ["energy of an output token [J]", or_dash(served.j_per_output_token, ",.4f")],
-        *([f"{name} on a card [GB]", f"{n_bytes / 1e9:,.2f}"] for name, n_bytes in taken.items()),
+        ["energy", "-" if served.energy_j is None else amount(1e12 * served.energy_j, "pJ")],
+        [
+            "energy of an output token",
+            "-" if served.j_per_output_token is None else amount(1e12 * served.j_per_output_token, "pJ"),
+        ],
+        *([f"{name} on a card", amount(n_bytes, "B")] for name, n_bytes in taken.items()),
     ]
     out.table("", ["", "model"], rows)
     for phase, what in ((PROMPT, "all prompts"), (STEP, "a step at the mean context")):
         of_phase = [row for row in served.operators if row.phase == phase]
         if not of_phase:
             continue
-        total_us = sum(row.time_us for row in of_phase) + served.rest_us[phase]
+        out.line()
+        rest_us = served.rest_us[phase]
+        total_us = sum(row.time_us for row in of_phase) + rest_us
+        time, us = scale_of_all("us", [rest_us, *(row.time_us for row in of_phase)])
+        work, flop = scale_of_all("FLOP", [row.flops for row in of_phase])
+        moved, size = scale_of_all("B", [row.bytes for row in of_phase])
         cells = [
             [
                 row.name,
                 f"{row.count:,}",
-                f"{row.time_us / 1e3:,.3f}",
+                f"{row.time_us / us:,.3f}",
                 f"{100 * row.time_us / total_us:.1f}",
-                f"{row.flops / 1e9:,.1f}",
-                f"{row.bytes / 1e6:,.1f}",
+                format(row.flops / flop, style_of(work)),
+                format(row.bytes / size, style_of(moved)),
                 row.bound,
             ]
             for row in of_phase
         ]
-        rest_us = served.rest_us[phase]
-        cells.append(["between kernels", "", f"{rest_us / 1e3:,.3f}", f"{100 * rest_us / total_us:.1f}", "", "", ""])
-        cells.append(["all", "", f"{total_us / 1e3:,.3f}", "100.0", "", "", ""])
-        heads = ["operator", "calls", "time [ms]", "time [%]", "GFLOP", "MB", "bound"]
+        cells.append(["between kernels", "", f"{rest_us / us:,.3f}", f"{100 * rest_us / total_us:.1f}", "", "", ""])
+        cells.append(["all", "", f"{total_us / us:,.3f}", "100.0", "", "", ""])
+        heads = ["operator", "calls", f"time [{time}]", "time [%]", work, moved, "bound"]
         out.table(f"{what}, of each card", heads, cells)
     for note in served.notes:
         out.line(f"  note: {note}")
@@ -209,12 +224,16 @@ def _compare(out: Output, chosen: Any, spec: Any, wanted: Sequence[Point], card:
                 served.append(None)
                 refused.append(str(error))
     base = served[0]
-    cells = [_compared(point, own, base) for point, own in zip(wanted, served, strict=True)]
-    heads = ["change", "first token [ms]", "token [ms]", "batch [s]", "speed-up", "tokens/s", "J/token", "weights [GB]"]
+    scales = [scale_of_all(unit, [of(own) for own in served if own]) for unit, of in COMPARED.values()]
+    heads = ["change", *(f"{name} [{unit}]" for name, (unit, _) in zip(COMPARED, scales, strict=True))]
+    cells = [
+        [point.label, *_compared(own, base, [size for _, size in scales])]
+        for point, own in zip(wanted, served, strict=True)
+    ]
     request = base.request
-    title = f"{base.model.name} on {chosen.name} {card}, {request.framework}, {request.batch} x {request.input} + "
-    title += f"{request.output} tokens"
-    out.table(title, heads, cells)
+    n_tokens = f"{request.batch} x {request.input_tokens} + {request.output_tokens} tokens"
+    title = f"{base.model.name} on {chosen.name} {card}, {request.framework}, {n_tokens}"
+    out.table(title, [*heads, "tokens/s", "speed-up"], cells)
     for point, reason in zip(wanted, refused, strict=True):
         if reason:
             out.line(f"  refused: {point.label}: {reason}")
@@ -234,18 +253,15 @@ def _compare(out: Output, chosen: Any, spec: Any, wanted: Sequence[Point], card:
     return 0
 
 
-def _compared(point: Point, own: Serving | None, base: Serving) -> list[str]:
+def _compared(own: Serving | None, base: Serving, sizes: Sequence[float]) -> list[str]:
+    """Return the cells of a point: COMPARED in units of these sizes, and how fast it is beside the base."""
     if own is None:
-        return [point.label, *["-"] * 7]
+        return ["-"] * (len(sizes) + 2)
+    values = [of(own) for _, of in COMPARED.values()]
     return [
-        point.label,
-        f"{own.ttft_ms:,.2f}",
-        or_dash(own.tpot_ms, ",.3f"),
-        f"{own.total_s:,.3f}",
-        f"{own.output_tokens_per_s / base.output_tokens_per_s:.3f}",
+        *(or_dash(value and value / size, ",.3f") for value, size in zip(values, sizes, strict=True)),
         f"{own.output_tokens_per_s:,.1f}",
-        or_dash(own.j_per_output_token, ".4f"),
-        f"{own.memory.weights / 1e9:,.2f}",
+        f"{own.output_tokens_per_s / base.output_tokens_per_s:.3f}",
     ]
 
 

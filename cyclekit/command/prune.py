@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cyclekit import machine
 from cyclekit.budgets.step import MachineAllocator
-from cyclekit.command.arguments import add_network
+from cyclekit.command.arguments import add_check, add_machines, add_network, add_out
 from cyclekit.command.model import show_notes
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import given_of, layers_of, said_of, task_of
 from cyclekit.comparison import report
 from cyclekit.terminal import Output, announce, check_writable, progress, write_asked
+from cyclekit.views import scale_of_all, style_of
 from workloads import address
 from workloads.errors import BadInput
 from workloads.graphs import rewrite
@@ -35,20 +36,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_network(parser)
     parser.add_argument("--recipe", metavar="FILE", required=True, help="the steps, in TOML (docs/pruning.md)")
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        required=True,
-        help="an .npz of the layers; of an ONNX model .onnx, of a file of weights .safetensors",
-    )
-    parser.add_argument("--machines", metavar="M,M|none", help="whose costs to tell (default: all that are installed)")
+    add_out(parser, "the layers as .npz, an ONNX model as .onnx, a file of weights as .safetensors", required=True)
+    add_machines(parser, "|none")
     parser.add_argument("--compact", action="store_true", help="drop rows and columns that hold no weight")
-    parser.add_argument("--check", action="store_true", help="compare the machines' values with the references")
+    add_check(parser)
 
 
 def run(options: Namespace) -> int:
     """Compress a network by a recipe, report its layers and write them; 1 where a check failed."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     path = Path(options.out)
     if path.suffix not in WRITTEN:
         raise BadInput(f"--out must name a file of {', '.join(WRITTEN)}, got {options.out!r}")
@@ -65,20 +61,20 @@ def run(options: Namespace) -> int:
     given = given_of(task, fitted, options.batch, dense)
     content, told = _put_back(path, task, fitted, {layer.name: layer for layer in pruned}, options.network)
     if machines:
-        announce(*report.expected(machines, [*pruned, *given], options.check))
-    layers = [report.figures(before, after) for before, after in zip(dense, pruned, strict=True)]
+        announce(*report.expected(list(machines.values()), [*pruned, *given], options.check))
+    layers = [report.figures(*pair) | {"machines": {}} for pair in zip(dense, pruned, strict=True)]
     pruned = [compacted(layer) for layer in pruned] if options.compact else pruned
     totals = {}
-    for chosen in machines:
-        with progress(chosen.name) as step:
+    for name, chosen in machines.items():
+        with progress(name) as step:
             rows = report.costs(chosen, pruned, check=options.check, progress=step)
             times = report.dense_times(chosen, given, step)
         given_us = dict(zip((layer.name for layer in given), times, strict=True))
         for layer, row in zip(layers, rows, strict=True):
             dense_us = given_us[layer["layer"]]
             row["speed_up"] = dense_us / row["time_us"] if dense_us and row["time_us"] else None
-            layer.setdefault("machines", {})[chosen.name] = row
-        totals[chosen.name] = report.total(rows, times)
+            layer["machines"][name] = row
+        totals[name] = report.total(rows, times)
     measure = task.measure if task.graph is None else None  # a graph's outputs are told one by one
     result = {
         "network": task.name,
@@ -101,7 +97,7 @@ def run(options: Namespace) -> int:
     _show(out, result)
     out.line(f"wrote {path}")
     out.result(result)
-    rows = [row for layer in layers for row in layer.get("machines", {}).values()]
+    rows = [row for layer in layers for row in layer["machines"].values()]
     return 0 if all(row["checked"] is not False for row in rows) else 1
 
 
@@ -130,6 +126,8 @@ def _put_back(
 
 
 def _show(out: Output, result: dict[str, Any]) -> None:
+    kinds = ("bytes_f32", "bytes_f16", "bytes_huffman")
+    unit, size = scale_of_all("B", [layer[kind] for layer in result["layers"] for kind in kinds])
     rows = [
         [
             layer["layer"],
@@ -140,21 +138,22 @@ def _show(out: Output, result: dict[str, Any]) -> None:
             f"{layer['activation_density']:.3f}",
             or_dash(layer["error"], ".4f"),
             "-" if layer["centroids"] is None else "{} of {}".format(*layer["centroids"]),
-            f"{layer['bytes_f32']:,}",
-            f"{layer['bytes_f16']:,}",
-            or_dash(layer["bytes_huffman"], ","),
+            *(or_dash(layer[kind] and layer[kind] / size, style_of(unit)) for kind in kinds),
         ]
         for layer in result["layers"]
     ]
     heads = ["layer", "out x in", "density", "row imb.", "column imb.", "act. density", "error", "centroids"]
-    heads += ["f32 [B]", "f16 [B]", "Huffman [B]"]
+    heads += [f"f32 [{unit}]", f"f16 [{unit}]", f"Huffman [{unit}]"]
     out.table(f"{result['network']}: its layers", heads, rows)
     out.line()
     for name, whole in result["totals"].items():
         rows_of = [(layer["layer"], layer["machines"][name]) for layer in result["layers"]]
-        rows = [_cost_cells(layer, row, ", ".join(map(str, row["spec"].values()))) for layer, row in rows_of]
-        rows.append(_cost_cells("all", whole, ""))
-        heads = ["layer", "bytes", "padding [%]", "cycles", "time [us]", "over dense [x]", "stored as"]
+        own = [row for _, row in rows_of]
+        (unit, size), (time, us) = scale_of_all("B", _of(own, "bytes")), scale_of_all("us", _of(own, "time_us"))
+        scales = {"bytes": (size, style_of(unit)), "time_us": (us, style_of(time))}
+        rows = [_cost_cells(layer, row, ", ".join(map(str, row["spec"].values())), scales) for layer, row in rows_of]
+        rows.append(_cost_cells("all", whole, "", scales))
+        heads = ["layer", f"weights [{unit}]", "padding [%]", "cycles", f"time [{time}]", "over dense [x]", "stored as"]
         out.table(f"{name}, {result['batch']} inputs to a layer", heads, rows)
         for reason in whole["reasons"]:
             out.line(f"  {name} cannot: {reason}")
@@ -184,16 +183,22 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         out.line(f"{result['measure']}: {result['quality_before']:.4f} before, {result['quality_after']:.4f} after")
 
 
-def _cost_cells(layer: str, row: dict[str, Any], stored_as: str) -> list[str]:
+def _of(rows: Sequence[Mapping[str, Any]], name: str) -> list[float | None]:
+    return [row[name] for row in rows]
+
+
+def _cost_cells(layer: str, row: dict[str, Any], stored_as: str, scales: Mapping[str, tuple[float, str]]) -> list[str]:
+    """Return the cells of what a layer costs; scales: of bytes and time, the size of their unit and their style."""
     if row["cycles"] is None:
         return [layer, *["-"] * 5, stored_as]
+    texts = {name: format(row[name] / size, style) for name, (size, style) in scales.items()}
     padding = 100 * row["padding_bytes"] / row["bytes"] if row["bytes"] else 0.0
     return [
         layer,
-        f"{row['bytes']:,.0f}",
+        texts["bytes"],
         f"{padding:.2f}",
         f"{row['cycles']:,}",
-        f"{row['time_us']:,.3f}",
+        texts["time_us"],
         or_dash(row["speed_up"], ".2f"),
         stored_as,
     ]

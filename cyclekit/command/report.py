@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cyclekit.command.arguments import add_figures
+from cyclekit.command.arguments import add_figures, add_out, add_prices
 from cyclekit.figures.charts import Chart, charts, write
 from cyclekit.machine import Progress
 from cyclekit.page import Figure, page
@@ -25,16 +25,14 @@ ROW_BYTES = 10_000  # of a result in memory
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("store", metavar="STORE")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the .html file to write")
+    add_out(parser, "the page as .html", required=True)
     add_figures(parser, "every figure as PNG and SVG")
-    parser.add_argument(
-        "--prices", metavar="T", help="the table of prices for energy (default: each machine's, if any)"
-    )
+    add_prices(parser)
 
 
 def run(options: Namespace) -> int:
     """Write a store's page, and its figures where a folder is named for them."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     path = Path(options.out)
     if path.suffix.lower() not in (".html", ".htm"):
         raise BadInput(f"--out must name a .html file, got {options.out!r}")

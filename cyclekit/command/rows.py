@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from cyclekit.command.arguments import add_out, add_prices
 from cyclekit.command.show import export_rows
 from cyclekit.sweep.export import check as check_export
 from cyclekit.sweep.store import Store
@@ -14,17 +15,17 @@ from workloads.errors import BadInput
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("store", metavar="STORE")
-    parser.add_argument("--export", metavar="FILE", help="write all rows to a .csv or .parquet file")
-    parser.add_argument("--prices", metavar="T", help="the table of prices for that file (default: each machine's)")
+    add_out(parser, "all rows as .csv or .parquet")
+    add_prices(parser)
 
 
 def run(options: Namespace) -> int:
     """Write a store's rows out."""
-    out = Output(options.json)
-    if options.prices and not options.export:
-        raise BadInput("--prices is for the file that --export names: name one")
-    if options.export:
-        check_export(options.export)
+    out = Output(options.json, options.verb)
+    if options.prices and not options.out:
+        raise BadInput("--prices is for the file that --out names: name one")
+    if options.out:
+        check_export(options.out)
     with Store(options.store, write=False) as store:
         counts = store.counts()
     cells = [[machine, workload, f"{n:,}", f"{n_bad:,}"] for machine, workload, n, n_bad in counts]
@@ -32,8 +33,9 @@ def run(options: Namespace) -> int:
         out.table(options.store, ["machine", "workload", "rows", "of them infeasible"], cells)
     else:
         out.line(f"{options.store}: no rows yet")
-    if options.export:
-        export_rows(out, options.store, options.export, options.prices)
+    if options.out:
+        export_rows(out, options.store, options.out, options.prices)
     names = ("machine", "workload", "rows", "infeasible")
-    out.result([dict(zip(names, count, strict=True)) for count in counts])
+    rows = [dict(zip(names, count, strict=True)) for count in counts]
+    out.result({"store": options.store, "rows": rows})
     return 0

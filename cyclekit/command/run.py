@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from cyclekit import machine
-from cyclekit.command.arguments import add_batch, add_design, add_engine, add_feed, feed_of
+from cyclekit.command.arguments import add_batch, add_check, add_design, add_engine, add_feed, add_prices, feed_of
 from cyclekit.command.model import N_NOTES, show_model, show_notes, show_others, summary
 from cyclekit.command.subject import load
 from cyclekit.comparison.runs import Plan
@@ -26,16 +26,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_engine(parser)
     add_feed(parser)
     add_batch(parser)
-    parser.add_argument("--prices", metavar="T", help="the table of prices for energy (default: the machine's, if any)")
-    parser.add_argument("--check", action="store_true", help="compare the values with the references")
+    add_prices(parser)
+    add_check(parser)
 
 
 def run(options: Namespace) -> int:
     """Run a workload through a machine; 1 where a check failed."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     chosen = machine.load(options.machine)
     changes = changes_of(options.set)
-    spec = chosen.design(options.preset, changes)
+    spec = chosen.design(None, changes)
     chosen.engine(options.engine)  # before the workload is loaded
     work, n_inputs = load(options.workload, options), feed_of(options).n
     plan = Plan(chosen, spec, work, engine=options.engine, n_inputs=n_inputs, batch=options.batch, check=options.check)
@@ -43,8 +43,7 @@ def run(options: Namespace) -> int:
     with progress(f"{chosen.name} {plan.engine}") as step:
         played = plan.play(options.prices, step, chosen.idle_note(changes, [spec]))
     runs, unpriced = played.runs, played.unpriced
-    preset = options.preset or next(iter(chosen.presets))
-    out.line(", ".join([f"{chosen.name}, engine {plan.engine}, preset {preset}", *options.set]))
+    out.line(", ".join([f"{chosen.name}, engine {plan.engine}, preset {chosen.preset}", *options.set]))
     told = summary(work, played.parts, runs) if isinstance(work, Model) else {}
     if isinstance(work, Model) and len(work.layers) > 1:
         out.line(f"  workload: {work.provenance}")
@@ -59,11 +58,8 @@ def run(options: Namespace) -> int:
             show_notes(out, "note", [("", note) for note in work.notes], N_NOTES)
     if unpriced:
         out.line(f"  note: no energy: {unpriced}")
-    results = [run.as_dict() for run in runs]
-    if isinstance(work, Model) and work.is_graph:
-        out.result(told | {"runs": results})
-    else:
-        out.result(results[0] if len(results) == 1 else results)
+    is_whole = isinstance(work, Model) and work.is_graph
+    out.result((told if is_whole else {}) | {"runs": [run.as_dict() for run in runs]})
     return 0 if all(run.check is None or run.check["passed"] for run in runs) else 1
 
 

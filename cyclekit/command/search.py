@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from itertools import groupby
 
-from cyclekit.command.arguments import WORKLOAD, add_space, at_least, feed_of
+from cyclekit.command.arguments import MACHINE, WORKLOAD, add_into, add_prices, add_seed, add_space, at_least, feed_of
 from cyclekit.command.show import progress_of_rows
 from cyclekit.command.subject import announce_reading
 from cyclekit.sweep.edges import QUANTITIES, SAME, ends, sentence
@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.description = DESCRIPTION
     add_space(parser)
-    parser.add_argument("machine", metavar="MACHINE")
+    parser.add_argument("machine", metavar="MACHINE[:PRESET]", help=MACHINE)
     parser.add_argument("workloads", metavar="WORKLOAD", nargs="+", help=WORKLOAD)
     parser.add_argument(
         "--minimise", metavar="Q,Q", default="time_us,energy_pj,area_mm2", help="the objectives (default: %(default)s)"
@@ -45,16 +45,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=200,
         help="designs to try (default: %(default)s); a space with no more points is tried whole",
     )
-    parser.add_argument("--prices", metavar="T", help="the table of prices (default: the machine's, if any)")
-    parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="of the proposals (default: 0)")
-    parser.add_argument(
-        "--into", metavar="STORE", required=True, help="the SQLite file for the rows; what it has is not computed again"
-    )
+    add_prices(parser)
+    add_seed(parser)
+    add_into(parser, required=True)
 
 
 def run(options: Namespace) -> int:
     """Try designs; 1 where none of them meets the constraints."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     check(options.into)  # before the workloads are loaded
     announce_reading(*options.workloads)
     search = prepare(
@@ -66,7 +64,6 @@ def run(options: Namespace) -> int:
         n_trials=options.trials,
         prices=options.prices,
         seed=options.seed,
-        preset=options.preset,
         changes=changes_of(options.set),
         engine=options.engine,
         n_inputs=(feed := feed_of(options)).n,

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclekit.command.arguments import add_figures, add_network
+from cyclekit.command.arguments import add_figures, add_folder, add_network
 from cyclekit.command.show import or_dash
 from cyclekit.command.subject import said_of, task_of
 from cyclekit.terminal import Output, make_folder, write_whole
@@ -38,15 +38,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="of a decoder: each block with fewer heads of keys and values, fewer neurons, or without a part of it",
     )
-    parser.add_argument(
-        "--folder", metavar="DIR", help="write what --blocks measured, scores.csv and config.json, here"
-    )
+    add_folder(parser)
     add_figures(parser, "the figure")
 
 
 def run(options: Namespace) -> int:
     """Prune each layer alone to several densities and measure the network, without tuning."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     densities = _densities(options.densities)
     if options.blocks and (options.densities, options.pattern) != (DENSITIES, PATTERN):
         raise BadInput("--blocks cuts blocks as they are: leave --densities and --pattern out")

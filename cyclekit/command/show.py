@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from cyclekit import machine
+from cyclekit.machine import Explanation
 from cyclekit.sweep.export import export
 from cyclekit.sweep.store import Store
 from cyclekit.terminal import Output, progress, say
@@ -22,7 +23,7 @@ def or_dash(value: float | None, style: str) -> str:
     return "-" if value is None else format(value, style)
 
 
-def show_tables(out: Output, explanation: machine.Explanation) -> None:
+def show_tables(out: Output, explanation: Explanation) -> None:
     """Print an explanation's tables."""
     for title, rows in explanation.tables.items():
         out.table(title, list(rows[0]), [list(row.values()) for row in rows])

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
 from typing import Any
 
-from cyclekit.command.arguments import WORKLOAD, add_space, check_outputs
+from cyclekit.command.arguments import MACHINE, WORKLOAD, add_into, add_out, add_space, check_outputs
 from cyclekit.command.show import export_rows, progress_of_rows
 from cyclekit.command.subject import announce_reading
 from cyclekit.sweep.edges import at_the_ends
@@ -25,23 +25,22 @@ MOST_READ = 5000  # rows of a store: about three seconds
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_space(parser)
-    parser.add_argument("machine", metavar="MACHINE|FILE.toml", help="a machine, or a file that says all of this")
+    said = f"{MACHINE}; or a file that says all of this"
+    parser.add_argument("machine", metavar="MACHINE[:PRESET]|FILE.toml", help=said)
     parser.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=WORKLOAD)
     parser.add_argument("--maps", action="store_true", help="store what each unit did over time, too, for heat maps")
     parser.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of this scheduler, as tcp://host:port")
-    parser.add_argument(
-        "--into", metavar="STORE", help="the SQLite file for the rows; what it has is not computed again"
-    )
-    parser.add_argument("--export", metavar="FILE", help="then write all rows to a .csv or .parquet file")
+    add_into(parser)
+    add_out(parser, "all rows as .csv or .parquet")
 
 
 def run(options: Namespace) -> int:
     """Compute what is not stored yet."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     arguments = _arguments(options)
     check_outputs(vars(options) | arguments | {"machine": options.machine})  # with those that a file of the sweep names
     into, address = arguments.pop("into"), arguments.pop("dask", None)
-    if export_to := arguments.pop("export", None):
+    if export_to := arguments.pop("out", None):
         check_export(export_to)
     check(into)  # before the workloads are loaded
     with _cluster(address) as cluster:
@@ -83,16 +82,15 @@ def _ends(into: str, sweep: Sweep) -> list[str]:
 
 
 def _arguments(options: Namespace) -> dict[str, Any]:
-    """Return the arguments of `prepare`, and into, export and dask: of a TOML file, then of the command's options."""
+    """Return the arguments of `prepare`, and into, out and dask: of a TOML file, then of the command's options."""
     changes = changes_of(options.set)
     given = {
-        "preset": options.preset,
         "engine": options.engine,
         "batch": options.batch,
         "n_workers": options.workers,
         "maps": options.maps or None,
         "into": options.into,
-        "export": options.export,
+        "out": options.out,
         "dask": options.dask,
     }
     arguments: dict[str, Any] = {"machine": options.machine, "workloads": options.workloads, "vary": {}, "changes": {}}

@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_feed(parser)
     add_batch(parser)
     add_layer(parser)
-    parser.add_argument("--input", metavar="N", type=at_least(0), default=0, help="of the batch (default: 0)")
+    parser.add_argument("--input", metavar="N", type=at_least(0), default=0, help="which of the batch (default: 0)")
     parser.add_argument("--window", metavar="A:B", help="cycles A to B, which count from 1 (default: all of them)")
     parser.add_argument("--units", metavar="N", type=at_least(1), help="the first N units of each kind")
     parser.add_argument("--steps", action="store_true", help="show what the units work on, step by step, with values")
@@ -45,10 +45,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run one layer on one input and tell what every unit did, cycle by cycle."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     chosen = machine.load(options.machine)
     changes = changes_of(options.set)
-    spec = chosen.design(options.preset, changes)
+    spec = chosen.design(None, changes)
     engine = chosen.engine(options.engine)
     if chosen.spans is None:
         raise BadInput(f"{chosen.name} has no traces: its Machine says nothing of spans")

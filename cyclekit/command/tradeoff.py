@@ -13,6 +13,7 @@ from cyclekit.command.show import or_dash
 from cyclekit.command.subject import layers_of, said_of, task_of
 from cyclekit.comparison import report
 from cyclekit.terminal import Output, announce, make_folder, progress
+from cyclekit.views import scale_of_all, style_of
 from workloads.pruning.prune import compacted
 from workloads.recipes.granularity import flexibility, ladder, targets
 from workloads.recipes.recipe import Recipe
@@ -40,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Prune a network at one density by every pattern: flexibility, quality, bytes and cycles."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     if options.figures is not None:
         make_folder(Path(options.figures))
     task = task_of(options)
@@ -109,8 +110,10 @@ def _show(out: Output, result: dict[str, Any]) -> None:
     names = list(result["rows"][0]["machines"])
     measure = result["measure"] or "quality"
     heads = ["pattern", "flexibility [bit/weight]", f"{measure} pruned", "tuned", "epoch kept"]
+    every = [row["machines"][name]["bytes"] for row in result["rows"] for name in names]
+    unit, size = scale_of_all("B", every)
     for name in names:
-        heads += [f"{name} [B]", "cycles", "over dense [x]"]
+        heads += [f"{name} [{unit}]", "cycles", "over dense [x]"]
     rows = []
     for row in result["rows"]:
         cells = [row["pattern"], f"{row['flexibility']:.4f}"]
@@ -118,7 +121,11 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         cells.append(or_dash(row["epoch"], "d"))
         for name in names:
             cost = row["machines"][name]
-            cells += [or_dash(cost["bytes"], ",.0f"), or_dash(cost["cycles"], ","), or_dash(cost["speed_up"], ".2f")]
+            cells += [
+                or_dash(cost["bytes"] and cost["bytes"] / size, style_of(unit)),
+                or_dash(cost["cycles"], ","),
+                or_dash(cost["speed_up"], ".2f"),
+            ]
         rows.append(cells)
     for line in result["notes"]:
         out.line(line)

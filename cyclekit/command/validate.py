@@ -9,6 +9,7 @@ from cyclekit import machine
 from cyclekit.command.arguments import add_figures
 from cyclekit.command.show import show_validation
 from cyclekit.terminal import Output, announce, make_folder, progress
+from workloads.errors import BadInput
 
 MODELS = "llm"
 
@@ -21,10 +22,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Hold a machine against published figures."""
-    out = Output(options.json)
+    out = Output(options.json, options.verb)
     if options.machine == MODELS:
         return _validate_models(out, options)
     chosen = machine.load(options.machine)
+    if ":" in options.machine:
+        raise BadInput(
+            f"validate runs the presets that were published: name {chosen.name} alone, got {options.machine!r}"
+        )
     if options.figures is not None:
         make_folder(Path(options.figures))
     announce(*chosen.costs["validate"])
@@ -34,7 +39,7 @@ def run(options: Namespace) -> int:
     if options.figures is not None:
         for path in chosen.draw_validation(validation, Path(options.figures)):
             out.line(f"wrote {path}")
-    out.result(validation.as_dict())
+    out.result({"validations": [validation.as_dict()]})
     return 0
 
 
@@ -56,5 +61,5 @@ def _validate_models(out: Output, options: Namespace) -> int:
 
             path = draw_models(validation, Path(options.figures) / f"{chosen.name}_models.png")
             out.line(f"wrote {path}")
-    out.result(results[0] if len(results) == 1 else results)
+    out.result({"validations": results})
     return 0

@@ -95,14 +95,13 @@ def entrants(names: str | None = None, prices: str | None = None, takes: type = 
     designs: dict[str, Entrant] = {}
     known: dict[str, None] = {}
     for word in words:
-        name, colon, preset = word.partition(":")
-        chosen = machines.load(name)
+        chosen = machines.load(word)
         known |= dict.fromkeys(chosen.prices)
         for entry, changes in chosen.entrants.items():
             label = f"{word} {entry}".strip()
             if label in designs:
                 raise BadInput(f"--machines must name each design once, got {word!r} twice")
-            own, refused = chosen.design(preset if colon else None, {}), ""
+            own, refused = chosen.design(None, {}), ""
             try:
                 own = own.replace(**changes)
             except BadInput as error:
@@ -110,7 +109,7 @@ def entrants(names: str | None = None, prices: str | None = None, takes: type = 
             designs[label] = Entrant(
                 label=label,
                 machine=chosen,
-                preset=preset if colon else next(iter(chosen.presets)),
+                preset=chosen.preset,
                 changes=changes,
                 spec=own,
                 refused=refused,
@@ -180,9 +179,9 @@ class Cost:
     """What a layer, or several of them, costs an entrant for a batch.
 
     energy_pj: by the table `prices`; None where `unpriced` says why. n_bytes: of the weights in the machine's format;
-    off_chip_bytes: moved, None where not known. utilisation: what the machine calls its balance, by the cycles.
-    n_dropped: of n_weights, for the pattern; error: of the outputs for it, as a share of their norm, None where not
-    known. reason: why the design cannot take the layer; then nothing else counts.
+    off_chip_bytes: moved, None where not known. utilisation: what the machine calls its balance, by the cycles;
+    states: cycles by kind of unit and state. n_dropped: of n_weights, for the pattern; error: of the outputs for it, as
+    a share of their norm, None where not known. reason: why the design cannot take the layer; then nothing else counts.
     """
 
     batch: int
@@ -195,6 +194,7 @@ class Cost:
     n_bytes: float = 0.0
     off_chip_bytes: float | None = None
     utilisation: float = 0.0
+    states: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     n_weights: int = 0
     n_dropped: int = 0
     error: float | None = None
@@ -210,9 +210,20 @@ class Cost:
     def energy_of_input_pj(self) -> float | None:
         return None if self.energy_pj is None else self.energy_pj / self.batch
 
+    @property
+    def power_mw(self) -> float | None:
+        """Mean power over the batch."""
+        return None if self.energy_pj is None or not self.time_us else self.energy_pj / self.time_us / 1e3
+
+    @property
+    def edp_nj_us(self) -> float | None:
+        """Energy-delay product of the batch."""
+        return None if self.energy_pj is None else self.energy_pj / 1e3 * self.time_us
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return asdict(self) | {"notes": list(self.notes)}
+        derived = {"power_mw": self.power_mw, "edp_nj_us": self.edp_nj_us}
+        return asdict(self) | derived | {"notes": list(self.notes)}
 
 
 class Trial:
@@ -263,6 +274,7 @@ class Trial:
             n_bytes=fsum(parts.values()),
             off_chip_bytes=None if moved is None else _sum(times, [moved(run) for run in runs]),
             utilisation=_sum(times, [run.load_balance * run.cycles for run in runs]) / cycles if cycles else 0.0,
+            states=_states([run.states for run in runs], times),
             n_weights=self._n_weights,
             n_dropped=self.n_dropped,
             checked=all(checks) if checks and check else None,
@@ -301,11 +313,23 @@ def total(costs: Sequence[Cost]) -> Cost:
         n_bytes=fsum(cost.n_bytes for cost in costs),
         off_chip_bytes=None if None in moved else fsum(moved),
         utilisation=sum(cost.utilisation * cost.cycles for cost in costs) / cycles if cycles else 0.0,
+        states=_states([cost.states for cost in costs], [1] * len(costs)),
         n_weights=sum(cost.n_weights for cost in costs),
         n_dropped=sum(cost.n_dropped for cost in costs),
         checked=None if None in checks else all(checks),
         notes=tuple(dict.fromkeys(note for cost in costs for note in cost.notes)),
     )
+
+
+def _states(every: Sequence[Mapping[str, Mapping[str, float]]], times: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Return the sums of cycles by kind of unit and state."""
+    sums: dict[str, dict[str, float]] = {}
+    for states, n in zip(every, times, strict=True):
+        for kind, spent in states.items():
+            of_kind = sums.setdefault(kind, {})
+            for state, cycles in spent.items():
+                of_kind[state] = of_kind.get(state, 0) + n * cycles
+    return sums
 
 
 def _sum(times: Sequence[int], values: Sequence[float]) -> float:

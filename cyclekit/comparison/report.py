@@ -17,7 +17,7 @@ from workloads.records import Shape, Workload
 
 N_AT_ONCE = 1 << 22  # weights brought to f64 at a time, so that the largest layer needs little more memory
 ENGINE = "schedule"  # where a machine has it: the cycles are those of its other engines, and sooner here
-SUMMED = ("bytes", "padding_bytes", "cycles", "time_us")  # over the layers of a network
+SUMMED = ("bytes", "padding_bytes", "cycles", "time_us", "energy_pj")  # over the layers of a network
 
 
 def figures(dense: Workload, compressed: Workload) -> dict[str, Any]:
@@ -63,8 +63,8 @@ def costs(
 ) -> list[dict[str, Any]]:
     """Return what each layer costs on a machine's default design, on its own and for all of its activations.
 
-    cycles and time_us are sums over the inputs, or of the one run of a batched machine. Where the machine cannot take a
-    layer, its costs are None and `reason` says why; elsewhere `reason` is None.
+    cycles, time_us and energy_pj (None without prices) are sums over the inputs, or of the one run of a batched
+    machine. Where the machine cannot take a layer, its costs are None and `reason` says why, which elsewhere is None.
     """
     rows = []
     for layer in layers:
@@ -88,7 +88,8 @@ def total(rows: Sequence[dict[str, Any]], dense_us: Sequence[float | None]) -> d
     None where the machine cannot take all layers; reasons: why not, each once.
     """
     reasons = list(dict.fromkeys(row["reason"] for row in rows if row["reason"]))
-    sums = {key: None if reasons else sum(row[key] for row in rows) for key in SUMMED}
+    columns = {key: [row[key] for row in rows] for key in SUMMED}
+    sums = {key: None if reasons or None in values else sum(values) for key, values in columns.items()}
     known = not reasons and None not in dense_us
     return sums | {"speed_up": sum(dense_us) / sums["time_us"] if known else None, "reasons": reasons}
 
@@ -131,10 +132,19 @@ def _cost(chosen: Machine, layer: Workload, check: bool, progress: Progress) -> 
         "padding_bytes": parts.get("padding", 0.0),
         "cycles": sum(run.cycles for run in runs),
         "time_us": sum(run.time_us for run in runs),
+        "energy_pj": _energy(chosen, runs),
         "checked": all(run.check["passed"] for run in runs) if check else None,
         "notes": list(dict.fromkeys(note for run in runs for note in run.notes)),
         "reason": None,
     }
+
+
+def _energy(chosen: Machine, runs: Sequence[Run]) -> float | None:
+    """Return what runs cost by the machine's default prices; None where it has none for this design."""
+    try:
+        return sum(chosen.price(run).total_pj for run in runs)
+    except BadInput:
+        return None
 
 
 def played(

@@ -34,10 +34,10 @@ def check(path: str | Path) -> None:
     """Raise BadInput for a path that could not be exported to, before any work is done for it."""
     suffix = Path(path).suffix.lower()
     if suffix not in (".csv", ".parquet"):
-        raise BadInput(f"--export must name a .csv or .parquet file, got {str(path)!r}")
+        raise BadInput(f"--out must name a .csv or .parquet file, got {str(path)!r}")
     if suffix == ".parquet" and find_spec("pyarrow") is None:
         raise BadInput("a .parquet file needs pyarrow: pip install '.[parquet]' in a checkout, or name a .csv file")
-    check_writable(Path(path), "--export")
+    check_writable(Path(path), "--out")
 
 
 def export(store: Store, path: str | Path, prices: str | None = None) -> int:

@@ -23,7 +23,6 @@ FILE_KEYS = (
     "machine",
     "workloads",
     "vary",
-    "preset",
     "set",
     "engine",
     "inputs",
@@ -34,7 +33,7 @@ FILE_KEYS = (
     "workers",
     "maps",
     "into",
-    "export",
+    "out",
     "dask",
 )
 

@@ -205,7 +205,6 @@ def prepare(
     workloads: Iterable[str | Path | Workload | Network | Model | Shape],
     *,
     vary: Mapping[str, Any],
-    preset: str | None = None,
     changes: Mapping[str, Any] | None = None,
     engine: str | None = None,
     n_inputs: int | None = None,
@@ -228,10 +227,10 @@ def prepare(
     changes = changes or {}
     if both := sorted(changes.keys() & vary.keys()):
         raise BadInput(f"{both[0]} is both set and varied: do one of them")
-    if preset is not None and PRESET in vary:
-        raise BadInput(f"preset is both set, as {preset!r}, and varied: do one of them")
+    if PRESET in vary and isinstance(machine, str) and ":" in machine:
+        raise BadInput(f"preset is both set, as {machine!r}, and varied: do one of them")
     designs = {name: chosen.design(name, changes) for name in preset_names(vary)}
-    base = next(iter(designs.values())) if designs else chosen.design(preset, changes)
+    base = next(iter(designs.values())) if designs else chosen.design(None, changes)
     space = points(base, vary, designs)
     engine = chosen.engine(engine or chosen.sweep_engine)
     for name, value in {"n_inputs": n_inputs, "batch": batch, "n_workers": n_workers}.items():

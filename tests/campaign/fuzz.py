@@ -48,12 +48,11 @@ TOKENS = (b"=", b":", b",", b"...", b"x2", b"+", b"[", b"]" * 40, b"[" * 20000, 
 
 SWEEP = b"""machine = "eie"
 workloads = ["layer.npz"]
-preset = "isca2016"
 engine = "schedule"
 inputs = 1
 workers = 1
 into = "rows.db"
-export = "rows.csv"
+out = "rows.csv"
 [vary]
 n_pes = "1,2,4,...,16"
 queue_depth = [2, 3, 8]
@@ -195,7 +194,7 @@ def settings(content: bytes) -> str:
 
 def store(content: bytes) -> str:
     Path("damaged.db").write_bytes(content)
-    return command("rows", "damaged.db", "--export", "rows.csv")
+    return command("rows", "damaged.db", "--out", "rows.csv")
 
 
 def report(content: bytes) -> str:

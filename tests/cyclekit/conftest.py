@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from cyclekit.command.cli import main
+from tests.schema_cases import complaints
 
 TOY = Path(__file__).with_name("toy_sim.py")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -50,12 +51,15 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def zeroskip() -> Callable[..., Finished]:
-    """Return a function that runs the command in this process."""
+    """Return a function that runs the command in this process, and holds the JSON that it wrote against its schema."""
 
     def command(*argv) -> Finished:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([str(word) for word in argv])
+        if "--json" in argv and code in (0, 1):  # whatever is tested, what it wrote is as declared
+            path = argv[argv.index("--json") + 1]
+            assert complaints(out.getvalue() if path == "-" else Path(path)) == []
         return Finished(code, out.getvalue(), err.getvalue())
 
     return command

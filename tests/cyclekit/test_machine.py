@@ -30,12 +30,12 @@ def with_toy(toy_site, installed_zeroskip):
 
 
 def test_an_installed_package_is_listed_beside_the_others(with_toy):
-    listed = [row["name"] for row in with_toy("list", "machines")]
+    listed = [row["name"] for row in with_toy("list", "machines")["rows"]]
     assert listed == sorted([*installed(), "toy"])
 
 
 def test_an_installed_package_runs(with_toy, layer, layer_npz):
-    run = with_toy("run", "toy", layer_npz, "--preset", "fast", "--set", "clock_mhz=50")
+    (run,) = with_toy("run", "toy:fast", layer_npz, "--set", "clock_mhz=50")["runs"]
     assert (run["machine"], run["engine"]) == ("toy", "only")
     assert run["cycles"] == layer["weights"].size
     assert run["time_us"] == layer["weights"].size / 50
@@ -43,12 +43,14 @@ def test_an_installed_package_runs(with_toy, layer, layer_npz):
 
 @pytest.mark.usefixtures("toy")
 def test_an_installed_package_lists_its_presets(zeroskip):
-    rows = [row for row in json.loads(zeroskip("list", "presets", "--json", "-").out) if row["machine"] == "toy"]
+    rows = [
+        row for row in json.loads(zeroskip("list", "presets", "--json", "-").out)["rows"] if row["machine"] == "toy"
+    ]
     assert [(row["name"], row["spec"]["clock_mhz"]) for row in rows] == [("slow", 100), ("fast", 200)]
 
 
 def test_an_installed_package_explains(with_toy, layer_npz):
-    found = with_toy("explain", "toy", layer_npz, "--preset", "fast", "--row", "3", "--column", "4")
+    found = with_toy("explain", "toy:fast", layer_npz, "--row", "3", "--column", "4")
     assert found["tables"] == {"One weight of layer": [{"row": "3", "column": "4", "weight": "0.25"}]}
     assert found["remarks"] == ["at 200 MHz"]
 
@@ -59,7 +61,7 @@ def test_an_installed_package_is_validated(zeroskip, tmp_path):
     assert ended.code == 0
     assert re.search(r"one +time \[us\] +2 +3.00 +\+50.0%", ended.out)
     assert "[1] a footnote" in ended.out
-    assert json.loads((tmp_path / "toy.json").read_text())["comparisons"][0]["error"] == 50
+    assert json.loads((tmp_path / "toy.json").read_text())["validations"][0]["comparisons"][0]["error"] == 50
     assert (tmp_path / "figures" / "toy.txt").read_text() == "toy"
 
 
@@ -126,9 +128,17 @@ def test_a_batch_of_a_network_is_of_its_inputs():
 
 
 def test_the_machines_that_are_named():
-    assert [machine.name for machine in named(None)] == [m.name for m in all_installed() if Workload in m.takes]
-    assert named("none") == []
-    assert [machine.name for machine in named("tensorcore, eie")] == ["tensorcore", "eie"]
+    assert list(named(None)) == [m.name for m in all_installed() if Workload in m.takes]
+    assert named("none") == {}
+    assert [(name, m.name) for name, m in named("tensorcore, eie").items()] == [
+        (name, name) for name in ("tensorcore", "eie")
+    ]
+    both = named("eie,eie:silicon")
+    assert {name: (m.name, m.preset) for name, m in both.items()} == {
+        "eie": ("eie", "isca2016"),
+        "eie:silicon": ("eie", "silicon"),
+    }
+    assert both["eie:silicon"].design(None, {}) == both["eie"].design("silicon", {})
     with pytest.raises(BadInput, match="must name each machine once, got 'eie' twice"):
         named("eie,tensorcore,eie")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cyclekit.views import amount, scale, scale_of_all
+from cyclekit.views import amount, scale, scale_of_all, style_of
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,14 @@ def test_an_axis_is_in_the_unit_of_its_largest_value_and_a_column_in_that_of_its
     assert scale("pJ", 5e6) == ("uJ", 1e6)
     assert scale_of_all("pJ", [5e6, 3e3, 0.0, None]) == ("nJ", 1e3)
     assert scale_of_all("us", []) == ("us", 1.0)
+
+
+def test_a_column_s_longest_number_has_five_digits_before_the_point():
+    assert scale_of_all("us", [2.0, 99_999.0]) == ("us", 1.0)
+    assert scale_of_all("us", [2.0, 100_000.0]) == ("ms", 1e3)
+    assert scale_of_all("B", [262_144, 165e9]) == ("GB", 1e9)  # 165,000 MB
+    assert scale_of_all("cycles", [1.0, 1e9]) == ("cycles", 1.0)
+
+
+def test_what_is_counted_is_whole_in_its_own_unit():
+    assert [format(12.5, style_of(step)) for step in ("us", "kB", "cycles")] == ["12.500", "12.500", "12"]

@@ -1,5 +1,6 @@
 """Can each tutorial be followed from an empty folder, by its text alone, as a page and as a notebook?"""
 
+import dataclasses
 import json
 import re
 import runpy
@@ -7,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from cyclekit.budgets.adapt import METHODS
+from cyclekit.command.verbs import VERBS
+from cyclekit.machine import all_installed, installed
 from tests.documented import blocks, run
+from workloads import tasks
+from workloads.pruning.criteria import CRITERIA
+from workloads.pruning.patterns import pattern
+from workloads.recipes.steps import STEPS
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
@@ -52,3 +60,24 @@ def test_the_lecture_s_table_shows_every_idea_or_says_why_not():
         named = re.findall(r"\*\*([^*]+)\*\*", shown)
         assert named or "`" in shown or ".md" in shown, number
         assert [name for name in named if name not in headings] == [], number
+
+
+def test_what_the_lecture_s_table_names_is_there_to_be_named():
+    page = (ROOT / "docs" / "tutorials" / "student.md").read_text(encoding="utf-8")
+    named = {
+        word for row in re.findall(r"^\| \d+ \| .+$", page, re.MULTILINE) for word in re.findall(r"`([^`]+)`", row)
+    }
+    fields = {field.name: field for chosen in all_installed() for field in dataclasses.fields(chosen.spec)}
+    steps = {field.name for step in STEPS.values() for field in dataclasses.fields(step)}
+    known = {*fields, *CRITERIA, *METHODS, *STEPS, *steps, *tasks.describe()}
+    for word in named:
+        command = re.match(r"zeroskip (\w+)(?: (.+))?$", word)
+        setting = re.match(r"--set (\w+)=(.+)$", word)
+        if command:
+            assert command[1] in VERBS, word
+            assert command[2] in (None, *known, *installed()), word
+        elif setting:
+            assert setting[2] in fields[setting[1]].metadata["options"], word
+        else:
+            name = word.removeprefix('method="').rstrip('"')
+            assert name in known or pattern(name), word

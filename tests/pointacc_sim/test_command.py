@@ -61,7 +61,7 @@ def test_a_layer_runs_and_says_its_maps(told, cloud):
 
 
 def test_a_network_runs_by_both_engines(told, cloud):
-    command = "run", "pointacc", f"{cloud}:minkunet-0.5", "--preset", "edge", "--engine"
+    command = "run", "pointacc:edge", f"{cloud}:minkunet-0.5", "--engine"
     runs = [told(*command, engine) for engine in ("events", "schedule")]
     assert [run["cycles"] for run in runs[0]["runs"]] == [run["cycles"] for run in runs[1]["runs"]]
     assert len(runs[0]["layers"]) == 50
@@ -94,8 +94,10 @@ def test_a_cloud_is_compared_on_the_machines_that_take_it(told, cloud):
 
 
 def test_groups_are_swept_on_a_card(told, cloud, tmp_path):
-    space = ("--vary", "grouping=separate,symmetric,adaptive", "--preset", "rtx-2080-ti", "--workers", "1")
-    summary = told("sweep", "tensorcore", f"{cloud}:submanifold-3x3x3", *space, "--into", tmp_path / "rows.db")
+    space = ("--vary", "grouping=separate,symmetric,adaptive", "--workers", "1")
+    summary = told(
+        "sweep", "tensorcore:rtx-2080-ti", f"{cloud}:submanifold-3x3x3", *space, "--into", tmp_path / "rows.db"
+    )
     assert (summary["n_points"], summary["n_infeasible"]) == (3, 0)
 
 
@@ -145,5 +147,5 @@ def test_bad_input_is_one_line(complaint, argv, said):
 def test_a_cloud_is_listed(told, cloud):
     listed = told("list", f"{cloud}:submanifold-3x3x3")
     assert listed["layers"][0]["kind"] == "submanifold"
-    names = [row["name"] for row in told("list", "workloads")]
+    names = [row["name"] for row in told("list", "workloads")["rows"]]
     assert "lidar-0.1:minkunet-0.5" in names

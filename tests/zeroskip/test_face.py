@@ -28,7 +28,7 @@ def test_run_gives_the_rows_that_the_command_gives(layer, tmp_path):
     result = zeroskip.run("eie", layer, n_pes=4, check=True)
     told = tmp_path / "r.json"
     assert main(["run", "eie", str(layer), "--set", "n_pes=4", "--check", "--json", str(told)]) == 0
-    runs = json.loads(told.read_text(encoding="utf-8"))
+    runs = json.loads(told.read_text(encoding="utf-8"))["runs"]
     assert [(row["cycles"], row["time_us"], row["checked"]) for row in result.rows] == [
         (run["cycles"], run["time_us"], run["check"]["passed"]) for run in runs
     ]
@@ -98,12 +98,42 @@ def test_compare_puts_machines_side_by_side(layer):
     assert all(row["time_us"] > 0 for row in result.rows)
 
 
+def test_compare_has_all_that_run_has(layer):
+    frame_of = zeroskip.compare(layer, "eie", batch=1).rows[0]
+    (run,) = zeroskip.run("eie", layer, inputs=1).rows
+    names = ("cycles", "time_us", "energy_pj", "area_mm2", "power_mw", "edp_nj_us")
+    assert [frame_of[name] for name in names] == pytest.approx([run[name] for name in names])
+    states = {name: share for name, share in run.items() if name.startswith("state.")}
+    assert {name: share for name, share in frame_of.items() if name.startswith("state.")} == pytest.approx(states)
+
+
+def test_a_machine_is_named_with_its_preset(layer):
+    (chip, *_) = zeroskip.run("eie:silicon", layer, n_pes=4).detail
+    assert (chip.spec["capacity"], chip.spec["n_pes"]) == ("enforce", 4)
+    with pytest.raises(zeroskip.BadInput, match="a preset is named with its machine, as eie:silicon"):
+        zeroskip.run("eie", layer, preset="silicon")
+
+
+@pytest.mark.parametrize(
+    ("rows", "called"),
+    [
+        ([{"name": "a", "phase": "x"}, {"name": "b", "phase": "x"}], ["a", "b"]),
+        ([{"name": "a", "phase": "x"}, {"name": "a", "phase": "y"}], ["x a", "y a"]),
+        ([{"name": "a", "phase": "x"}, {"name": "a", "phase": "x"}], ["a #0", "a #1"]),
+    ],
+)
+def test_bars_are_told_apart_by_words_where_there_are_any(rows, called):
+    rows = [row | {"time_us": 1.0} for row in rows]
+    figure = zeroskip.Result(title="t", rows=rows, detail=None, label="name").plot()
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == called
+
+
 def test_prune_tells_each_layer_and_gives_the_network(tmp_path):
     recipe = tmp_path / "r.toml"
     recipe.write_text('[[step]]\ndo = "prune"\ndensity = 0.25\n', encoding="utf-8")
     result = zeroskip.prune("digits-mlp", recipe, machines=["eie"], batch=2)
     assert [row["density"] for row in result.rows] == pytest.approx([0.25] * 3, abs=1e-3)
-    assert all(row["eie.cycles"] > 0 for row in result.rows)
+    assert all(row["eie.cycles"] > 0 and row["eie.energy_pj"] > 0 for row in result.rows)
     masks = {name: module.weights != 0 for name, module in result.detail.apply().weighted.items()}
     assert {name: mask.mean() for name, mask in masks.items()} == pytest.approx(
         {row["layer"]: row["density"] for row in result.rows}
@@ -113,18 +143,20 @@ def test_prune_tells_each_layer_and_gives_the_network(tmp_path):
 def test_adapt_meets_its_budget():
     result = zeroskip.adapt("digits-mlp", "eie", "0.5", method="uniform", batch=2, inputs=300, epochs=1, n_pes=4)
     assert 0.99 <= result.detail.cost / result.detail.budget <= 1
-    assert sum(row["us"] for row in result.rows) == pytest.approx(result.detail.cost)
+    assert sum(row["time_us"] for row in result.rows) == pytest.approx(result.detail.cost)
     with pytest.raises(zeroskip.BadInput, match="unknown method 'magic'"):
         zeroskip.adapt("digits-mlp", "eie", "0.5", method="magic")
 
 
 def test_llm_gives_operators_and_times():
-    result = zeroskip.llm("llama-2-7b", input=64, output=4, preset="h100-sxm", cut={"layers": 2})
+    result = zeroskip.llm(
+        "llama-2-7b", input_tokens=64, output_tokens=4, machine="tensorcore:h100-sxm", cut={"layers": 2}
+    )
     assert {row["phase"] for row in result.rows} == {"prompt", "step"}
     assert "first token" in result.title
     assert result.detail.tpot_ms > 0
     with pytest.raises(zeroskip.BadInput, match="must be one that runs whole language models"):
-        zeroskip.llm("llama-2-7b", input=64, machine="eie")
+        zeroskip.llm("llama-2-7b", input_tokens=64, machine="eie")
 
 
 def test_a_card_needs_sizes_alone():

@@ -57,8 +57,8 @@ function command(design) {
   if (differences.length === 0) return "";
   const least = differences.reduce((a, b) => (b.changes.length < a.changes.length ? b : a));
   const workload = valueOf(byName.workload, design);
-  const words = ["zeroskip", "run", name, ...(data.asked[workload] ?? [workload])];
-  if (least !== differences[0]) words.push("--preset", least.preset);
+  const preset = least === differences[0] ? "" : `:${least.preset}`;
+  const words = ["zeroskip", "run", name + preset, ...(data.asked[workload] ?? [workload])];
   const engine = valueOf(byName.engine, design);
   if (engine !== machine.engine) words.push("--engine", engine);
   if (!machine.batched) words.push("--inputs", String(data.inputs[design]));

@@ -27,7 +27,7 @@ LOSSES = {
 
 
 def served(model, framework="ideal", **options):
-    request = Request(**({"batch": 4, "input": 256, "output": 32, "framework": framework} | options))
+    request = Request(**({"batch": 4, "input_tokens": 256, "output_tokens": 32, "framework": framework} | options))
     return serve(model, "tensorcore", tensorcore_sim.MACHINE.serves, SPEC, request)
 
 
@@ -153,7 +153,16 @@ def test_the_verb_chooses_and_tells(tmp_path, capsys):
     scores.write_text(
         "block,variant,loss\n" + "".join(f"{i},attention=none,{i + 1}\n{i},ffn=0.5,{32 - i}\n" for i in range(32))
     )
-    request = ["llm", "llama-3.1-8b", "--preset", "h100-sxm", "--input", "128", "--output", "8"]
+    request = [
+        "llm",
+        "llama-3.1-8b",
+        "--machine",
+        "tensorcore:h100-sxm",
+        "--input-tokens",
+        "128",
+        "--output-tokens",
+        "8",
+    ]
     assert main([*request, "--budget", "0.8", "--scores", str(scores), "--json", str(result)]) == 0
     told = json.loads(result.read_text())
     assert told["budget_s"] == pytest.approx(0.8 * told["before_s"])

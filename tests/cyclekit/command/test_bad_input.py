@@ -17,7 +17,7 @@ from cyclekit import terminal
     [
         ("run ei FILE", "unknown machine 'ei', did you mean 'eie'?"),
         ("run eie alex6", "unknown workload 'alex6', did you mean 'alex-6'?; or name an .npz file"),
-        ("run eie FILE --preset silicn", "unknown preset 'silicn' of eie, did you mean 'silicon'?"),
+        ("run eie:silicn FILE", "unknown preset 'silicn' of eie, did you mean 'silicon'?"),
         ("run eie FILE --engine event", "unknown engine 'event' of eie, did you mean 'events'?"),
         ("run eie FILE --set n_pes=0", "n_pes must be at least 1, got 0"),
         ("run eie FILE --set queue_depth=1", "queue_depth must be at least 2, got 1"),
@@ -42,7 +42,7 @@ from cyclekit import terminal
         ("explain eie FILE --layer ip9", "unknown layer 'ip9': one of layer"),
         ("explain eie lenet-300-100 --layer ip22", "unknown layer 'ip22', did you mean 'ip2'?"),
         (
-            "explain eie FILE --preset silicon --set n_pes=1 --set spmat_bytes=1 --set refills=no",
+            "explain eie:silicon FILE --set n_pes=1 --set spmat_bytes=1 --set refills=no",
             "layer does not fit: ",
         ),
         ("explain tensorcore FILE --row 4", "row must be from 0 to 3 in layer, got 4"),
@@ -52,7 +52,7 @@ from cyclekit import terminal
             "weights of full: matrix must be 2:4 for f16: the group at row 0, columns 0 to 3 has 4 non-zeros: "
             "prune to 2:4 first, or run with sparsity=dense",
         ),
-        ("rows results.db --prices calibrated", "--prices is for the file that --export names: name one"),
+        ("rows results.db --prices calibrated", "--prices is for the file that --out names: name one"),
         ("list machine", "unknown list 'machine', did you mean 'machines'?; or name a file of weights"),
         ("rum eie FILE", "argument COMMAND: invalid choice: 'rum'"),
         ("validate ei", "unknown machine 'ei', did you mean 'eie'?"),
@@ -77,7 +77,7 @@ def test_words_that_mean_nothing(refused, layer_npz, tmp_path, words, complaint)
 def test_what_does_not_fit_the_silicon(refused, tmp_path, shape, fields, told):
     np.savez(tmp_path / "full.npz", weights=np.ones(shape), activations=np.ones(shape[1]))
     changes = [word for field in fields.split() for word in ("--set", field)]
-    complaint = refused("run", "eie", tmp_path / "full.npz", "--preset", "silicon", *changes)
+    complaint = refused("run", "eie:silicon", tmp_path / "full.npz", *changes)
     for part in ("full does not fit: ", *told):
         assert part in complaint
 

@@ -12,11 +12,14 @@ from workloads import catalogue
 # {what is typed, up to the word that is completed: what is offered}
 OFFERED = {
     "zeroskip se": {"sensitivity", "search"},
-    "zeroskip run ei": {"eie"},
+    "zeroskip run ei": {"eie", "eie:isca2016", "eie:silicon", "eie:isca2016-28nm"},
     "zeroskip run eie alex-7": {name for name in catalogue.describe() if name.startswith("alex-7")},
-    "zeroskip run eie alex-7 --pre": {"--preset"},
-    "zeroskip run eie alex-7 --preset si": {"silicon"},
-    "zeroskip run eie alex-7 --preset nowhere": set(),
+    "zeroskip run eie alex-7 --pri": {"--prices"},
+    "zeroskip run eie : si": {"silicon"},
+    "zeroskip run eie :": {name for chosen in machine.all_installed() for name in chosen.presets},
+    "zeroskip run eie : nowhere": set(),
+    "zeroskip run eie:si": {"eie:silicon"},
+    "zeroskip adapt tiny --machine eie:si": {"eie:silicon"},
     "zeroskip sweep eie alex-7 --vary n_pe": {"n_pes="},
     "zeroskip list pre": {"presets"},
     "zeroskip llm llama-2-7b": {"llama-2-7b"},

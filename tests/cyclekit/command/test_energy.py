@@ -9,7 +9,7 @@ from cyclekit.run import Run
 
 def as_json(ended):
     assert ended.code == 0, ended.err
-    return json.loads(ended.out)
+    return json.loads(ended.out)["runs"][0]
 
 
 def test_a_run_is_priced_by_the_machine_s_default_table(zeroskip, layer_npz):

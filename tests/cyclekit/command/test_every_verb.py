@@ -152,7 +152,7 @@ MORE = {
         "--epochs",
         "0",
     ],
-    "llm": ["--input", "8"],
+    "llm": ["--input-tokens", "8"],
 }
 ONE_LAYER = ("explain", "trace")  # show one layer, and no sum of several
 PASSED_OVER = {"table.safetensors": "passed over 160 numbers, 83.3% of", "table.onnx": "passed over, with 83.3% of"}
@@ -194,15 +194,14 @@ def test_every_verb_that_takes_a_workload_is_here():
 def test_a_workload_is_the_same_however_many_of_its_inputs_are_swept(files, zeroskip, tmp_path):
     into, exported = tmp_path / "s.db", tmp_path / "rows.csv"
     for n in ("1", "2"):
-        words = ["--vary", "n_pes=2", "--workers", "1", "--inputs", n, "--into", into, "--export", exported]
+        words = ["--vary", "n_pes=2", "--workers", "1", "--inputs", n, "--into", into, "--out", exported]
         assert zeroskip("sweep", "eie", files / "own.npz", *words).code == 0
     with closing(sqlite3.connect(into)) as store, store:  # which commits, and does not close
         assert store.execute("select count(*), count(distinct content) from rows").fetchall() == [(2, 1)]
 
 
 def _layers_of_runs(told) -> set[str]:
-    runs = told["runs"] if "runs" in told else told if isinstance(told, list) else [told]
-    return {run["workload"] for run in runs}
+    return {run["workload"] for run in told["runs"]}
 
 
 LAYERS = {
@@ -211,5 +210,5 @@ LAYERS = {
     "run tensorcore": _layers_of_runs,
     "compare": lambda told: told["comparisons"][0]["layers"],
     "prune": lambda told: told["layers"],
-    "adapt": lambda told: told["layers"],
+    "adapt": lambda told: told["results"][0]["layers"],
 }

@@ -13,6 +13,7 @@ import pytest
 from cyclekit import machine
 from cyclekit.command.cli import VERBS, main, parser
 from cyclekit.terminal import Output
+from tests.schema_cases import held
 from workloads.networks import data
 
 WIDTHS = (80, 100, 120)
@@ -69,8 +70,8 @@ CASES = {
     "report": ["s.db --out r.html"],
     "compare": ["layer.npz named.npz", "lenet-300-100 --inputs 2 --machines eie,tensorcore:h100-sxm"],
     "llm": [
-        "llama-3.1-8b --batch 16 --input 1024 --output 256",
-        "llama-3.1-8b --input 128 --output 16 --compare ffn=13312,14336 sparsity=dense,2:4 weights=f16,int4",
+        "llama-3.1-8b --batch 16 --input-tokens 1024 --output-tokens 256",
+        "llama-3.1-8b --input-tokens 128 --output-tokens 16 --compare ffn=13312,14336 sparsity=dense,2:4 weights=int4",
     ],
     "validate": ["pointacc"],
     "demo": [""],
@@ -107,7 +108,8 @@ def printed(folder, monkeypatch):
             patch.setattr(sys, "stdout", io.StringIO())
             for name in ("line", "table", "verbatim"):
                 patch.setattr(Output, name, lambda self, *given, name=name: calls.append((name, given)))
-            assert main([verb, *words]) in (0, 1)
+            assert main([verb, *words, "--json", "told.json"]) in (0, 1)
+        held("told.json")
         assert calls
         return calls
 

@@ -94,10 +94,12 @@ def test_what_is_called_idle_changes_nothing_and_all_else_does_somewhere(archite
 
 def test_a_field_that_is_set_or_varied_without_effect_is_said(zeroskip, tmp_path):
     why = "of mma and its loads, and the card runs wgmma"
-    sized = ("tensorcore", "64x64x64", "--preset", "h100-sxm", "--set", "n_sms=4", "--set", "pass_cycles=8")
+    sized = ("tensorcore:h100-sxm", "64x64x64", "--set", "n_sms=4", "--set", "pass_cycles=8")
     ran = zeroskip("run", *sized, "--json", tmp_path / "r.json")
     assert f"  note: pass_cycles changes nothing here: {why}\n" in ran.out
-    assert f"pass_cycles changes nothing here: {why}" in json.loads((tmp_path / "r.json").read_text())["notes"]
+    assert (
+        f"pass_cycles changes nothing here: {why}" in json.loads((tmp_path / "r.json").read_text())["runs"][0]["notes"]
+    )
     for verb in ("sweep", "search"):
         words = ("--vary", "n_subcores=2,4", "--into", tmp_path / f"{verb}.db", "--workers", "1")
         if verb == "search":
@@ -116,7 +118,7 @@ def test_a_field_that_matters_on_some_of_the_designs_is_not_said(zeroskip, tmp_p
 
 def test_the_list_of_presets_names_them(zeroskip):
     ended = zeroskip("list", "presets", "--json", "-")
-    idle = {row["name"]: row["idle"] for row in json.loads(ended.out)}
+    idle = {row["name"]: row["idle"] for row in json.loads(ended.out)["rows"]}
     assert "pass_cycles" in idle["h100-sxm"]
     assert "pass_cycles" not in idle["a100-sxm-40gb"]
     assert "dma_width_bits" in idle["isca2016"]

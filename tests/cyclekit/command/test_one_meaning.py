@@ -1,6 +1,7 @@
 """Does an option mean the same on every verb that has it?"""
 
 import argparse
+import re
 from collections import defaultdict
 from importlib import import_module
 
@@ -67,6 +68,34 @@ def test_only_figures_go_into_figures_and_one_file_into_out():
     assert "figures" not in OUTPUTS
 
 
+# Whose help may differ, and why: each verb says what the file, the folder, the amount or the table is of.
+OF_THE_VERB = {
+    "--out": "write .* to this file",
+    "--figures": "draw .* into this folder",
+    "--folder": "keep the files in this folder",
+    "--batch": "inputs that enter together|inputs of each matrix to time|sequences at once",
+    "--prices": "the table of prices for energy|tables of prices, of which each machine takes the first",
+}
+
+
+def test_options_of_one_name_say_the_same_on_all_verbs():
+    different = of_one_name(lambda action: action.help.partition(" (default")[0])
+    assert different.keys() <= OF_THE_VERB.keys()
+    assert [text for name, texts in different.items() for text in texts if not re.match(OF_THE_VERB[name], text)] == []
+
+
+def test_every_verb_that_names_a_machine_takes_a_preset_with_it():
+    named = [
+        action
+        for verb, found in verbs().items()
+        for action in found._actions
+        if action.dest in ("machine", "machines") and verb != "validate"  # which says what was published of presets
+    ]
+    assert len(named) >= 9
+    assert all(":PRESET" in action.metavar for action in named)
+    assert not [name for _, name, _ in options() if name == "--preset"]
+
+
 def test_a_whole_number_is_called_n():
     of_type = [(action.metavar, action.type) for _, _, action in options() if action.type is not None]
     assert {metavar.split("|")[0] for metavar, made in of_type if isinstance(made("1"), int)} == {"N"}
@@ -79,12 +108,14 @@ def test_a_whole_number_is_called_n():
         ("validate eie --out f", "unrecognized arguments: --out f, did you mean '--figures'?; see 'zeroskip validate"),
         ("tradeoff tiny --out f", "unrecognized arguments: --out f, did you mean '--figures'?; see 'zeroskip tradeoff"),
         ("sensitivity tiny --out=f", "unrecognized arguments: --out=f, did you mean '--figures'?; see 'zeroskip sens"),
-        ("llm gpt2 --input 8 --out 9", "unrecognized arguments: --out 9, did you mean '--figures'?; see 'zeroskip llm"),
+        ("llm gpt2 --input-tokens 8 --out 9", "unrecognized arguments: --out 9, did you mean '--figures'?; see"),
         ("demo --out f", "unrecognized arguments: --out f, did you mean '--figures'?; see 'zeroskip demo --help'"),
         ("data digits --out f", "unrecognized arguments: --out f, did you mean '--folder'?; see 'zeroskip data"),
+        ("llm gpt2 --input 8", "unrecognized arguments: --input 8, did you mean '--input-tokens'?; see 'zeroskip llm"),
+        ("run eie nt-we --preset silicon", "unrecognized arguments: --preset silicon: a preset is named with its"),
         ("run eie nt-we --input 3", "unrecognized arguments: --input 3, did you mean '--inputs'?; see 'zeroskip run"),
         (
-            "rows a.db --export e.csv --price fig9",
+            "rows a.db --out e.csv --price fig9",
             "unrecognized arguments: --price fig9, did you mean '--prices'?; see",
         ),
         ("rows a.db b.db", "unrecognized arguments: b.db; see 'zeroskip rows --help'"),

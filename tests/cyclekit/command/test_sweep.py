@@ -45,12 +45,12 @@ def test_a_sweep_says_what_it_did(zeroskip, layer_npz, into):
 
 def test_a_file_does_what_the_options_do(zeroskip, layer_npz, into, tmp_path):
     (tmp_path / "sweep.toml").write_text(
-        f'machine = "eie"\nworkloads = ["{layer_npz}"]\npreset = "silicon"\nworkers = 1\ninto = "{into}"\n'
+        f'machine = "eie:silicon"\nworkloads = ["{layer_npz}"]\nworkers = 1\ninto = "{into}"\n'
         '[set]\nclock_mhz = 900\n[vary]\nn_pes = "1,2,4"\nqueue_depth = [2, 4, 8]\n'
     )
     assert zeroskip("sweep", tmp_path / "sweep.toml").code == 0
-    words = ("--preset", "silicon", "--set", "clock_mhz=900", "--into", into, "--workers", 1, "--json", "-")
-    assert json.loads(zeroskip("sweep", "eie", layer_npz, *VARY, *words).out)["n_stored_before"] == 9
+    words = ("--set", "clock_mhz=900", "--into", into, "--workers", 1, "--json", "-")
+    assert json.loads(zeroskip("sweep", "eie:silicon", layer_npz, *VARY, *words).out)["n_stored_before"] == 9
 
 
 def test_a_batch_is_an_option_and_a_key(zeroskip, into, tmp_path):
@@ -60,18 +60,18 @@ def test_a_batch_is_an_option_and_a_key(zeroskip, into, tmp_path):
     (tmp_path / "s.toml").write_text(f'{text}[vary]\nclock_mhz = "1000,1410"\n')
     assert json.loads(zeroskip("sweep", tmp_path / "s.toml", "--json", "-").out)["n_stored_before"] == 2
     assert json.loads(zeroskip("sweep", tmp_path / "s.toml", "--batch", 8, "--json", "-").out)["n_computed"] == 2
-    told = json.loads(zeroskip("rows", into, "--json", "-").out)
+    told = json.loads(zeroskip("rows", into, "--json", "-").out)["rows"]
     assert [row["workload"] for row in told] == ["64x64x64 (batch 16)", "64x64x64 (batch 8)"]
-    (tmp_path / "s.toml").write_text(text.replace("16", '"16"'))
+    (tmp_path / "s.toml").write_text(text.replace("batch = 16", 'batch = "16"'))
     assert "batch must be a whole number in sweep file" in zeroskip("sweep", tmp_path / "s.toml").complaint()
-    (tmp_path / "s.toml").write_text(f'{text.replace("16", "0")}[vary]\nclock_mhz = "1000"\n')
+    (tmp_path / "s.toml").write_text(f'{text.replace("batch = 16", "batch = 0")}[vary]\nclock_mhz = "1000"\n')
     assert zeroskip("sweep", tmp_path / "s.toml").complaint() == "batch must be at least 1, got 0"
 
 
 def test_the_table_of_a_store(zeroskip, layer_npz, into, tmp_path):
     fields = ("--vary", "capacity=report,enforce", "--set", "spmat_bytes=1", "--set", "n_pes=1")
     path = tmp_path / "rows.csv"
-    ended = zeroskip("sweep", "eie", layer_npz, *fields, "--into", into, "--workers", 1, "--export", path)
+    ended = zeroskip("sweep", "eie", layer_npz, *fields, "--into", into, "--workers", 1, "--out", path)
     assert "infeasible: 1, each a row with its reason" in ended.out
     with open(path, newline="") as stream:
         table = list(csv.DictReader(stream))
@@ -90,18 +90,18 @@ def test_the_table_of_a_store(zeroskip, layer_npz, into, tmp_path):
     assert table[1]["energy.pj"] == table[1]["energy.unpriced"] == ""
     assert table[1]["reason"].startswith("layer does not fit: Spmat SRAM")
     assert table[1]["cycles"] == ""
-    assert zeroskip("rows", into, "--export", path, "--prices", "calibrated").code == 0
+    assert zeroskip("rows", into, "--out", path, "--prices", "calibrated").code == 0
     with open(path, newline="") as stream:
         assert next(csv.DictReader(stream))["energy.prices"] == "calibrated"
     again = zeroskip("rows", into, "--json", "-")
-    assert json.loads(again.out) == [{"machine": "eie", "workload": "layer", "rows": 2, "infeasible": 1}]
+    assert json.loads(again.out)["rows"] == [{"machine": "eie", "workload": "layer", "rows": 2, "infeasible": 1}]
 
 
 def test_parquet_holds_what_csv_holds(zeroskip, layer_npz, into, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     zeroskip("sweep", "eie", layer_npz, *VARY, "--into", into, "--workers", 1)
     for suffix in ("csv", "parquet"):
-        assert zeroskip("rows", into, "--export", tmp_path / f"rows.{suffix}").code == 0
+        assert zeroskip("rows", into, "--out", tmp_path / f"rows.{suffix}").code == 0
     table = parquet.read_table(tmp_path / "rows.parquet")
     with open(tmp_path / "rows.csv", newline="") as stream:
         expected = list(csv.DictReader(stream))
@@ -114,10 +114,10 @@ def test_parquet_holds_what_csv_holds(zeroskip, layer_npz, into, tmp_path):
 def test_parquet_without_pyarrow(zeroskip, layer_npz, into, tmp_path, monkeypatch):
     zeroskip("sweep", "eie", layer_npz, *VARY, "--into", into, "--workers", 1)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    complaint = zeroskip("rows", into, "--export", tmp_path / "rows.parquet").complaint()
+    complaint = zeroskip("rows", into, "--out", tmp_path / "rows.parquet").complaint()
     assert complaint == "a .parquet file needs pyarrow: pip install '.[parquet]' in a checkout, or name a .csv file"
     assert {path.name for path in tmp_path.iterdir()} == {"results.db"}
-    words = ("sweep", "eie", layer_npz, "--vary", "n_pes=16", "--into", into, "--export", tmp_path / "rows.parquet")
+    words = ("sweep", "eie", layer_npz, "--vary", "n_pes=16", "--into", into, "--out", tmp_path / "rows.parquet")
     assert zeroskip(*words).complaint() == complaint  # before it computes anything
     with Store(into, write=False) as store:
         assert len(store) == 9
@@ -154,17 +154,17 @@ def test_a_name_that_is_no_utf8_is_stored(installed_zeroskip, layer_npz, into, t
         ),
         ("sweep eie FILE --vary n_pes=1 --into TMP", "the store must be a file, 'TMP' is a folder"),
         ("sweep eie FILE --vary n_pes=1 --into FILE", "'FILE' is no store of zeroskip: name another file"),
-        ("sweep eie FILE --vary n_pes=1 --into DB --export a.txt", "--export must name a .csv or .parquet file, got"),
+        ("sweep eie FILE --vary n_pes=1 --into DB --out a.txt", "--out must name a .csv or .parquet file, got"),
         (
-            "sweep eie FILE --vary n_pes=1 --into DB --export no/a.csv",
-            "--export must name a file in an existing folder",
+            "sweep eie FILE --vary n_pes=1 --into DB --out no/a.csv",
+            "--out must name a file in an existing folder",
         ),
         ("sweep eie FILE --vary n_pes=1 --into DB --workers 0", "argument --workers: must be a whole number of at "),
         ("sweep a.toml", "sweep file 'a.toml' cannot be read: No such file or directory"),
         ("sweep eie FILE FOLDER/layer.npz --vary n_pes=1 --into DB", "two workloads are called 'layer', and rows tell"),
         (
-            "sweep eie FILE --vary n_pes=1 --into DB --export FOLDER/a.csv",
-            "--export must name a file, 'FOLDER/a.csv' is",
+            "sweep eie FILE --vary n_pes=1 --into DB --out FOLDER/a.csv",
+            "--out must name a file, 'FOLDER/a.csv' is",
         ),
         ("rows DB", "there is no store 'DB'"),
         ("rows FILE", "'FILE' is no store of zeroskip: name another file"),
@@ -179,7 +179,7 @@ def test_words_that_mean_nothing(refused, layer_npz, tmp_path, words, complaint)
     assert refused(*words.split()).startswith(complaint)
 
 
-@pytest.mark.parametrize("words", ["rows DB --json DB", "rows DB --export DB", "report PAGE.html --out DB --json DB"])
+@pytest.mark.parametrize("words", ["rows DB --json DB", "rows DB --out DB", "report PAGE.html --out DB --json DB"])
 def test_no_file_that_is_written_replaces_a_store(zeroskip, layer_npz, tmp_path, words):
     into, page = tmp_path / "results.csv", tmp_path / "page"
     for path in (into, page.with_suffix(".html")):
@@ -193,7 +193,7 @@ def test_no_file_that_is_written_replaces_a_store(zeroskip, layer_npz, tmp_path,
 def test_nor_does_it_replace_the_store_that_is_being_made(zeroskip, layer_npz, tmp_path):
     into = tmp_path / "results.csv"
     words = ("sweep", "eie", layer_npz, "--vary", "n_pes=1,2", "--into", into, "--workers", 1)
-    for option in ("--export", "--json"):
+    for option in ("--out", "--json"):
         into.unlink(missing_ok=True)
         assert zeroskip(*words, option, into).code == 2
         with Store(into, write=False) as store:
@@ -203,7 +203,7 @@ def test_nor_does_it_replace_the_store_that_is_being_made(zeroskip, layer_npz, t
 def test_prices_are_checked_where_no_design_is_feasible(zeroskip, layer_npz, into, tmp_path):
     infeasible = ("--set", "capacity=enforce", "--set", "spmat_bytes=1", "--vary", "n_pes=1")
     zeroskip("sweep", "eie", layer_npz, *infeasible, "--into", into, "--workers", 1)
-    complaint = zeroskip("rows", into, "--export", tmp_path / "rows.csv", "--prices", "gold").complaint()
+    complaint = zeroskip("rows", into, "--out", tmp_path / "rows.csv", "--prices", "gold").complaint()
     assert complaint == "unknown prices 'gold': one of bottom-up, calibrated, fig9"
 
 

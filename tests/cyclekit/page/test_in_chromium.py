@@ -240,7 +240,7 @@ def test_the_command_that_is_shown_finds_the_same_again(view, feasible, zeroskip
     np.savez(tmp_path / "fc.npz", weights=work.weights, activations=work.activations)
     ended = zeroskip("run", "eie", tmp_path / "fc.npz", *words[4:], "--json", tmp_path / "run.json")
     assert ended.code == 0, ended.err
-    run = json.loads((tmp_path / "run.json").read_text())
+    (run,) = json.loads((tmp_path / "run.json").read_text())["runs"]
     assert run["spec"] == feasible[design].spec
     assert run["cycles"] == feasible[design].cycles
     assert run["energy"]["total_pj"] == pytest.approx(feasible[design].energy_pj)
@@ -264,7 +264,8 @@ def test_designs_that_presets_tell_apart_are_called_by_them_and_found_again(brow
     assert browser.find_element("id", "pinned").text.startswith("silicon queue_depth=4")
     browser.find_element("css selector", "#pinned button").click()
     words = shlex.split(browser.find_element("css selector", "#design code").text)
-    assert words[4:] == ["--preset", "silicon", "--engine", "schedule", "--inputs", "1", "--set", "queue_depth=4"]
+    assert words[:3] == ["zeroskip", "run", "eie:silicon"]
+    assert words[4:] == ["--engine", "schedule", "--inputs", "1", "--set", "queue_depth=4"]
     (design,) = numbers(browser, "#pinned li")
     assert results[design].spec == PRESETS["silicon"].replace(queue_depth=4).as_dict()
     best = browser.find_element("css selector", "#best td:nth-child(4)").text

@@ -49,7 +49,9 @@ def test_groups_hold_every_point_once_and_agree_in_their_fields(fields, depth_fi
     [
         ({"vary": {"preset": "silicon,silico"}}, "unknown preset 'silico' of eie, did you mean 'silicon'?"),
         ({"vary": {"preset": []}}, "preset must have at least one value, got none"),
-        ({"vary": {"preset": "silicon"}, "preset": "isca2016"}, "preset is both set, as 'isca2016', and varied"),
+        ({"vary": {"preset": "silicon"}, "machine": "eie:silicon"}, "preset is both set, as 'eie:silicon', and varied"),
+        ({"machine": "eie:silico", "vary": {}}, "unknown preset 'silico' of eie, did you mean 'silicon'?"),
+        ({"vary": {}, "changes": {"preset": "silicon"}}, "a preset is named with its machine, as eie:silicon"),
         (
             {
                 "vary": {"preset": "isca2016,silicon", "n_pes": "1,2"},
@@ -61,13 +63,13 @@ def test_groups_hold_every_point_once_and_agree_in_their_fields(fields, depth_fi
 )
 def test_presets_that_cannot_be_varied_are_refused(how, complaint):
     with pytest.raises(BadInput, match=re.escape(complaint)):
-        prepare("eie", [small()], **how)
+        prepare(how.pop("machine", "eie"), [small()], **how)
 
 
 def test_a_point_is_the_same_task_as_the_design_by_itself(tmp_path):
     into = tmp_path / "results.db"
     for name in NAMES:
-        sweep("eie", [small()], vary={"queue_depth": "2,4"}, preset=name, into=into, n_workers=1)
+        sweep(f"eie:{name}", [small()], vary={"queue_depth": "2,4"}, into=into, n_workers=1)
     both = {"vary": {"preset": NAMES, "queue_depth": (2, 4)}, "into": into, "n_workers": 1}
     again = sweep("eie", [small()], **both)
     assert (again.n_points, again.n_computed, again.n_stored_before) == (4, 0, again.n_tasks)

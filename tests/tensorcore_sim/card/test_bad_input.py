@@ -117,7 +117,7 @@ def test_odd_cards_are_played_to_the_end(preset, changes):
     ("words", "line"),
     [
         ("run tensorcore 64x64x64 --set in_dtype=e4m3", "in_dtype 'e4m3' is not one of the tensor core's on a100"),
-        ("run tensorcore 64x64x64 --preset h100-sxm --set in_dtype=int4", "in_dtype 'int4' is not one of the tensor"),
+        ("run tensorcore:h100-sxm 64x64x64 --set in_dtype=int4", "in_dtype 'int4' is not one of the tensor"),
         ("run tensorcore 64x64x64 --set in_dtype=fp16", "in_dtype must be one of f16, bf16, tf32"),
         ("run tensorcore 64x64x64 --set sparsity=3:4", "sparsity must be one of dense, 2:4"),
         (
@@ -126,7 +126,7 @@ def test_odd_cards_are_played_to_the_end(preset, changes):
         ),
         ("run tensorcore 64x64x64 --set int4_weights=1 --set in_dtype=int8", "in_dtype must be f16 or bf16 with int4"),
         ("run tensorcore 64x64x64 --engine event", "unknown engine 'event' of tensorcore, did you mean 'events'?"),
-        ("run tensorcore 64x64x64 --preset a100", "unknown preset 'a100' of tensorcore"),
+        ("run tensorcore:a100 64x64x64", "unknown preset 'a100' of tensorcore"),
         ("run tensorcore 64x64x64 --set clock_mhz=1e18", "times must fit 64 bits"),
         ("run tensorcore 64x0x64", ""),
         ("run tensorcore 99999999x64x64", "m must be a whole number from 1 to 16777216, got 99999999"),

@@ -191,17 +191,17 @@ def test_scales_belong_to_the_weights():
 
 
 def test_the_command_times_them_and_refuses_what_it_cannot(capsys):
-    assert main(["run", "tensorcore", "512x512x512", "--preset", "b200", "--set", "in_dtype=nvfp4"]) == 0
+    assert main(["run", "tensorcore:b200", "512x512x512", "--set", "in_dtype=nvfp4"]) == 0
     assert "no measured GEMM of dense nvfp4 on b200" in capsys.readouterr().out
     refusals = {
-        "in_dtype 'nvfp4' is not one of the tensor core's on a100: take preset rtx-5090 or b200": [],
-        "sparsity must be dense or 2:4 for nvfp4, got '1:4'": ["--preset", "b200", "--set", "sparsity=1:4"],
-        "have none for a multiply-add of nvfp4": ["--preset", "b200", "--prices", "tpuv4i"],
-        "kernels 'cublas' have none for nvfp4 here": ["--preset", "b200", "--set", "kernels=cublas"],
-        "in_dtype must be f16 or bf16 with int4_weights, got 'nvfp4'": ["--set", "int4_weights=true"],
+        "in_dtype 'nvfp4' is not one of the tensor core's on a100: take preset rtx-5090 or b200": ["tensorcore"],
+        "sparsity must be dense or 2:4 for nvfp4, got '1:4'": ["tensorcore:b200", "--set", "sparsity=1:4"],
+        "have none for a multiply-add of nvfp4": ["tensorcore:b200", "--prices", "tpuv4i"],
+        "kernels 'cublas' have none for nvfp4 here": ["tensorcore:b200", "--set", "kernels=cublas"],
+        "in_dtype must be f16 or bf16 with int4_weights, got 'nvfp4'": ["tensorcore", "--set", "int4_weights=true"],
     }
-    for line, more in refusals.items():
-        assert main(["run", "tensorcore", "512x512x512", "--set", "in_dtype=nvfp4", *more]) == 2
+    for line, (chosen, *more) in refusals.items():
+        assert main(["run", chosen, "512x512x512", "--set", "in_dtype=nvfp4", *more]) == 2
         err = capsys.readouterr().err.strip().splitlines()
         assert len(err) == 1, err
         assert line in err[0]
