@@ -45,12 +45,12 @@ def write(chart: Chart, path: Path, theme: str = "print", *, captioned: bool = T
     captioned: its caption stands in the file, too.
     Raises BadInput for another suffix, or where the file cannot be written.
     """
-    from cyclekit.figures.style import save
+    from cyclekit.figures.style import to_file
 
     if path.suffix not in (".png", ".svg"):
         raise BadInput(f"a figure must be a .png or .svg file, got {str(path)!r}")
     try:
-        save(chart.draw(theme, captioned=captioned), path)
+        to_file(chart.draw(theme, captioned=captioned), path, chart.caption if captioned else "")
     except OSError as error:
         raise BadInput(f"{str(path)!r} could not be written: {error.strerror or error}") from error
 
@@ -76,12 +76,17 @@ def _of_machine(name: str, results: Sequence[Result]) -> list[Chart]:
     machine = machines.find(name)
     figures = [chart for cut in _cuts(machine, results) for chart in _of_cut(name, machine, cut)]
     if (pareto := series.front(results)) is not None:
-        data, workloads = pareto
+        data, of_one = pareto
+        told = data.design_label.split("/")
+        preset, changes = nearest_preset(machine, of_one[0], told)
+        parts = _design("" if PRESET in told else preset, changes)
+        fixed = f" Fixed: {', '.join(parts)}." if parts else ""
+        ran = _listed([result.workload for result in of_one])
         what = " or ".join(plane.y_label.partition(" [")[0] for plane in data.planes)
         n_designs = len(data.planes[0].designs)
         caption = (
-            f"{_capital(what)} against time of {n_designs:,} designs, one input of {_listed(workloads)}; "
-            f"joined: those that no other one beats in both. Labels: {data.design_label}.{_priced(results)}"
+            f"{_capital(what)} against time of {n_designs:,} designs, one input of {ran}; joined: those that no other "
+            f"one beats in both. Labels: {data.design_label}.{fixed}{_priced(results)}"
         )
         figures.append(Chart(_slug(f"{name}_pareto"), f"{name}: Pareto's front of time and {what}", caption, data))
     return figures
@@ -162,15 +167,16 @@ def _said(machine: Machine | None, cut: Cut) -> str:
 
 
 def _at_the_ends(machine: Machine | None, cut: Cut) -> str:
-    """Return which of the lines have their best at an end of x."""
+    """Return which of the lines have their best at an end of x, by what the lines are called."""
     if not isinstance(cut.view.over, str):
         return ""
+    field = "" if cut.lines_by in ("", "workload") else f"{cut.lines_by} = "
     lines = {}
     for label, points in cut.lines.items():
         if told := best_at_the_ends([result for _, result in points], machine):
             lines.setdefault(told, []).append(label)
     return "".join(
-        f"{', '.join(filter(None, labels))}{': ' if any(labels) else ''}{told}. " for told, labels in lines.items()
+        f"{field}{', '.join(labels)}: {told}. " if any(labels) else f"{told}. " for told, labels in lines.items()
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 
-from cyclekit.figures.colours import places_of_states
-from cyclekit.figures.style import PRINT, save
+from cyclekit.figures.colours import places_of_modules, places_of_states
+from cyclekit.figures.style import PLAIN, PRINT, save
 
 
 def states_by_design(
@@ -21,6 +21,7 @@ def states_by_design(
     path: Path,
     *,
     title: str,
+    about: str,
     times_us: Mapping[str, float],
 ) -> None:
     """Draw a bar a design: its time in microseconds (`times_us`), and where the units' cycles went, in %, stacked."""
@@ -44,7 +45,7 @@ def states_by_design(
         right.set_title("where the cycles went", loc="left", fontsize=9)
         _legend_of_states(figure, {state.name.lower(): colours[state] for state in present})
         figure.suptitle(title, x=0.125, y=1.02, ha="left")
-        save(figure, path)
+        save(figure, path, about)
 
 
 def stacked_losses(
@@ -54,6 +55,7 @@ def stacked_losses(
     path: Path,
     *,
     title: str,
+    about: str,
     x_label: str,
 ) -> None:
     """Draw bars that begin with what is ideal, `base` (label, %), and add what each state costs, {state: %}."""
@@ -73,19 +75,30 @@ def stacked_losses(
         panel.set_title(title, loc="left")
         handles, texts = panel.get_legend_handles_labels()
         figure.legend(handles[::-1], texts[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
-        save(figure, path)
+        save(figure, path, about)
 
 
-def stacked_parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path, *, title: str) -> None:
-    """Draw a panel a quantity, {label with unit: {bar: {part: value}}}; a bar's parts stand on each other."""
+def stacked_parts(
+    panels: Mapping[str, Mapping[str, Mapping[str, float]]],
+    path: Path,
+    *,
+    title: str,
+    about: str,
+    known: Sequence[str] = (),
+) -> None:
+    """Draw a panel a quantity, {label with unit: {bar: {part: value}}}; a bar's parts stand on each other.
+
+    known: parts whose colours are known, in their order.
+    """
     parts = list(dict.fromkeys(part for bars in panels.values() for of_bar in bars.values() for part in of_bar))
+    placed = places_of_modules(parts, known) if known else {part: place for place, part in enumerate(parts)}
     with mpl.rc_context(PRINT.style()):
         figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.6), squeeze=False)
         for panel, (y_label, bars) in zip(axes[0], panels.items(), strict=True):
             below = np.zeros(len(bars))
-            for part, colour in zip(parts, PRINT.series, strict=False):
+            for part, place in placed.items():
                 heights = np.array([of_bar.get(part, 0.0) for of_bar in bars.values()])
-                panel.bar(list(bars), heights, bottom=below, color=colour, width=0.6, label=part)
+                panel.bar(list(bars), heights, bottom=below, label=part, width=0.6, **PRINT.fill(place))
                 below += heights
             panel.bar_label(
                 panel.containers[-1],
@@ -94,12 +107,13 @@ def stacked_parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path:
                 padding=2,
             )
             panel.set_ylabel(y_label)
-            panel.margins(y=0.1)
+            panel.set_ylim(0, 1.12 * max(below))
+            panel.yaxis.set_major_formatter(PLAIN)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
         figure.suptitle(title, x=0.125, ha="left")
         figure.subplots_adjust(wspace=0.3)
-        save(figure, path)
+        save(figure, path, about)
 
 
 def _colours(names: type[IntEnum]) -> dict[IntEnum, str]:
