@@ -49,7 +49,7 @@ def demo(folder: Path, *, progress: Progress = quiet) -> Demo:
         }
     sizes = model.layers[0].map.sizes
     of_map = f"Kernel map of {model.layers[0].name}, the first layer of {model.name}; no machine."
-    of_flows = f"All layers of {model.name}; preset server, {_flows()}. No prices."
+    of_flows = f"All layers of {model.name}; preset server ({_flows()}). No prices."
     drawn = [
         figures.draw_sizes(
             sizes, folder / "pointacc_map_sizes.png", title=f"{model.name}: entries by offset", about=of_map

@@ -29,7 +29,7 @@ def draw_sizes(sizes: Sequence[int], path: Path, *, title: str, about: str) -> P
     """Draw the entries of each pair of offsets that mirror each other, of i64[offsets], and of the centre."""
     half = len(sizes) // 2
     bars = {str(place) if place < half else "c": {"entries": float(sizes[place])} for place in range(half + 1)}
-    stacked_parts({"entries of the map": bars}, path, title=title, about=about)
+    stacked_parts({"entries of the map": bars}, path, title=title, about=about, x_label="offset, c: the centre")
     return path
 
 
@@ -42,7 +42,7 @@ def draw_groups(sizes: Sequence[int], epsilons: Sequence[float], path: Path, *, 
             name: {"rows": float(one.rows), "padding": float(one.padded_rows - one.rows)} for name, one in of.items()
         },
     }
-    stacked_parts(panels, path, title=title, about=about)
+    stacked_parts(panels, path, title=title, about=about, x_label="epsilon")
     return path
 
 

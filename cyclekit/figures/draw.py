@@ -42,9 +42,10 @@ def _caption(figure: Any, title: str, caption: str) -> None:
     """Put a caption under a figure's title; the figure grows by its lines."""
     width, height = figure.get_size_inches()
     lines = textwrap.wrap(caption, int(LETTERS * width), break_on_hyphens=False)
-    grown = height + LINE * len(lines)
+    grown = height + LINE * (len(lines) + 1)
     figure.set_size_inches(width, grown)
-    figure.suptitle("\n".join([title, *[""] * len(lines)]), x=0.01, ha="left", fontsize=9)  # which keeps room for it
+    room = [""] * (len(lines) + 1)  # which the layout keeps free
+    figure.suptitle("\n".join([title, *room]), x=0.01, ha="left", fontsize=9)
     figure.text(0.01, 0.98 - 1.5 * LINE / grown, "\n".join(lines), ha="left", va="top", fontsize=7, linespacing=1.35)
 
 

@@ -44,7 +44,11 @@ def bars_beside_paper(rows: Sequence[Comparison], path: Path, *, setting: str, a
         handles.append(Line2D([], [], color=PRINT.ink, linewidth=1.6, label="published"))
         figure.legend(handles=handles, title=setting, loc="center left", bbox_to_anchor=(0.91, 0.5))
         figure.suptitle(
-            f"{rows[0].source}: {rows[0].quantity}, simulated (bars) and published (ticks)", x=0.125, ha="left"
+            f"{rows[0].source}: {rows[0].quantity}, simulated (bars) and published (ticks)",
+            x=0.125,
+            y=0.88 + 0.35 / figure.get_figheight(),  # inches above the panels
+            ha="left",
+            va="bottom",
         )
         save(figure, path, about)
 
@@ -85,7 +89,13 @@ def errors_by_row(rows: Sequence[Comparison], path: Path, *, title: str, band: f
     kinds = list(dict.fromkeys(row.kind for row in rows))
     recalled = {"R": " (recalled)"}
     labels = [
-        ", ".join(filter(None, (row.quantity, row.layer, row.setting))) + recalled.get(row.mark, "") for row in rows
+        ", ".join(
+            part
+            for part in (row.quantity, row.layer, row.setting)
+            if part and (part == row.quantity or part not in row.quantity)
+        )
+        + recalled.get(row.mark, "")
+        for row in rows
     ]
     with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
         figure, panel = plt.subplots(figsize=(9, 0.8 + 0.17 * len(rows)))
@@ -119,6 +129,8 @@ def times_on_diagonal(rows: Sequence[Comparison], path: Path, *, title: str, ban
             colour, marker = PRINT.series[place // 2 % len(PRINT.series)], "o^"[place % 2]
             panel.scatter(*zip(*chosen, strict=True), color=colour, marker=marker, s=16, label=quantity, zorder=3)
         panel.set(xscale="log", yscale="log", xlim=diagonal, ylim=diagonal)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter(PLAIN)
         panel.set_xlabel(f"published [{rows[0].unit}]; shaded: within {band:g}%")
         panel.set_ylabel(f"simulated [{rows[0].unit}]")
         panel.set_title(title, loc="left")

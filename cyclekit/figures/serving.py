@@ -92,10 +92,11 @@ def draw_models(validation: Validation, path: Path) -> Path:
         panel.invert_yaxis()
         panel.set_xlabel("simulated over published, less 1 [%]; hollow: fitted on; shaded: within 15%")
         panel.set_title(f"{validation.machine}; right: mean size of error", loc="left")
+        name = validation.machine.partition(":")[0]
         about = (
-            f"Simulated: whole language models on {validation.machine}, each with the preset, cards and framework that "
-            "were measured. Hollow: a constant was fitted on these rows, so that agreement is no evidence. Power and "
-            "joules are by the cards' own power, which no table of prices is."
+            f"Simulated: whole language models on {name}, each with the preset, cards and framework that were "
+            "measured. Hollow: a constant was fitted on these rows, so that agreement is no evidence. Power and joules "
+            "are by the cards' own power, which no table of prices is."
         )
         save(figure, path, about)
     return path

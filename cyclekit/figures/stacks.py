@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -13,6 +14,9 @@ from matplotlib.patches import Patch
 
 from cyclekit.figures.colours import places_of_modules, places_of_states
 from cyclekit.figures.style import PLAIN, PRINT, save
+
+INCHES = 0.36  # of a bar with its number over it, at least
+MANY, LONG = 8, 12  # bars, and letters of the name of one
 
 
 def states_by_design(
@@ -32,6 +36,7 @@ def states_by_design(
         drawn = left.bar(labels, times, color="#1f4e79", width=0.6)
         left.bar_label(drawn, [f"{time:,.2f} us\n{times[0] / time:.1f}x" for time in times], fontsize=8, padding=2)
         left.set_ylabel("time of one input [us]")
+        left.yaxis.set_major_formatter(PLAIN)
         left.set_title("time, and speed-up over the first", loc="left", fontsize=9)
         left.margins(y=0.2)
         below = np.zeros(len(labels))
@@ -84,6 +89,7 @@ def stacked_parts(
     *,
     title: str,
     about: str,
+    x_label: str = "",
     known: Sequence[str] = (),
 ) -> None:
     """Draw a panel a quantity, {label with unit: {bar: {part: value}}}; a bar's parts stand on each other.
@@ -93,24 +99,23 @@ def stacked_parts(
     parts = list(dict.fromkeys(part for bars in panels.values() for of_bar in bars.values() for part in of_bar))
     placed = places_of_modules(parts, known) if known else {part: place for place, part in enumerate(parts)}
     with mpl.rc_context(PRINT.style()):
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.6), squeeze=False)
+        most = max(map(len, panels.values()))
+        size = (max(4.2, INCHES * most) * len(panels), 3.6)
+        figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
         for panel, (y_label, bars) in zip(axes[0], panels.items(), strict=True):
-            below = np.zeros(len(bars))
+            places, below = np.arange(len(bars)), np.zeros(len(bars))
             for part, place in placed.items():
                 heights = np.array([of_bar.get(part, 0.0) for of_bar in bars.values()])
-                panel.bar(list(bars), heights, bottom=below, label=part, width=0.6, **PRINT.fill(place))
+                panel.bar(places, heights, bottom=below, label=part, width=0.6, **PRINT.fill(place))
                 below += heights
-            panel.bar_label(
-                panel.containers[-1],
-                [f"{total:,.{2 if total < 100 else 0}f}" for total in below],
-                fontsize=8,
-                padding=2,
-            )
-            panel.set_ylabel(y_label)
-            panel.set_ylim(0, 1.12 * max(below))
+            totals = [f"{total:,.{0 if total >= 100 or total == round(total) else 2}f}" for total in below]
+            panel.bar_label(panel.containers[-1], totals, fontsize=8 if len(bars) < MANY else 6, padding=2)
+            panel.set_xticks(places, [textwrap.fill(name, LONG) for name in bars])
+            panel.set(xlabel=x_label, ylabel=y_label, ylim=(0, 1.12 * max(below)))
             panel.yaxis.set_major_formatter(PLAIN)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
+        if len(labels) > 1:
+            figure.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
         figure.suptitle(title, x=0.125, ha="left")
         figure.subplots_adjust(wspace=0.3)
         save(figure, path, about)
