@@ -24,7 +24,9 @@ GEMMS = (
     f"Simulated: each product by its sizes alone on the preset of the card that was measured. Energies of Sparseloop "
     f"are by its own prices. {FITTED}"
 )
-OF_CLOUDS = f"Simulated: sparse convolutions of layers and networks on lidar-0.05, RTX 2080 Ti and 3090. {FITTED}"
+OF_CLOUDS = (
+    f"Simulated: sparse convolutions of layers and networks on clouds, presets rtx-2080-ti and rtx-3090. {FITTED}"
+)
 
 
 def draw_validation(validation: Validation, folder: Path) -> list[Path]:

@@ -13,10 +13,12 @@ from cyclekit.figures import cuts, series
 from cyclekit.figures.colours import places_of_states
 from cyclekit.figures.cuts import MOST_LINES, Cut, nearest_preset
 from cyclekit.figures.figure import Front, Lines, Map, Stacks
+from cyclekit.figures.numbers import as_csv
 from cyclekit.machine import Machine
 from cyclekit.sweep.edges import best_at_the_ends
 from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.results import Result, UnitMap, varied
+from cyclekit.terminal import write_whole
 from cyclekit.views import ENERGY, LOAD_BALANCE, TIME, View, field_label
 from workloads.errors import BadInput
 
@@ -40,16 +42,20 @@ class Chart:
 
 
 def write(chart: Chart, path: Path, theme: str = "print", *, captioned: bool = True) -> None:
-    """Write a figure as the file's suffix says, .png or .svg, whole or not at all; theme: "print" or "dark".
+    """Write a figure as the file's suffix says, .png or .svg, or its numbers as .csv, whole or not at all.
 
-    captioned: its caption stands in the file, too.
+    theme: "print" or "dark"; captioned: its caption stands in the picture, too.
     Raises BadInput for another suffix, or where the file cannot be written.
     """
     from cyclekit.figures.style import to_file
 
-    if path.suffix not in (".png", ".svg"):
-        raise BadInput(f"a figure must be a .png or .svg file, got {str(path)!r}")
+    if path.suffix not in (".png", ".svg", ".csv"):
+        raise BadInput(f"a figure must be a .png, .svg or .csv file, got {str(path)!r}")
     try:
+        if path.suffix == ".csv":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, as_csv(chart.data).encode())
+            return
         to_file(chart.draw(theme, captioned=captioned), path, chart.caption if captioned else "")
     except OSError as error:
         raise BadInput(f"{str(path)!r} could not be written: {error.strerror or error}") from error

@@ -153,7 +153,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(draw, tmp_
 
 
 def test_another_format_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"a figure must be a \.png or \.svg file, got '.*a\.pdf'"):
+    with pytest.raises(BadInput, match=r"a figure must be a \.png, \.svg or \.csv file, got '.*a\.pdf'"):
         write(chart("map"), tmp_path / "a.pdf")
 
 
