@@ -48,11 +48,19 @@ def demo(folder: Path, *, progress: Progress = quiet) -> Demo:
             state.name.lower(): sum(run.states["matrix"][state.name.lower()] for run in runs) for state in MatrixState
         }
     sizes = model.layers[0].map.sizes
+    of_map = f"Kernel map of {model.layers[0].name}, the first layer of {model.name}; no machine."
+    of_flows = f"All layers of {model.name}; preset server ({_flows()}). No prices."
     drawn = [
-        figures.draw_sizes(sizes, folder / "pointacc_map_sizes.png", title=f"{model.name}: entries by offset"),
-        figures.draw_groups(sizes, EPSILONS, folder / "pointacc_groups.png", title="Groups against epsilon"),
-        figures.draw_states(spent, MatrixState, times, folder / "pointacc_units.png", title=f"{model.name}: array"),
-        figures.draw_bytes(moved, folder / "pointacc_dram.png", title=f"{model.name}: DRAM by flow"),
+        figures.draw_sizes(
+            sizes, folder / "pointacc_map_sizes.png", title=f"{model.name}: entries by offset", about=of_map
+        ),
+        figures.draw_groups(
+            sizes, EPSILONS, folder / "pointacc_groups.png", title="Groups against epsilon", about=of_map
+        ),
+        figures.draw_states(
+            spent, MatrixState, times, folder / "pointacc_units.png", title=f"{model.name}: array", about=of_flows
+        ),
+        figures.draw_bytes(moved, folder / "pointacc_dram.png", title=f"{model.name}: DRAM by flow", about=of_flows),
     ]
     bytes_of = {name: sum(parts.values()) for name, parts in moved.items()}
     base, *_, other = DESIGNS
@@ -71,3 +79,9 @@ def demo(folder: Path, *, progress: Progress = quiet) -> Demo:
         figures=drawn,
         passed=equal and n_checked == len(model.layers),
     )
+
+
+def _flows() -> str:
+    """Return what each design of the figures changes of its preset."""
+    changes = {name: ", ".join(f"{field} = {value}" for field, value in of.items()) for name, of in DESIGNS.items()}
+    return "; ".join(f"{name}: {said or 'as it is'}" for name, said in changes.items())

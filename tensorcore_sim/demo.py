@@ -18,6 +18,7 @@ from workloads.records import Shape, Workload
 CARDS = {"A100 SXM 80GB": "a100-sxm-80gb", "H100 SXM": "h100-sxm"}
 SIZES = (256, 512, 1024, 2048, 4096, 8192)
 SMALL, LARGE = 512, 4096  # those of the numbers to remember
+ABOUT = "Products of square f16 matrices by their sizes alone, sparsity dense and 2:4, all else as in the preset."
 CHECKED = (256, 128, 512)  # m, n, k of the GEMM whose values are checked
 
 
@@ -35,10 +36,16 @@ def demo(folder: Path, *, progress: Progress = quiet) -> Demo:
     card = next(iter(CARDS))
     speed_ups = {name: [runs[name, size, "2:4"].measures["speed_up"] for size in SIZES] for name in CARDS}
     sparse = {f"{size:,}": runs[card, size, "2:4"] for size in SIZES}
+    cards = ", ".join(f"{name}: preset {preset}" for name, preset in CARDS.items())
     drawn = [
-        figures.draw_speed_ups(SIZES, speed_ups, folder / "tensorcore_speed_up.png"),
+        figures.draw_speed_ups(
+            SIZES, speed_ups, folder / "tensorcore_speed_up.png", about=f"{ABOUT} {cards}. No prices."
+        ),
         figures.draw_losses(
-            sparse, folder / "tensorcore_losses.png", title=f"{card}, f16: time of 2:4 and what is in it"
+            sparse,
+            folder / "tensorcore_losses.png",
+            title=f"{card}, f16: time of 2:4 and what is in it",
+            about=f"{ABOUT} Preset {CARDS[card]}. No prices.",
         ),
         _draw_roofline(card, {size: (runs[card, size, "dense"], runs[card, size, "2:4"]) for size in SIZES}, folder),
     ]
@@ -89,4 +96,5 @@ def _draw_roofline(card: str, runs: dict, folder: Path) -> Path:
             points[name].append((2 * size**3 / least, run.measures["dense_equivalent_tflops"], f"{size:,}"))
     roofs = {"dense": (peak, gb_per_s), "2:4": (2 * peak, gb_per_s)}
     title = f"{card}, f16, square GEMMs; {gb_per_s:,.0f} GB/s"
-    return figures.draw_roofline(roofs, points, folder / "tensorcore_roofline.png", title)
+    about = f"{ABOUT} Preset {CARDS[card]}. No prices."
+    return figures.draw_roofline(roofs, points, folder / "tensorcore_roofline.png", title, about=about)

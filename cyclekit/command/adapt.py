@@ -11,7 +11,7 @@ from typing import Any
 
 from cyclekit import machine
 from cyclekit.budgets.adapt import METHODS, Adapted, adapt, check_method, knob_of
-from cyclekit.budgets.budget import Budget
+from cyclekit.budgets.budget import ENERGY, Budget
 from cyclekit.budgets.knob import Knob
 from cyclekit.command.arguments import (
     MACHINE,
@@ -132,11 +132,17 @@ def run(options: Namespace) -> int:
     if options.figures is not None:
         from cyclekit.figures import budgets as figures  # late: matplotlib is slow to import
 
-        folder, title = Path(options.figures), f"{task.name} on {options.machine}"
+        folder, title, about = (
+            Path(options.figures),
+            f"{task.name} on {options.machine}",
+            _about(knob, results, options),
+        )
         for path in (
-            figures.draw_costs(knob.table(), knob.metric, knob.unit, folder / "adapt_costs.png", title),
-            figures.draw_layers(results, knob.metric, knob.unit, folder / "adapt_layers.png", title),
-            figures.draw_tradeoff(results, knob.metric, folder / "adapt_tradeoff.png", title),
+            figures.draw_costs(knob.table(), knob.metric, knob.unit, folder / "adapt_costs.png", title, about),
+            figures.draw_layers(results, knob.metric, knob.unit, folder / "adapt_layers.png", title, about),
+            figures.draw_tradeoff(
+                results, knob.metric, task.measure or "quality", folder / "adapt_tradeoff.png", title, about
+            ),
         ):
             out.line(f"wrote {path}")
     told = [_as_dict(knob, result) for result in results]
@@ -166,6 +172,23 @@ def _checked(knob: Knob, result: Adapted) -> bool:
         _, runs = report.played(knob.chosen, layer, knob.chosen.suited(layer, knob.spec), check=True)
         rows += [run.check["passed"] for run in runs]
     return all(rows)
+
+
+def _about(knob: Knob, results: Sequence[Adapted], options: Namespace) -> str:
+    """Return what the figures rest on: the design, the batch, what prices, how it was chosen and tuned, the network."""
+    name, _, preset = options.machine.partition(":")
+    design = ", ".join([f"preset {preset or next(iter(knob.chosen.presets))}", *options.set])
+    priced = f" by the prices {knob.chosen.default_prices}" if knob.metric == ENERGY else ", no prices"
+    methods = ", ".join(dict.fromkeys(result.method for result in results))
+    tuned = f"tuned for {knob.epochs} epochs" if knob.can_tune else "not tuned"
+    measured = f"; {knob.task.measure} on inputs held out" if knob.task.measure else ""
+    said = [
+        f"{name}, {design}: cost in {knob.metric} of all layers, batch {knob.batch:,}{priced}.",
+        f"{knob.unit.capitalize()} of each layer by {methods}, seed {knob.seed}, {tuned}{measured}.",
+        *(f"{note}." for note in (*knob.notes, *dict.fromkeys(n for result in results for n in result.notes))),
+        f"Network: {knob.task.provenance}.",
+    ]
+    return " ".join(said)
 
 
 def _show(out: Output, knob: Knob, results: Sequence[Adapted], name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -81,7 +80,10 @@ def run(options: Namespace) -> int:
     if len(comparisons) > 1:
         _show_winners(out, comparisons)
     if options.figures is not None:
-        for path in _draw(comparisons, Path(options.figures)):
+        from cyclekit.comparison.figures import draw  # late: matplotlib is slow to import
+
+        of_works = {name: _provenances(work, layers_of_work[name]) for name, work in works.items()}
+        for path in draw(comparisons, designs, of_works, Path(options.figures)):
             out.line(f"wrote {path}")
     told = [comparison.as_dict() | of_model(works[comparison.workload]) for comparison in comparisons]
     out.result({"designs": designs, "comparisons": told})
@@ -179,14 +181,19 @@ def _show(out: Output, comparison: Comparison, designs: Sequence[Mapping[str, An
     if isinstance(work, Model):
         show_others(out, work)
         show_notes(out, "note", [("", note) for note in work.notes], N_NOTES)
-    is_graph = isinstance(work, Model) and work.is_graph
-    provenances = [work.provenance] if is_graph else [layer.provenance for layer in layers]
-    for provenance in dict.fromkeys(filter(None, provenances)):
+    for provenance in _provenances(work, layers):
         out.line(f"  workload: {provenance}")
     out.line()
     for ladder in comparison.ladders:
         if len(ladder.points) > 1:
             _show_ladder(out, comparison, ladder)
+
+
+def _provenances(work: Any, layers: Sequence[Workload]) -> list[str]:
+    """Return where a graph, or else each of the layers, comes from; each once."""
+    is_graph = isinstance(work, Model) and work.is_graph
+    every = [work.provenance] if is_graph else [layer.provenance for layer in layers]
+    return list(dict.fromkeys(filter(None, every)))
 
 
 def _cells(
@@ -288,44 +295,6 @@ def _show_winners(out: Output, comparisons: Sequence[Comparison]) -> None:
         rows.append(cells)
     heads = ["workload", "batch", "fastest", "over the batch", "least energy", "over the batch"]
     out.table("Who wins", heads, rows)
-
-
-def _draw(comparisons: Sequence[Comparison], folder: Path) -> list[Path]:
-    """Draw time and energy of an input over the batch, a line a design."""
-    from cyclekit.figures.curves import lines
-
-    names = [Path(comparison.workload).name for comparison in comparisons]
-    if len(set(names)) < len(names):  # files of one name in several folders
-        names = [comparison.workload for comparison in comparisons]
-    stems: list[str] = []
-    for name in names:
-        stem = re.sub(r"[^\w.-]+", "-", name).strip("-")
-        stems.append(f"{stem}-{len(stems) + 1}" if stem in stems else stem)
-    paths = []
-    for comparison, work, stem in zip(comparisons, names, stems, strict=True):
-        ladder = comparison.ladders[0]
-        for quantity, label in ((TIME, "time"), (ENERGY, "energy")):
-            values_of = ladder.values(quantity)
-            every = [value for values in values_of.values() for value in values]
-            unit, size = scale_of_all("us" if quantity == TIME else "pJ", every)
-            series = {
-                name: ([*ladder.points], [value / size for value in values])
-                for name, values in values_of.items()
-                if None not in values and all(values)
-            }
-            if not series:
-                continue
-            for suffix in ("png", "svg"):
-                paths.append(folder / f"compare-{stem}-{label}.{suffix}")
-                lines(
-                    series,
-                    paths[-1],
-                    title=f"{work}: {label} of an input",
-                    x_label="batch [inputs]",
-                    y_label=f"{label} of an input [{unit}]",
-                    log_y=True,
-                )
-    return paths
 
 
 def _dropped(cost: Cost) -> float:

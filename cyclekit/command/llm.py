@@ -89,13 +89,14 @@ def run(options: Namespace) -> int:
     if options.figures is not None:
         make_folder(Path(options.figures))
     card = f"{chosen.preset}{'' if options.cards == 1 else f' x {options.cards}'}"
+    card = ", ".join([card, *options.set])
     if options.compare:
         return _compare(out, chosen, spec, points(model, request, options.compare, expanded), card, options.figures)
     served = serve(model, chosen.name, face, spec, request)
     told = {}
     if options.budget is not None:
         served, told = _within(out, chosen, served, options.budget, options.scores)
-    show(out, served, ", ".join([card, *options.set]))
+    show(out, served, card)
     if options.figures is not None:
         from cyclekit.figures.serving import draw_serving  # late: matplotlib is slow to import
 
@@ -243,7 +244,7 @@ def _compare(out: Output, chosen: Any, spec: Any, wanted: Sequence[Point], card:
         from cyclekit.figures.serving import draw_staircases  # late: matplotlib is slow to import
 
         drawn = [(point, own) for point, own in zip(wanted, served, strict=True) if own is not None]
-        for path in draw_staircases(drawn, Path(folder), title):
+        for path in draw_staircases(drawn, base, Path(folder), title, card):
             out.line(f"wrote {path}")
     rows = []
     for point, own, reason in zip(wanted, served, refused, strict=True):

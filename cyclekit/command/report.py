@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from cyclekit.command.arguments import add_figures, add_out, add_prices
 from cyclekit.figures.charts import Chart, charts, write
+from cyclekit.figures.numbers import as_csv
 from cyclekit.machine import Progress
 from cyclekit.page import Figure, page
 from cyclekit.sweep import results
@@ -26,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("store", metavar="STORE")
     add_out(parser, "the page as .html", required=True)
-    add_figures(parser, "every figure as PNG and SVG")
+    add_figures(parser, "every figure as PNG and SVG, its numbers as CSV")
     add_prices(parser)
 
 
@@ -77,9 +78,11 @@ def _figures(drawn: Sequence[Chart], folder: str | None, step: Progress) -> tupl
             themes = {svg: "print", svg_dark: "dark"}
             for path, theme in themes.items():
                 write(chart, path, theme, captioned=False)  # the page has it beside the picture
-            figures.append(Figure(chart.title, chart.caption, svg.read_bytes(), svg_dark.read_bytes(), chart.name))
+            drawings = svg.read_bytes(), svg_dark.read_bytes()
+            figures.append(Figure(chart.title, chart.caption, *drawings, chart.name, as_csv(chart.data)))
             if folder is not None:
                 themes |= {svg.with_suffix(".png"): "print", svg_dark.with_suffix(".png"): "dark"}
+                themes[svg.with_suffix(".csv")] = "print"
                 files += themes
                 for path, theme in themes.items():
                     write(chart, path, theme)

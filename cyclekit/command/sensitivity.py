@@ -95,6 +95,11 @@ def run(options: Namespace) -> int:
             title=f"{task.name}: one layer pruned alone ({options.pattern}), not tuned",
             x_label="weights kept in that layer [%]",
             y_label=task.measure,
+            about=(
+                f"{task.measure.capitalize()} of {task.name}{_measured_on(task)} with one layer pruned by magnitude to "
+                f"the pattern {options.pattern}, the others as they are, nothing tuned. No machine runs and nothing is "
+                f"priced. Network: {task.provenance}."
+            ),
             limit=("dense", dense),
         )
         out.line(f"wrote {path}")
@@ -131,6 +136,10 @@ def _blocks(out: Output, task: Task, folder: str | None) -> int:
     ]
     out.result({"network": task.name, "provenance": task.provenance, "dense_loss": dense, "rows": told})
     return 0
+
+
+def _measured_on(task: Task) -> str:
+    return "" if task.test_labels is None else f" on {len(task.test_labels):,} test inputs"
 
 
 def _densities(text: str) -> list[float]:

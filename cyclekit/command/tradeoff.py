@@ -83,7 +83,7 @@ def run(options: Namespace) -> int:
         from cyclekit.figures.curves import tradeoff as draw
 
         path = Path(options.figures) / f"tradeoff-{task.name}.png"
-        draw(result, path)
+        draw(result, path, _about(result))
         out.line(f"wrote {path}")
     out.result(result)
     return 0
@@ -104,6 +104,18 @@ def _one_pattern(
     if pattern in WHOLE:
         pruned = [compacted(layer) for layer in pruned]
     return row, pruned, dense
+
+
+def _about(result: dict[str, Any]) -> str:
+    """Return what the figure rests on: how the network was pruned and tuned, the designs, what was left dense."""
+    presets = {chosen.name: next(iter(chosen.presets)) for chosen in machine.all_installed(Workload)}
+    tuned = f"tuned for up to {result['epochs']} epochs" if result["epochs"] else "not tuned"
+    left = f"; left dense: {', '.join(result['left_dense'])}" if result["left_dense"] else ""
+    designs = ", ".join(f"{name} preset {presets[name]}" for name in result["rows"][0]["machines"])
+    return (
+        f"{result['network']}: {result['density']:g} of the weights kept, by magnitude{left}, {tuned}. Time: of all "
+        f"layers with {result['batch']} inputs, on {designs}; no prices. Network: {result['provenance']}."
+    )
 
 
 def _show(out: Output, result: dict[str, Any]) -> None:

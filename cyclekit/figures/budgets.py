@@ -10,13 +10,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cyclekit.budgets.adapt import Adapted
-from cyclekit.figures.style import PRINT, save
+from cyclekit.figures.style import PRINT, save, spread
 from workloads.allocation.table import Cost, Table
 
 N_ABREAST = 5  # panels
 
 
-def draw_costs(table: Table, metric: str, unit: str, path: Path, title: str) -> Path:
+def draw_costs(table: Table, metric: str, unit: str, path: Path, title: str, about: str) -> Path:
     """Draw a panel a layer: its cost by the last knob of more than two levels, the others whole, and each halved."""
     costs = {name: cost for name, cost in table.costs.items() if cost.knobs}
     n_rows = -(-len(costs) // N_ABREAST)
@@ -38,16 +38,18 @@ def draw_costs(table: Table, metric: str, unit: str, path: Path, title: str) -> 
                 lines = {"whole": lines.pop("")} | lines
             for (label, line), colour in zip(lines.items(), PRINT.series, strict=False):
                 panel.step(table.levels[own], line, where="mid", color=colour, linewidth=1.3, label=label)
-            panel.set(xlabel=unit if own == name else f"{unit} of {own}", ylabel=f"cost [{metric}]", title=name)
+            panel.set(xlabel=unit if own == name else f"{unit} of {own}", ylabel=f"cost [{metric}]")
+            panel.set_title(name, loc="left", fontsize=9)
+            panel.set_ylim(bottom=0)
             if any(lines):
                 panel.legend(fontsize=8)
-        figure.suptitle(title, x=0.02, y=1 + 0.02 / n_rows, ha="left", fontsize=10)
         figure.tight_layout()
-        save(figure, path)
+        figure.suptitle(title, x=0.02, y=1.0, ha="left", va="bottom", fontsize=10)
+        save(figure, path, about)
     return path
 
 
-def draw_layers(results: Sequence[Adapted], metric: str, unit: str, path: Path, title: str) -> Path:
+def draw_layers(results: Sequence[Adapted], metric: str, unit: str, path: Path, title: str, about: str) -> Path:
     """Draw which layers gave what: a row a budget, on the left what stays of each layer, on the right what it costs.
 
     Bars by method, the dense network's as an outline around them.
@@ -76,7 +78,7 @@ def draw_layers(results: Sequence[Adapted], metric: str, unit: str, path: Path, 
         figure.tight_layout()
         figure.suptitle(title, x=0.02, y=1.0, ha="left", va="bottom", fontsize=10)
         figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.0, 0.5))
-        save(figure, path)
+        save(figure, path, about)
     return path
 
 
@@ -87,7 +89,7 @@ def _along(cost: Cost, axis: int, others: Mapping[int, int]) -> np.ndarray:
     ]
 
 
-def draw_tradeoff(results: Sequence[Adapted], metric: str, path: Path, title: str) -> Path:
+def draw_tradeoff(results: Sequence[Adapted], metric: str, measure: str, path: Path, title: str, about: str) -> Path:
     """Draw accuracy after the tuning against cost, a line a method; the dense network as a star."""
     with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
         figure, panel = plt.subplots(figsize=(7, 4.2))
@@ -96,10 +98,13 @@ def draw_tradeoff(results: Sequence[Adapted], metric: str, path: Path, title: st
             if own:
                 panel.plot(*zip(*own, strict=True), color=colour, marker="o", markersize=4, linewidth=1.3, label=method)
         dense = results[0]
+        shown = [value for result in results for value in (result.values[0], result.values[2]) if value is not None]
+        if shown:
+            spread(panel, y=shown)
         if dense.values[0] is not None:
             panel.plot([dense.dense_cost], [dense.values[0]], "*", color=PRINT.ink, markersize=10, label="dense")
-        panel.set(xlabel=f"cost [{metric}]", ylabel="quality, tuned")
+        panel.set(xlabel=f"cost [{metric}]", ylabel=f"{measure}, tuned")
         panel.set_title(title, loc="left", fontsize=10)
         figure.legend(*panel.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.91, 0.5))
-        save(figure, path)
+        save(figure, path, about)
     return path

@@ -13,10 +13,12 @@ from cyclekit.figures import cuts, series
 from cyclekit.figures.colours import places_of_states
 from cyclekit.figures.cuts import MOST_LINES, Cut, nearest_preset
 from cyclekit.figures.figure import Front, Lines, Map, Stacks
+from cyclekit.figures.numbers import as_csv
 from cyclekit.machine import Machine
 from cyclekit.sweep.edges import best_at_the_ends
 from cyclekit.sweep.presets import PRESET
 from cyclekit.sweep.results import Result, UnitMap, varied
+from cyclekit.terminal import write_whole
 from cyclekit.views import ENERGY, LOAD_BALANCE, TIME, View, field_label
 from workloads.errors import BadInput
 
@@ -40,17 +42,21 @@ class Chart:
 
 
 def write(chart: Chart, path: Path, theme: str = "print", *, captioned: bool = True) -> None:
-    """Write a figure as the file's suffix says, .png or .svg, whole or not at all; theme: "print" or "dark".
+    """Write a figure as the file's suffix says, .png or .svg, or its numbers as .csv, whole or not at all.
 
-    captioned: its caption stands in the file, too.
+    theme: "print" or "dark"; captioned: its caption stands in the picture, too.
     Raises BadInput for another suffix, or where the file cannot be written.
     """
-    from cyclekit.figures.style import save
+    from cyclekit.figures.style import to_file
 
-    if path.suffix not in (".png", ".svg"):
-        raise BadInput(f"a figure must be a .png or .svg file, got {str(path)!r}")
+    if path.suffix not in (".png", ".svg", ".csv"):
+        raise BadInput(f"a figure must be a .png, .svg or .csv file, got {str(path)!r}")
     try:
-        save(chart.draw(theme, captioned=captioned), path)
+        if path.suffix == ".csv":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, as_csv(chart.data).encode())
+            return
+        to_file(chart.draw(theme, captioned=captioned), path, chart.caption if captioned else "")
     except OSError as error:
         raise BadInput(f"{str(path)!r} could not be written: {error.strerror or error}") from error
 
@@ -76,12 +82,17 @@ def _of_machine(name: str, results: Sequence[Result]) -> list[Chart]:
     machine = machines.find(name)
     figures = [chart for cut in _cuts(machine, results) for chart in _of_cut(name, machine, cut)]
     if (pareto := series.front(results)) is not None:
-        data, workloads = pareto
+        data, of_one = pareto
+        told = data.design_label.split("/")
+        preset, changes = nearest_preset(machine, of_one[0], told)
+        parts = _design("" if PRESET in told else preset, changes)
+        fixed = f" Fixed: {', '.join(parts)}." if parts else ""
+        ran = _listed([result.workload for result in of_one])
         what = " or ".join(plane.y_label.partition(" [")[0] for plane in data.planes)
         n_designs = len(data.planes[0].designs)
         caption = (
-            f"{_capital(what)} against time of {n_designs:,} designs, one input of {_listed(workloads)}; "
-            f"joined: those that no other one beats in both. Labels: {data.design_label}.{_priced(results)}"
+            f"{_capital(what)} against time of {n_designs:,} designs, one input of {ran}; joined: those that no other "
+            f"one beats in both. Labels: {data.design_label}.{fixed}{_priced(results)}"
         )
         figures.append(Chart(_slug(f"{name}_pareto"), f"{name}: Pareto's front of time and {what}", caption, data))
     return figures
@@ -162,15 +173,16 @@ def _said(machine: Machine | None, cut: Cut) -> str:
 
 
 def _at_the_ends(machine: Machine | None, cut: Cut) -> str:
-    """Return which of the lines have their best at an end of x."""
+    """Return which of the lines have their best at an end of x, by what the lines are called."""
     if not isinstance(cut.view.over, str):
         return ""
+    field = "" if cut.lines_by in ("", "workload") else f"{cut.lines_by} = "
     lines = {}
     for label, points in cut.lines.items():
         if told := best_at_the_ends([result for _, result in points], machine):
             lines.setdefault(told, []).append(label)
     return "".join(
-        f"{', '.join(filter(None, labels))}{': ' if any(labels) else ''}{told}. " for told, labels in lines.items()
+        f"{field}{', '.join(labels)}: {told}. " if any(labels) else f"{told}. " for told, labels in lines.items()
     )
 
 

@@ -11,7 +11,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from cyclekit.figures.style import MARKERS, PRINT, caption, save
+from cyclekit.figures.labels import write_names
+from cyclekit.figures.style import MARKERS, PLAIN, PRINT, save, spread
 
 
 def lines(
@@ -21,6 +22,7 @@ def lines(
     title: str,
     x_label: str,
     y_label: str,
+    about: str,
     measured: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
     limit: tuple[str, float] | None = None,
     log_y: bool = False,
@@ -37,15 +39,17 @@ def lines(
         panel.set_xscale("log", base=2)
         panel.set_xticks(sorted({x for xs, _ in series.values() for x in xs}))
         panel.minorticks_off()
-        panel.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}"))
+        panel.xaxis.set_major_formatter(PLAIN)
         if log_y:
             panel.set_yscale("log")
         else:
             panel.set_ylim(bottom=0)
+        panel.yaxis.set_major_formatter(PLAIN)
+        panel.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
         panel.set(xlabel=x_label, ylabel=y_label)
         panel.set_title(title, loc="left")
         figure.legend(*panel.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.91, 0.5))
-        save(figure, path)
+        save(figure, path, about)
 
 
 def roofline(
@@ -55,34 +59,39 @@ def roofline(
     *,
     title: str,
     x_label: str,
-    about: str = "",
+    about: str,
 ) -> None:
-    """Draw roofs {name: (TFLOPS, GB/s)} and points {name: (operations a byte, TFLOPS, label)} in the roofs' colours."""
+    """Draw roofs {name: (TFLOPS, GB/s)} and points {name: (operations a byte, TFLOPS, label)} in the roofs' colours.
+
+    Roofs that are all the same are one.
+    """
+    is_one = len(roofs) > 1 and len(set(roofs.values())) == 1
     least = min(x for of_name in points.values() for x, *_ in of_name)
     most = max(x for of_name in points.values() for x, *_ in of_name)
     xs = np.geomspace(least / 2, most * 2, 200)
-    plain = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,g}")
     with mpl.rc_context(PRINT.style(**{"axes.grid.axis": "both"})):
         figure, panel = plt.subplots(figsize=(8, 4.6))
-        for (name, (tflops, gb_per_s)), colour in zip(roofs.items(), PRINT.series, strict=False):
-            roof = np.minimum(tflops, xs * gb_per_s / 1e3)
-            panel.plot(xs, roof, color=colour, linewidth=1.4, label=f"{name} roof: {tflops:,.0f} TFLOPS")
+        names = []
+        for place, ((name, (tflops, gb_per_s)), colour) in enumerate(zip(roofs.items(), PRINT.series, strict=False)):
+            if not is_one or not place:
+                roof = np.minimum(tflops, xs * gb_per_s / 1e3)
+                label = f"{'' if is_one else f'{name} '}roof: {tflops:,.0f} TFLOPS"
+                panel.plot(xs, roof, color=PRINT.ink if is_one else colour, linewidth=1.4, label=label)
             of_name = points[name]
             panel.scatter(
                 [x for x, *_ in of_name], [y for _, y, _ in of_name], color=colour, s=18, label=name, zorder=3
             )
-            for x, y, label in of_name:
-                panel.annotate(label, (x, y), xytext=(4, -9), textcoords="offset points", fontsize=6, color=colour)
+            names += [(*point, colour) for point in of_name]
         panel.set(xscale="log", yscale="log", xlabel=x_label, ylabel="TFLOPS of the dense product")
-        panel.xaxis.set_major_formatter(plain)
-        panel.yaxis.set_major_formatter(plain)
+        panel.xaxis.set_major_formatter(PLAIN)
+        panel.yaxis.set_major_formatter(PLAIN)
         panel.set_title(title, loc="left")
         figure.legend(*panel.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.91, 0.5))
-        caption(figure, about)
-        save(figure, path)
+        write_names(panel, names, size=6.5, must=True)
+        save(figure, path, about)
 
 
-def tradeoff(result: Mapping, path: Path) -> None:
+def tradeoff(result: Mapping, path: Path, about: str) -> None:
     """Draw quality against time of each pattern, a panel a machine, from the result of `zeroskip tradeoff`.
 
     Hollow: pruned, filled: tuned. A network without a measure of quality shows its flexibility instead.
@@ -105,6 +114,8 @@ def tradeoff(result: Mapping, path: Path) -> None:
             if measure:
                 panel.axhline(result["quality_dense"], color=PRINT.ink, linestyle="--", linewidth=0.9)
             panel.set_xlabel("time of all layers [us]")
+            if times := [us for row in result["rows"] if (us := row["machines"][name]["time_us"]) is not None]:
+                spread(panel, x=times)
             panel.set_title(f"{name}, {result['batch']} inputs to a layer", loc="left", fontsize=9)
         panels[0, 0].set_ylabel(f"{measure}; dashed: dense" if measure else "flexibility [bit/weight]")
         handles, texts = panels[0, 0].get_legend_handles_labels()
@@ -114,4 +125,4 @@ def tradeoff(result: Mapping, path: Path) -> None:
             x=0.125,
             ha="left",
         )
-        save(figure, path)
+        save(figure, path, about)

@@ -15,14 +15,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from cyclekit.figures.figure import Front, Lines, Map, Panel, Plane, Stacks
-from cyclekit.figures.style import LETTERS, MARKERS, THEMES, Theme
+from cyclekit.figures.labels import write_names
+from cyclekit.figures.style import LETTERS, MARKERS, PLAIN, THEMES, Theme, spread
 
 WIDTH = 7.2  # inches: two columns of a printed page
 SETTINGS = {"font.size": 8, "figure.dpi": 200, "figure.constrained_layout.use": True, "text.parse_math": False}
 LINE = 0.15  # inches of a line of it
-LEAST_SPAN = 0.2  # of an axis, as a share of its largest value
 MOST_MARKERS = 16  # of a line
-PLAIN = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,.10g}")
 
 
 def draw(data: Lines | Stacks | Front | Map, title: str, theme_name: str, caption: str = "") -> Any:
@@ -34,6 +33,8 @@ def draw(data: Lines | Stacks | Front | Map, title: str, theme_name: str, captio
         figure.suptitle(title, x=0.01, ha="left", fontsize=9)
         if caption:
             _caption(figure, title, caption)
+        if isinstance(data, Front):
+            _name_designs(figure, data, theme)
     return figure
 
 
@@ -41,9 +42,10 @@ def _caption(figure: Any, title: str, caption: str) -> None:
     """Put a caption under a figure's title; the figure grows by its lines."""
     width, height = figure.get_size_inches()
     lines = textwrap.wrap(caption, int(LETTERS * width), break_on_hyphens=False)
-    grown = height + LINE * len(lines)
+    grown = height + LINE * (len(lines) + 1)
     figure.set_size_inches(width, grown)
-    figure.suptitle("\n".join([title, *[""] * len(lines)]), x=0.01, ha="left", fontsize=9)  # which keeps room for it
+    room = [""] * (len(lines) + 1)  # which the layout keeps free
+    figure.suptitle("\n".join([title, *room]), x=0.01, ha="left", fontsize=9)
     figure.text(0.01, 0.98 - 1.5 * LINE / grown, "\n".join(lines), ha="left", va="top", fontsize=7, linespacing=1.35)
 
 
@@ -167,22 +169,21 @@ def _plane(axis: Any, plane: Plane, theme: Theme) -> None:
     for name, values in (("x", xs), ("y", ys)):
         if min(values) > 0 and max(values) / min(values) >= 20:
             getattr(axis, f"set_{name}scale")("log")
-        elif max(values) - min(values) < LEAST_SPAN * max(values):  # what is nearly the same must look so
-            middle = (max(values) + min(values)) / 2
-            getattr(axis, f"set_{name}lim")(middle * (1 - LEAST_SPAN), middle * (1 + LEAST_SPAN))
+        else:
+            spread(axis, **{name: values})
         getattr(axis, f"{name}axis").set_major_formatter(PLAIN)
         getattr(axis, f"{name}axis").set_minor_formatter(mpl.ticker.NullFormatter())
     axis.set(xlabel=plane.x_label, ylabel=plane.y_label)
     axis.grid(visible=True, axis="both")
     axis.margins(0.08)
-    axis.autoscale_view()  # now, not when it is drawn: the labels need to know how much room there is
-    last = np.array([-1.0, 2.0])
-    for name in plane.front:  # those that find room, from the left
-        place = axis.transLimits.transform(axis.transScale.transform(plane.designs[name]))  # in shares of the axes
-        if place[0] - last[0] > 0.3 or last[1] - place[1] > 0.06:
-            side = {"xytext": (-4, -8), "ha": "right"} if place[0] > 0.7 else {"xytext": (4, 3)}
-            axis.annotate(name, plane.designs[name], textcoords="offset points", fontsize=6.5, **side)
-            last = place
+
+
+def _name_designs(figure: Any, data: Front, theme: Theme) -> None:
+    """Write the names of the designs on the front, from the left, those that find room."""
+    figure.draw_without_rendering()  # which gives all panels their places
+    for axis, plane in zip(figure.axes, data.planes, strict=True):
+        names = [(*plane.designs[name], name, theme.ink) for name in plane.front]
+        write_names(axis, names, size=6.5, must=False)
 
 
 def _map(data: Map, theme: Theme) -> Any:

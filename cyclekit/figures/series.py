@@ -125,8 +125,8 @@ def _stacks(
     return Stacks(x_label, y_label, panels, shown, colours, **options)
 
 
-def front(results: Sequence[Result]) -> tuple[Front, list[str]] | None:
-    """Return designs by time and energy, and by time and area, each with Pareto's front; and the workloads they ran.
+def front(results: Sequence[Result]) -> tuple[Front, list[Result]] | None:
+    """Return designs by time and energy, and by time and area, each with Pareto's front; and one design's results.
 
     The workloads' times and energies are added up: one input of each, one after the other. Shown are the designs that
     ran all of the workloads that the most designs ran. None where there are not two designs and two quantities.
@@ -157,7 +157,7 @@ def front(results: Sequence[Result]) -> tuple[Front, list[str]] | None:
     areas = {labels[key]: own[0].area_mm2 for key, own in shown.items()}
     if None not in areas.values() and len(set(areas.values())) > 1:
         planes.append(_plane(times, "area", "mm2", areas))
-    return (Front("/".join(names[place] for place in told), planes), workloads) if planes else None
+    return (Front("/".join(names[place] for place in told), planes), next(iter(shown.values()))) if planes else None
 
 
 def _plane(times: Mapping[str, float], label: str, unit: str, ys: Mapping[str, float]) -> Plane:

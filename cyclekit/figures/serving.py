@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 
 from cyclekit.figures.colours import OPERATORS, places
 from cyclekit.figures.curves import roofline
-from cyclekit.figures.style import PRINT, caption, save
+from cyclekit.figures.style import PLAIN, PRINT, save
 from cyclekit.serving.knobs import Point
 from cyclekit.serving.serve import PHASES, PROMPT, STEP, Row, Serving
 from cyclekit.validation import Validation
@@ -30,7 +30,7 @@ def draw_serving(served: Serving, folder: Path, card: str) -> list[Path]:
         f"{'' if request.sparsity == 'dense' else ' ' + request.sparsity}: "
         f"{request.batch} x {request.input_tokens} + {request.output_tokens} tokens"
     )
-    about = _about(served)
+    about = _about(served, card)
     drawn = [_operators(served, folder / "llm_operators.png", title, about)]
     if len(served.step_ms) > 1:
         drawn.append(_steps(served, folder / "llm_context.png", title, about))
@@ -42,8 +42,10 @@ def draw_serving(served: Serving, folder: Path, card: str) -> list[Path]:
     return [*drawn, folder / "llm_roofline.png"]
 
 
-def draw_staircases(drawn: Sequence[tuple[Point, Serving]], folder: Path, title: str) -> list[Path]:
-    """Draw, for each size with values enough, prompt and step against it, all else as it is; return the files."""
+def draw_staircases(
+    drawn: Sequence[tuple[Point, Serving]], base: Serving, folder: Path, title: str, card: str
+) -> list[Path]:
+    """Draw, for each size with values enough, prompt and step against it, all else as in the base; return the files."""
     stairs: dict[str, list[tuple[int, Serving]]] = {}
     for point, served in drawn:
         if len(point.changes) == 1:
@@ -53,7 +55,9 @@ def draw_staircases(drawn: Sequence[tuple[Point, Serving]], folder: Path, title:
     files = []
     for knob, steps in stairs.items():
         if len(steps) >= LEAST_STAIRS:
-            files.append(_staircase(knob, sorted(steps, key=lambda step: step[0]), folder / f"llm_{knob}.png", title))
+            about = f"{_about(base, card)} Here {knob} alone takes the values shown; the energy is that of the base."
+            steps.sort(key=lambda step: step[0])
+            files.append(_staircase(knob, steps, folder / f"llm_{knob}.png", title, about))
     return files
 
 
@@ -88,7 +92,13 @@ def draw_models(validation: Validation, path: Path) -> Path:
         panel.invert_yaxis()
         panel.set_xlabel("simulated over published, less 1 [%]; hollow: fitted on; shaded: within 15%")
         panel.set_title(f"{validation.machine}; right: mean size of error", loc="left")
-        save(figure, path)
+        name = validation.machine.partition(":")[0]
+        about = (
+            f"Simulated: whole language models on {name}, each with the preset, cards and framework that were "
+            "measured. Hollow: a constant was fitted on these rows, so that agreement is no evidence. Power and joules "
+            "are by the cards' own power, which no table of prices is."
+        )
+        save(figure, path, about)
     return path
 
 
@@ -114,8 +124,7 @@ def _operators(served: Serving, path: Path, title: str, about: str) -> Path:
         figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.92, 0.5))
         figure.suptitle(title, x=0.02, y=1.0, ha="left", fontsize=10)
         figure.subplots_adjust(wspace=0.45)
-        caption(figure, about)
-        save(figure, path)
+        save(figure, path, about)
     return path
 
 
@@ -126,25 +135,27 @@ def _steps(served: Serving, path: Path, title: str, about: str) -> Path:
         panel.set_ylim(0, 1.06 * max(ms for _, ms in served.step_ms))
         panel.set(xlabel="context [tokens]", ylabel="a step [ms]")
         panel.set_title(title, loc="left", fontsize=10)
-        caption(figure, about)
-        save(figure, path)
+        save(figure, path, about)
     return path
 
 
-def _about(served: Serving) -> str:
-    """Return what the figures of one result rest on: the model's formats, the cards, what gave the energy."""
+def _about(served: Serving, card: str) -> str:
+    """Return what the figures of one result rest on: the model, its formats, the card, what gave the energy."""
     request = served.request
-    cards = "1 card" if request.n_cards == 1 else f"{request.n_cards} cards"
-    energy = "nothing prices it" if served.energy_j is None else f"{served.energy_j:,.4g} J of all cards"
+    energy = (
+        "not priced" if served.energy_j is None else f"{served.energy_j:,.4g} J of all cards, by {served.priced_by}"
+    )
+    sequences = "1 sequence" if request.batch == 1 else f"{request.batch:,} sequences"
     return (
-        f"{served.model.name}: weights {request.weights}, activations {request.activations or 'as the weights'}, "
-        f"KV cache {request.kv or 'as the weights'}, {request.sparsity}. {served.machine}: {cards} of "
-        f"{served.peak_tflops:,.0f} TFLOPS and {served.gb_per_s:,.0f} GB/s at most, {request.framework}. "
+        f"{served.model.name}, {sequences} of {request.input:,} + {request.output:,} tokens: weights "
+        f"{request.weights}, activations {request.activations or 'as the weights'}, KV cache "
+        f"{request.kv or 'as the weights'}, {request.sparsity}. {served.machine} {card}, a card of "
+        f"{served.peak_tflops:,.0f} TFLOPS and {served.gb_per_s:,.0f} GB/s at most, framework {request.framework}. "
         f"Energy: {energy}."
     )
 
 
-def _staircase(knob: str, steps: Sequence[tuple[int, Serving]], path: Path, title: str) -> Path:
+def _staircase(knob: str, steps: Sequence[tuple[int, Serving]], path: Path, title: str, about: str) -> Path:
     sizes = [size for size, _ in steps]
     lines = {PROMPT: [served.ttft_ms for _, served in steps], STEP: [served.tpot_ms for _, served in steps]}
     lines = {phase: times for phase, times in lines.items() if None not in times}
@@ -161,6 +172,7 @@ def _staircase(knob: str, steps: Sequence[tuple[int, Serving]], path: Path, titl
             if multiples:
                 panel.legend(loc="upper left")
         panels[-1, 0].set_xlabel(knob)
+        panels[-1, 0].xaxis.set_major_formatter(PLAIN)
         panels[0, 0].set_title(title, loc="left", fontsize=10)
-        save(figure, path)
+        save(figure, path, about)
     return path

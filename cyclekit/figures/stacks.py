@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 
-from cyclekit.figures.colours import places_of_states
-from cyclekit.figures.style import PRINT, save
+from cyclekit.figures.colours import places_of_modules, places_of_states
+from cyclekit.figures.style import PLAIN, PRINT, save
+
+INCHES = 0.36  # of a bar with its number over it, at least
+MANY, LONG = 8, 12  # bars, and letters of the name of one
 
 
 def states_by_design(
@@ -21,6 +25,7 @@ def states_by_design(
     path: Path,
     *,
     title: str,
+    about: str,
     times_us: Mapping[str, float],
 ) -> None:
     """Draw a bar a design: its time in microseconds (`times_us`), and where the units' cycles went, in %, stacked."""
@@ -31,6 +36,7 @@ def states_by_design(
         drawn = left.bar(labels, times, color="#1f4e79", width=0.6)
         left.bar_label(drawn, [f"{time:,.2f} us\n{times[0] / time:.1f}x" for time in times], fontsize=8, padding=2)
         left.set_ylabel("time of one input [us]")
+        left.yaxis.set_major_formatter(PLAIN)
         left.set_title("time, and speed-up over the first", loc="left", fontsize=9)
         left.margins(y=0.2)
         below = np.zeros(len(labels))
@@ -44,7 +50,7 @@ def states_by_design(
         right.set_title("where the cycles went", loc="left", fontsize=9)
         _legend_of_states(figure, {state.name.lower(): colours[state] for state in present})
         figure.suptitle(title, x=0.125, y=1.02, ha="left")
-        save(figure, path)
+        save(figure, path, about)
 
 
 def stacked_losses(
@@ -54,6 +60,7 @@ def stacked_losses(
     path: Path,
     *,
     title: str,
+    about: str,
     x_label: str,
 ) -> None:
     """Draw bars that begin with what is ideal, `base` (label, %), and add what each state costs, {state: %}."""
@@ -73,33 +80,45 @@ def stacked_losses(
         panel.set_title(title, loc="left")
         handles, texts = panel.get_legend_handles_labels()
         figure.legend(handles[::-1], texts[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
-        save(figure, path)
+        save(figure, path, about)
 
 
-def stacked_parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path, *, title: str) -> None:
-    """Draw a panel a quantity, {label with unit: {bar: {part: value}}}; a bar's parts stand on each other."""
+def stacked_parts(
+    panels: Mapping[str, Mapping[str, Mapping[str, float]]],
+    path: Path,
+    *,
+    title: str,
+    about: str,
+    x_label: str = "",
+    known: Sequence[str] = (),
+) -> None:
+    """Draw a panel a quantity, {label with unit: {bar: {part: value}}}; a bar's parts stand on each other.
+
+    known: parts whose colours are known, in their order.
+    """
     parts = list(dict.fromkeys(part for bars in panels.values() for of_bar in bars.values() for part in of_bar))
+    placed = places_of_modules(parts, known) if known else {part: place for place, part in enumerate(parts)}
     with mpl.rc_context(PRINT.style()):
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.6), squeeze=False)
+        most = max(map(len, panels.values()))
+        size = (max(4.2, INCHES * most) * len(panels), 3.6)
+        figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
         for panel, (y_label, bars) in zip(axes[0], panels.items(), strict=True):
-            below = np.zeros(len(bars))
-            for part, colour in zip(parts, PRINT.series, strict=False):
+            places, below = np.arange(len(bars)), np.zeros(len(bars))
+            for part, place in placed.items():
                 heights = np.array([of_bar.get(part, 0.0) for of_bar in bars.values()])
-                panel.bar(list(bars), heights, bottom=below, color=colour, width=0.6, label=part)
+                panel.bar(places, heights, bottom=below, label=part, width=0.6, **PRINT.fill(place))
                 below += heights
-            panel.bar_label(
-                panel.containers[-1],
-                [f"{total:,.{2 if total < 100 else 0}f}" for total in below],
-                fontsize=8,
-                padding=2,
-            )
-            panel.set_ylabel(y_label)
-            panel.margins(y=0.1)
+            totals = [f"{total:,.{0 if total >= 100 or total == round(total) else 2}f}" for total in below]
+            panel.bar_label(panel.containers[-1], totals, fontsize=8 if len(bars) < MANY else 6, padding=2)
+            panel.set_xticks(places, [textwrap.fill(name, LONG) for name in bars])
+            panel.set(xlabel=x_label, ylabel=y_label, ylim=(0, 1.12 * max(below)))
+            panel.yaxis.set_major_formatter(PLAIN)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
+        if len(labels) > 1:
+            figure.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5))
         figure.suptitle(title, x=0.125, ha="left")
         figure.subplots_adjust(wspace=0.3)
-        save(figure, path)
+        save(figure, path, about)
 
 
 def _colours(names: type[IntEnum]) -> dict[IntEnum, str]:

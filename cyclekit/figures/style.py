@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.ticker
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -16,6 +18,11 @@ import matplotlib.pyplot as plt
 from cyclekit.terminal import write_whole
 
 LETTERS = 18  # of a caption in an inch
+MOST_NARROW = 40  # letters of its line at least
+MOST_LINES, MORE = 5, " ... (all of it: in the file's description)"  # of a caption
+GAP = 0.12  # inches above it
+LEAST_SPAN = 0.2  # of an axis, as a share of its largest value
+PLAIN = mpl.ticker.FuncFormatter(lambda value, _place: f"{value:,.10g}")  # of an axis: thousands apart, no powers
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")  # one a series: colours alone do not survive a photocopier
 
 HATCHES = ("", "////", "....", "xxxx")  # of areas beyond the colours
@@ -96,18 +103,44 @@ THEMES = {"print": PRINT, "dark": DARK}
 
 
 def caption(figure, text: str) -> None:
-    """Put what a figure rests on under it, in the file itself."""
-    lines = textwrap.wrap(text, int(LETTERS * figure.get_figwidth()), break_on_hyphens=False)
-    figure.text(0.01, -0.02, "\n".join(lines), ha="left", va="top", fontsize=7, linespacing=1.35)
+    """Put what a figure rests on under all that it shows, in the file itself; of a long text the first lines."""
+    width, height = figure.get_size_inches()
+    shown = figure.get_tightbbox()  # in inches, with the legends and labels that stand beyond the figure
+    wide = max(MOST_NARROW, int(LETTERS * shown.width))
+    lines = textwrap.wrap(text, wide, max_lines=MOST_LINES, placeholder=MORE, break_on_hyphens=False)
+    at = shown.x0 / width, (shown.y0 - GAP) / height
+    figure.text(*at, "\n".join(lines), ha="left", va="top", fontsize=7, linespacing=1.35, parse_math=False)
 
 
-def save(figure, path: Path) -> None:
-    """Write a figure, whole or not at all, in the format of its suffix, and close it."""
+def spread(panel, **of_axis: Sequence[float]) -> None:
+    """Keep values that are nearly the same from filling an axis; of_axis: x= or y=, all that it shows."""
+    for name, values in of_axis.items():
+        low, high = min(values), max(values)
+        if high - low < LEAST_SPAN * high:
+            middle, half = (high + low) / 2, (high + low) / 2 * LEAST_SPAN / (2 - LEAST_SPAN)
+            getattr(panel, f"set_{name}lim")(middle - half, middle + half)
+
+
+def save(figure, path: Path, about: str) -> None:
+    """Write a figure with what it rests on under it, the workload, the design and the prices, and close it."""
+    if not about:
+        raise ValueError(f"{path.name} must say what was run")
+    caption(figure, about)
+    to_file(figure, path, about)
+
+
+def to_file(figure, path: Path, about: str = "") -> None:
+    """Write a figure as it is, whole or not at all, in the format of its suffix, and close it.
+
+    about: what it rests on, for programs: the file's own description.
+    """
     drawn = BytesIO()
     suffix = path.suffix.removeprefix(".")
     try:
         with mpl.rc_context(IN_FILES):
-            metadata = {"Date": None} if suffix == "svg" else None
+            metadata = {"Description": about} if about else {}
+            if suffix == "svg":
+                metadata["Date"] = None
             figure.savefig(drawn, format=suffix, metadata=metadata)
     finally:
         plt.close(figure)

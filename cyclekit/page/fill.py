@@ -33,13 +33,17 @@ SCRIPTS = (
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure as two SVG images, one for paper and a bright screen, one for a dark screen. name: of its files."""
+    """A figure as two SVG images, one for paper and a bright screen, one for a dark screen.
+
+    name: of its files; numbers: what is drawn as CSV, "": it cannot be saved as that.
+    """
 
     title: str
     caption: str
     svg: bytes
     svg_dark: bytes
     name: str = "figure"
+    numbers: str = ""
 
 
 def page(
@@ -101,8 +105,10 @@ def _figure(figure: Figure) -> str:
         f'<img class="{theme}" alt="{words}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
         for theme, svg in (("bright", figure.svg), ("dark", figure.svg_dark))
     )
+    numbers = f'<script type="application/json">{_json(figure.numbers)}</script>' if figure.numbers else ""
     return (
-        f'<figure data-name="{escape(figure.name)}">{images}<figcaption>{escape(figure.caption)}</figcaption></figure>'
+        f'<figure data-name="{escape(figure.name)}">{images}<figcaption>{escape(figure.caption)}</figcaption>{numbers}'
+        "</figure>"
     )
 
 

@@ -90,6 +90,7 @@ class Serves:
     links: str
     memory_bytes: Callable[[Any], float]
     idle_w: Callable[[Any], float]
+    priced_by: str
 
     def check(self, fields: Mapping[str, Any]) -> None:
         """Raise BadInput for a field of the Spec that is asked for, but said by something else."""

@@ -66,7 +66,8 @@ class Serving:
     """The result: one static batch, from its first prompt token to the last token of its answers.
 
     ttft_ms: until every sequence has its first token. tpot_ms: the mean of the steps after it, None where there are
-    none. energy_j: of all cards, None where nothing prices it. operators: Rows, and rest_us {phase: the time of none}.
+    none. energy_j: of all cards, None where nothing prices it; priced_by: what else does. operators: Rows, and rest_us
+    {phase: the time of none}.
     step_ms: (context, ms) along the answers. peak_tflops, gb_per_s: what a card could at most.
     """
 
@@ -79,6 +80,7 @@ class Serving:
     tpot_ms: float | None
     total_s: float
     energy_j: float | None
+    priced_by: str
     operators: tuple[Row, ...]
     rest_us: dict[str, float]
     step_ms: tuple[tuple[float, float], ...]
@@ -225,6 +227,7 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
         tpot_ms=steps_us / n_steps / 1e3 if n_steps else None,
         total_s=(prompt.time_us + steps_us) / 1e6,
         energy_j=None if isnan(energy_j) else energy_j,
+        priced_by=face.priced_by,
         operators=(*prompt.rows.values(), *steps.rows.values()),
         rest_us={passes.phase: passes.rest_us for passes in (prompt, steps)},
         step_ms=of_context,

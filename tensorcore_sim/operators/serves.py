@@ -32,4 +32,5 @@ SERVES = Serves(
     links="sums over cards: as measured over NVSwitch, whatever the card's links; what the links draw is not counted",
     memory_bytes=lambda spec: spec.memory_gib * 2**30,
     idle_w=lambda spec: spec.static_w,
+    priced_by="the card's own power (fields pj_per_ghz, hbm_pj_per_bit_ghz, static_w), not by a table of prices",
 )

@@ -49,16 +49,16 @@ def test_instructions_gemms_and_the_ladder_each_have_a_figure(drawn, tmp_path):
 
 
 def test_speed_ups_have_twice_as_their_limit(drawn, tmp_path):
-    assert figures.draw_speed_ups((1, 2), {"a": [1.1, 1.2]}, tmp_path / "s.png") == tmp_path / "s.png"
+    assert figures.draw_speed_ups((1, 2), {"a": [1.1, 1.2]}, tmp_path / "s.png", about="of it") == tmp_path / "s.png"
     (call,) = drawn
     assert (call.given, call.limit) == (({"a": ((1, 2), [1.1, 1.2])}, tmp_path / "s.png"), ("ideal", 2.0))
 
 
 def test_a_roofline_is_drawn_as_it_is_given(drawn, tmp_path):
     roofs, points = {"dense": (312.0, 1855.0)}, {"dense": [(85.3, 40.0, "256")]}
-    assert figures.draw_roofline(roofs, points, tmp_path / "r.png", "title") == tmp_path / "r.png"
+    assert figures.draw_roofline(roofs, points, tmp_path / "r.png", "title", about="of it") == tmp_path / "r.png"
     (call,) = drawn
-    assert (call.given, call.title) == ((roofs, points, tmp_path / "r.png"), "title")
+    assert (call.given, call.title, call.about) == ((roofs, points, tmp_path / "r.png"), "title", "of it")
 
 
 def test_losses_are_shares_of_the_dense_time_above_the_ideal_share(drawn, tmp_path):
@@ -66,7 +66,7 @@ def test_losses_are_shares_of_the_dense_time_above_the_ideal_share(drawn, tmp_pa
     states = [state.name.lower() for state in SmState]
     measures = {f"lost_to_{name}_us": float(k) for k, name in enumerate(states)}
     run = SimpleNamespace(measures=measures | {"time_dense_us": 8.0, "ideal_speed_up": 4.0})
-    assert figures.draw_losses({"1,024": run}, tmp_path / "l.png", title="t") == tmp_path / "l.png"
+    assert figures.draw_losses({"1,024": run}, tmp_path / "l.png", title="t", about="of it") == tmp_path / "l.png"
     (call,) = drawn
     bars, ideal, kinds, path = call.given
     assert bars == {"1,024": {name: 12.5 * k for k, name in enumerate(states)}}

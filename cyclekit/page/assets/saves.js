@@ -1,4 +1,4 @@
-// What can be saved: each figure as SVG or PNG, as it is shown, and the designs of the table as CSV.
+// What can be saved: each figure as SVG or PNG, as it is shown, or its numbers as CSV, and the designs of the table.
 const PNG_SCALE = 2; // of the figure's own size
 
 function makeSaves() {
@@ -9,6 +9,13 @@ function makeSaves() {
       button.addEventListener("click", () => (kind === "SVG" ? saveSvg : savePng)(shownImage(figure), name));
       return button;
     });
+    const numbers = figure.querySelector("script");
+    if (numbers !== null) {
+      const button = element("button", { type: "button" }, "CSV");
+      const text = JSON.parse(numbers.textContent);
+      button.addEventListener("click", () => save(new Blob([text], { type: "text/csv" }), `${name}.csv`));
+      buttons.push(button);
+    }
     figure.append(element("p", { className: "saves" }, "save as ", ...buttons));
   }
   document.getElementById("csv").addEventListener("click", () => save(csv(), "designs.csv"));

@@ -33,7 +33,7 @@ def test_a_page_and_its_figures_are_written(zeroskip, store, tmp_path):
     written = {path.name for path in figures.iterdir()}
     stems = {name.removesuffix(".svg") for name in written if name.endswith(".svg") and not name.endswith("-dark.svg")}
     assert stems
-    assert written == {f"{stem}{end}" for stem in stems for end in (".svg", ".png", "-dark.svg", "-dark.png")}
+    assert written == {f"{stem}{end}" for stem in stems for end in (".svg", ".png", "-dark.svg", "-dark.png", ".csv")}
     assert text.count("<figure ") == len(stems)
 
 

@@ -185,6 +185,13 @@ def test_infeasible_results_are_left_out_and_counted():
     assert "Left out: 1 infeasible." in chart.caption
 
 
+def test_where_some_of_several_lines_have_their_best_at_an_end_the_caption_says_of_what_they_are_the_values():
+    """Of a line for each depth the least time is at the most lanes; of depth 9 at the second of them."""
+    deep = [result(time_us=us, n_lanes=n, depth=9) for n, us in {1: 9.0, 2: 3.0, 4: 5.0}.items()]
+    caption = by_name(charts([*lanes(depth=4), *lanes(depth=8), *deep]))["unknown_n_lanes"].caption
+    assert "depth = 4, 8: least time at n_lanes = 4, the most tried" in caption
+
+
 def test_without_prices_there_is_no_energy_and_the_caption_says_why():
     found = by_name(charts([replace(one, energy_pj=None, module_pj={}, unpriced="no price of x") for one in lanes()]))
     assert list(panels(found["unknown_n_lanes"])) == ["time [us]", "load balance [%]"]

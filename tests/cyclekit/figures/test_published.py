@@ -20,7 +20,7 @@ def test_times_against_each_other_are_drawn_whatever_their_sizes(tmp_path):
         for quantity, published, simulated in (("dense time", 1e-3, 2e-3), ("2:4 time", 5.0, 5.0), ("other", 1e6, 1e4))
     ]
     path = tmp_path / "times.svg"
-    times_on_diagonal(rows, path, title="Times", band=10)
+    times_on_diagonal(rows, path, title="Times", band=10, about="eight cubed")
     drawn = path.read_text()
-    for text in ("dense time", "2:4 time", "other", "within 10%"):
+    for text in ("dense time", "2:4 time", "other", "within 10%", "eight cubed"):
         assert f"<!-- {text}" in drawn or text in drawn

@@ -89,7 +89,7 @@ def test_what_differs_by_two_percent_does_not_fill_an_axis():
     data = Front("lanes", [Plane("time [us]", "area [mm2]", {"1": (10.2, 1.0), "2": (10.0, 2.0)}, ["2", "1"])])
     figure = Chart("front", "a title", "a caption", data).draw("print")
     low, high = figure.axes[0].get_xlim()
-    assert (high - low) / high >= 0.2
+    assert (high - low) / high == pytest.approx(0.2)
     plt.close(figure)
 
 
@@ -134,7 +134,7 @@ def test_lines_and_text_stand_out_from_the_background(theme):
 
 
 def draw_old(path: Path) -> None:
-    lines({"a": LINE}, path, title="t", x_label="x", y_label="y")
+    lines({"a": LINE}, path, title="t", x_label="x", y_label="y", about="a")
 
 
 @pytest.mark.parametrize("draw", [lambda path: write(chart("lines"), path), draw_old], ids=["charts", "plots"])
@@ -153,7 +153,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(draw, tmp_
 
 
 def test_another_format_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"a figure must be a \.png or \.svg file, got '.*a\.pdf'"):
+    with pytest.raises(BadInput, match=r"a figure must be a \.png, \.svg or \.csv file, got '.*a\.pdf'"):
         write(chart("map"), tmp_path / "a.pdf")
 
 
@@ -164,4 +164,17 @@ def test_a_caption_stands_under_the_figure_in_lines_no_wider_than_it(tmp_path):
     (drawn,) = figure.texts
     assert drawn.get_text().split() == text.split()
     assert max(map(len, drawn.get_text().split("\n"))) <= 18 * 5
-    assert drawn.get_position()[1] < 0
+
+
+def test_a_caption_stands_under_all_that_is_drawn_and_of_a_long_one_the_beginning(tmp_path):
+    figure = Figure(figsize=(5, 3))
+    panel = figure.add_subplot(xlabel="x")
+    panel.set_xticks([0, 1], ["a design with a long name", "another one"], rotation=90)
+    below = figure.get_tightbbox().y0
+    caption(figure, "word " * 500)
+    (drawn,) = figure.texts
+    lines = drawn.get_text().split("\n")
+    assert len(lines) == 5
+    assert lines[-1].endswith("word ... (all of it: in the file's description)")
+    assert below < 0  # inches; the names of the designs stand out of the figure
+    assert drawn.get_window_extent().y1 <= below * figure.dpi

@@ -29,8 +29,9 @@ def feasible(tmp_path_factory):
 def test_figures_and_the_table_can_be_saved(browser, feasible, tmp_path):
     """Saving is seen through: what would be given to the browser as a file, its name and its bytes."""
     svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20"><rect width="30" height="20"/></svg>'
+    numbers = 'PEs,a name that says "</script>"\r\n1,2\r\n'
     path = tmp_path / "report.html"
-    path.write_bytes(page("results.db", feasible, [Figure("t", "c", svg, svg, "eie_n_pes")], n_rows=1))
+    path.write_bytes(page("results.db", feasible, [Figure("t", "c", svg, svg, "eie_n_pes", numbers)], n_rows=1))
     browser.get(path.as_uri())
     saved = """
         const done = arguments[arguments.length - 1], made = [];
@@ -46,6 +47,8 @@ def test_figures_and_the_table_can_be_saved(browser, feasible, tmp_path):
     name, found = browser.execute_async_script(saved, ".saves button", 1)
     with Image.open(io.BytesIO(bytes(found))) as picture:
         assert (name, picture.format, picture.size) == ("eie_n_pes.png", "PNG", (60, 40))
+    name, found = browser.execute_async_script(saved, ".saves button", 2)
+    assert (name, bytes(found).decode()) == ("eie_n_pes.csv", numbers)
     name, found = browser.execute_async_script(saved, "#csv", 0)
     heads, *rows = csv.reader(io.StringIO(bytes(found).decode(), newline=""))
     assert (name, len(rows)) == ("designs.csv", len(feasible))

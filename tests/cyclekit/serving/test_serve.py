@@ -43,6 +43,7 @@ def face(weight_bits=16.0, energy=1.0, **framework):
         links="by string",
         memory_bytes=lambda spec: 1e6,
         idle_w=lambda spec: 0.5,
+        priced_by="a microjoule a kernel",
     )
 
 
