@@ -39,15 +39,12 @@ PRELOADED = ("numpy", "numba", "scipy.sparse", "scipy.optimize", "simpy", "ml_dt
 def tests_of(file: str) -> tuple[list[str], list[str]]:
     """Return the files of tests for a file of the packages: its own wing's, and the rest of its package's.
 
-    The wings of workloads know little of each other: the rest are the tests of none of them.
+    The wings of workloads and of cyclekit know little of each other: the rest are the tests of none of them.
     """
     package, *wings, _ = file.split("/")
     folder = ROOT / "tests" / package
-    if package == "cyclekit" and not wings:
-        own, rest = folder.glob("test_*.py"), ()
-    else:
-        own = folder.joinpath(*wings).glob("test_*.py")
-        rest = folder.glob("test_*.py") if package == "workloads" else folder.rglob("test_*.py")
+    own = folder.joinpath(*wings).glob("test_*.py")
+    rest = folder.glob("test_*.py") if package in ("workloads", "cyclekit") else folder.rglob("test_*.py")
     own = {path.relative_to(ROOT).as_posix() for path in own}
     return sorted(own), sorted({path.relative_to(ROOT).as_posix() for path in rest} - own)
 
