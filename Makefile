@@ -44,14 +44,12 @@ bench: install
 	$(BIN)/python benchmarks/bench_sweep.py
 	$(BIN)/python benchmarks/bench_search.py
 
-# For a night, docs/campaign.md; SEED=1 make campaign draws anew.
+# For a night, docs/campaign.md. Another draw, a short one, some parts: make campaign SEED=1 PERCENT=2 PARTS="kills fuzz".
 SEED ?= 0
+PERCENT ?= 100
+PARTS ?=
 campaign: install
-	$(BIN)/python tests/campaign/kills.py --seed $(SEED)
-	$(BIN)/python tests/campaign/fuzz.py --seed $(SEED)
-	$(BIN)/python tests/campaign/differential.py --seed $(SEED)
-	$(BIN)/python tests/campaign/versions.py
-	$(BIN)/python tests/campaign/mutate.py --sample 1000 --seed $(SEED)
+	$(BIN)/python tests/campaign --seed $(SEED) --percent $(PERCENT) $(PARTS)
 
 clean:
 	rm -rf $(VENV) zeroskip-demo site

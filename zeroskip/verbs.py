@@ -115,7 +115,7 @@ def sweep(
             "machine": each.machine,
             "workload": each.workload,
             **{name: results.value(each, name) for name in shown if name != "workload"},
-            "cycles": each.cycles,
+            "cycles": each.cycles if each.reason is None else None,
             "time_us": each.time_us if each.reason is None else None,
             "load_balance": each.load_balance,
             "energy_pj": each.energy_pj,
@@ -133,6 +133,7 @@ def sweep(
         detail=points,
         label="design",
         parts=_states(rows),
+        notes=tuple(results.left_out(points)),
     )
 
 

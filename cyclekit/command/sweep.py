@@ -12,7 +12,7 @@ from cyclekit.command.subject import announce_reading
 from cyclekit.sweep.edges import at_the_ends
 from cyclekit.sweep.export import check as check_export
 from cyclekit.sweep.points import changes_of, read_file, vary_of
-from cyclekit.sweep.results import read
+from cyclekit.sweep.results import left_out, read
 from cyclekit.sweep.store import Store, check
 from cyclekit.sweep.sweep import Summary, Sweep, prepare
 from cyclekit.terminal import Output, say
@@ -72,13 +72,13 @@ def _compute(sweep: Sweep, into: str, cluster: Any) -> Summary:
 
 
 def _ends(into: str, sweep: Sweep) -> list[str]:
-    """Return where the best of the sweep's workloads lie at an end of what the store holds, of a store read at once."""
+    """Return which inputs stored of the sweep's workloads are in no mean, and where their best lie at an end of all."""
     with Store(into, write=False) as store:
         if len(store) > MOST_READ:
             return [f"{into} is large: zeroskip report says which best designs lie at an end of what was tried"]
         names = {work.name for work in sweep.works}
         own_results = [r for r in read(store) if r.machine == sweep.machine.name and r.workload in names]
-    return at_the_ends(own_results)
+    return [*left_out(own_results), *at_the_ends(own_results)]
 
 
 def _arguments(options: Namespace) -> dict[str, Any]:

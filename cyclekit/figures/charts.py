@@ -166,7 +166,7 @@ def _said(machine: Machine | None, cut: Cut) -> str:
         said += f"{_capital(machine.cautions[cut.view.name])}. "
     said += _at_the_ends(machine, cut)
     if cut.n_infeasible:
-        said += f"Left out: {cut.n_infeasible:,} infeasible. "
+        said += f"Left out: {cut.n_infeasible:,} without a result. "
     if cut.n_lines_left_out:
         said += f"Not shown: {cut.n_lines_left_out:,} of one value only, or beyond the first {MOST_LINES}. "
     return said.strip()

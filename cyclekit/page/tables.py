@@ -12,7 +12,7 @@ from cyclekit.figures.cuts import nearest_preset
 from cyclekit.page.best import AREA, EDP, ENERGY, POWER, Front, evenly, grouped, least, varied_fields
 from cyclekit.sweep.edges import at_the_ends
 from cyclekit.sweep.presets import PRESET
-from cyclekit.sweep.results import Result
+from cyclekit.sweep.results import Result, is_apart, left_out
 from cyclekit.views import TIME
 
 IN_TABLES = (TIME, ENERGY, EDP, POWER, AREA)
@@ -59,12 +59,13 @@ def facts(
 ) -> dict[str, list[str]]:
     """Return {heading: lines} of what a store holds."""
     feasible = [result for result in results if result.reason is None]
+    n_infeasible = len(results) - len(feasible) - sum(is_apart(result) for result in results)
     unpriced = grouped([result for result in feasible if result.unpriced], lambda r: (r.machine, r.unpriced))
     return {
         "rows": [f"{n_rows:,}, one a layer and input"],
         "results": [
-            f"{len(results):,}, one a design and workload; {len(results) - len(feasible):,} infeasible",
-            *_left_out_lines(feasible),
+            f"{len(results):,}, one a design and workload; {n_infeasible:,} infeasible",
+            *left_out(results),
         ],
         "machines": [_machine_line(name) for name in dict.fromkeys(result.machine for result in results)],
         "designs from": _presets(results, fields),
@@ -76,12 +77,6 @@ def facts(
         ],
         "made by": [f"zeroskip {version}"],
     }
-
-
-def _left_out_lines(results: Sequence[Result]) -> list[str]:
-    cut = [result for result in results if result.n_left_out]
-    n = sum(result.n_left_out for result in cut)
-    return [f"{n:,} inputs of {len(cut):,} results are in no mean: other designs do not have them"] if cut else []
 
 
 def best(results: Sequence[Result]) -> str:
@@ -140,14 +135,14 @@ def _front(front: Front, fields: Sequence[str]) -> str:
 
 
 def infeasible(results: Sequence[Result]) -> str:
-    """Return why points are infeasible, those together whose reasons differ in numbers only; nothing where none is."""
+    """Return why points have no result, those together whose reasons differ in numbers only; nothing where none is."""
     failed = [result for result in results if result.reason is not None]
     if not failed:
         return "<p>None: every point of the store is feasible.</p>"
     groups = grouped(failed, lambda r: (r.machine, r.workload, NUMBER.sub("#", r.reason)))
     rows = [[machine, workload, f"{len(of):,}", of[0].reason] for (machine, workload, _), of in groups.items()]
     heads = ["machine", "workload", "points", "reason (of the first of them)"]
-    return table("Infeasible points, by reason", heads, rows, n_texts=2, long=3)
+    return table("Points without a result, by reason", heads, rows, n_texts=2, long=3)
 
 
 def table(

@@ -29,10 +29,10 @@ class Result:
     Cycles, time, actions and energy are those of one input (of a batched machine: of one batch), the mean over the
     inputs stored, through all layers one after the other. load_balance: mean over the layers by their cycles. states:
     {unit kind: {state: share}}, shares of the kind's cycles that sum to 1. measures: of the first input, where there is
-    one layer. reason: why the design is infeasible; then all that was found is 0 or empty. unpriced: why there is no
-    energy. n_left_out: inputs that are stored of it, and not of every design of the workload: in no mean. called: what
-    tables and figures call the design by, where not by its fields: {"preset": its name} and the fields that presets do
-    not say (cyclekit.sweep.presets).
+    one layer. reason: why the design is infeasible, or cannot be compared with the workload's others; then all that was
+    found is 0 or empty. unpriced: why there is no energy. n_left_out: inputs that are stored of it, and not of every
+    design that is compared with it: in no mean. called: what tables and figures call the design by, where not by its
+    fields: {"preset": its name} and the fields that presets do not say (cyclekit.sweep.presets).
     """
 
     machine: str
@@ -91,10 +91,11 @@ def varied(results: Sequence[Result]) -> list[str]:
 def read(store: Store, prices: str | None = None) -> list[Result]:
     """Return the results in the order in which they were first stored, each over the inputs that all of them have.
 
-    "All" are the feasible designs of a workload on a machine: means over other inputs could not be compared. prices:
-    the table for all machines (None: each machine's default). Where a workload or the machine's model has changed
-    between two sweeps of the same design, what was stored later holds. Raises BadInput for a table that no machine of
-    the store has.
+    "All" are the feasible designs of a workload on a machine: means over other inputs could not be compared. Where no
+    input is stored of all, they are those that have the input stored of most; each other has a reason and no mean.
+    prices: the table for all machines (None: each machine's default). Where a workload or the machine's model has
+    changed between two sweeps of the same design, what was stored later holds. Raises BadInput for a table that no
+    machine of the store has.
     """
     pricing = Pricing(store, prices)
     by_design: dict[tuple[str, ...], tuple[str, dict[int, Result]]] = {}
@@ -104,15 +105,17 @@ def read(store: Store, prices: str | None = None) -> list[Result]:
         if design not in by_design or by_design[design][0] != first.content:
             by_design[design] = first.content, {}
         by_design[design][1][first.input] = _of_task([first, *others], pricing)
-    shared: dict[tuple[str, str], set[int]] = {}
+    feasible: dict[tuple[str, str], list[set[int]]] = {}
     for (machine, work, *_), (_, inputs) in by_design.items():
         if _is_feasible(inputs):
-            shared[machine, work] = shared.get((machine, work), set(inputs)) & set(inputs)
+            feasible.setdefault((machine, work), []).append(set(inputs))
+    shared = {of: _shared(stored) for of, stored in feasible.items()}
     means = []
     for (machine, work, *_), (_, inputs) in by_design.items():
-        wanted = shared[machine, work] if _is_feasible(inputs) else inputs
-        chosen = [result for place, result in inputs.items() if place in wanted] or list(inputs.values())
-        means.append(replace(_mean(chosen), n_left_out=len(inputs) - len(chosen)))
+        wanted = shared[machine, work] if _is_feasible(inputs) else set(inputs)
+        chosen = [result for place, result in inputs.items() if place in wanted]
+        mean = _mean(chosen) if chosen else _stranger(next(iter(inputs.values())), inputs, wanted)
+        means.append(replace(mean, n_left_out=len(inputs) - len(chosen)))
     return _called(means)
 
 
@@ -127,6 +130,38 @@ def _called(results: Sequence[Result]) -> list[Result]:
             for place, of_design in zip(places, called, strict=True):
                 names[place] = of_design
     return [replace(each, called=name) if name else each for each, name in zip(results, names, strict=True)]
+
+
+def _shared(stored: Sequence[set[int]]) -> set[int]:
+    """Return the inputs that all designs have which have the input that most have; of such inputs the first."""
+    counts = Counter(place for inputs in stored for place in inputs)
+    most = min(counts, key=lambda place: (-counts[place], place))
+    return set.intersection(*(inputs for inputs in stored if most in inputs))
+
+
+def _stranger(first: Result, stored: Iterable[int], shared: Iterable[int]) -> Result:
+    """Return a design whose inputs no other design of its workload is compared on, without what it found on them."""
+    own, theirs = (", ".join(map(str, sorted(places))) for places in (stored, shared))
+    reason = f"stored on input {own} and not on {theirs}, on which the other designs are compared: sweep that too"
+    about = {name: getattr(first, name) for name in ("machine", "workload", "engine", "spec")}
+    return Result(**about, reason=reason)
+
+
+def is_apart(result: Result) -> bool:
+    """Tell whether a design has inputs stored, and none on which the others of its workload are compared."""
+    return result.reason is not None and result.n_left_out > 0
+
+
+def left_out(results: Iterable[Result]) -> list[str]:
+    """Return in a line each how many inputs are in no mean, and how many designs have none therefore."""
+    cut = [result for result in results if result.n_left_out]
+    lines = []
+    if cut:
+        n = sum(result.n_left_out for result in cut)
+        lines.append(f"{n:,} inputs of {len(cut):,} results are in no mean: other designs do not have them")
+    if n := sum(map(is_apart, cut)):
+        lines.append(f"{n:,} of these results have no mean, and are compared with none: sweep what the others have")
+    return lines
 
 
 def _is_feasible(inputs: Mapping[int, Result]) -> bool:

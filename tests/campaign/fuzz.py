@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import os
 import random
@@ -32,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from cyclekit.command.cli import main as zeroskip
 from cyclekit.sweep.sweep import Sweep
 from cyclekit.sweep.sweep import sweep as compute
+from tests.campaign.samples import CONFIG, INDEX, RECIPE, REFUSED, SETTINGS, SWEEP, VARIED, clouds
 from tests.reader_samples import NET_SHAPES, SAMPLES
 from tests.sweep_cases import small
 from workloads import BadInput
@@ -45,46 +47,6 @@ MEMORY_BYTES = 4 * 2**30
 NUMBERS = (b"0", b"1", b"-1", b"3", b"65536", b"999999999999", b"18446744073709551616", b"9" * 5000, b"1e9", b"1e999")
 NUMBERS += (b"0x" + b"F" * 5000, b"nan", b"inf", b"0x10", b"1_0", b"-0.0", b"1e-400", b"", b"true", "\u0663".encode())
 TOKENS = (b"=", b":", b",", b"...", b"x2", b"+", b"[", b"]" * 40, b"[" * 20000, b"{", b'"', b"\0", b"\n", b"\xff", b" ")
-
-SWEEP = b"""machine = "eie"
-workloads = ["layer.npz"]
-engine = "schedule"
-inputs = 1
-workers = 1
-into = "rows.db"
-out = "rows.csv"
-[vary]
-n_pes = "1,2,4,...,16"
-queue_depth = [2, 3, 8]
-spmat_width_bits = "8:64:x2"
-clock_mhz = "800:900:+10"
-[set]
-batches = true
-"""
-RECIPE = b"""seed = 1
-[[step]]
-do = "prune"
-pattern = "element"
-density = {"*" = 0.5}
-criterion = "magnitude"
-p = 2
-within = "row"
-[[step]]
-do = "reconstruct"
-method = "sweep"
-[[step]]
-do = "quantise"
-per = 5
-[[step]]
-do = "share"
-bits = 4
-"""
-INDEX = b'{"metadata": {"total_size": 28}, "weight_map": {"fc.weight": "shard.safetensors"}}'
-CONFIG = b"""{"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 128,
-"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 100}"""
-PLY = ("ascii", "binary_little_endian")
-SETTINGS = tuple(b"n_pes=4|queue_depth=2|clock_mhz=800|batches=true|capacity=enforce|spmat_bytes=64".split(b"|"))
-VARIED = tuple(b"n_pes=1,2,4,...,256|queue_depth=2:256:x2|clock_mhz=1:2:+0.1|batches=true,false|n_pes=4".split(b"|"))
 
 
 def damaged(dice: random.Random, samples: tuple[bytes, ...]) -> bytes:
@@ -157,21 +119,6 @@ def points_of(name: str) -> object:
     return load(f"{name}:submanifold-3x3x3{'' if name.endswith('.npz') else '@0.5'}")
 
 
-def clouds() -> dict[str, bytes]:
-    """Return {name: bytes} of the same few points in each format of clouds, and of their voxels."""
-    points = np.arange(12, dtype="<f4").reshape(4, 3) % 5
-    axes = "".join(f"property float {axis}\n" for axis in "xyz")
-    heads = [f"ply\nformat {kind} 1.0\nelement vertex 4\n{axes}end_header\n" for kind in PLY]
-    voxels = io.BytesIO()
-    np.savez(voxels, coordinates=points.astype(np.int32), features=points)
-    return {
-        "text.ply": (heads[0] + "\n".join(" ".join(map(str, point)) for point in points.tolist())).encode(),
-        "a.ply": heads[1].encode() + points.tobytes(),
-        "a.bin": np.column_stack([points, np.ones(4, "<f4")]).tobytes(),
-        "cloud.npz": voxels.getvalue(),
-    }
-
-
 def sweep_file(content: bytes) -> str:
     Path("s.toml").write_bytes(content)
     return command("sweep", "s.toml")
@@ -215,7 +162,11 @@ def targets(samples: Path) -> dict[str, tuple[Callable[[bytes], str], tuple[byte
         except pytest.skip.Exception as missing:
             print(f"left out, {name}: {missing}", flush=True)
     (samples / "shard.safetensors").write_bytes(SAMPLES["a.safetensors"]())
+    weights |= {name: (file_of(name, weights_of), (sample,), 2) for name, sample in REFUSED.items()}
     points = {name: (file_of(name, points_of), (sample,), 4) for name, sample in clouds().items()}
+    if not importlib.util.find_spec("laspy"):
+        points = {name: target for name, target in points.items() if not name.endswith(".las")}
+        print("left out, .las: no laspy", flush=True)
     return {
         **weights,
         **points,
@@ -278,7 +229,7 @@ def main() -> int:
         named = [options.only] if options.only else named
         for name in dict.fromkeys(named):  # compiles, and shows that the samples are sound
             sound = [run_sample(all_targets[name][0], sample, samples) for sample in all_targets[name][1]]
-            if set(sound) != {"read"}:
+            if set(sound) != {"refused" if name in REFUSED else "read"}:
                 sys.exit(f"the samples of {name} are not sound: {sound}")
         if options.case is not None:
             name = named[options.case % len(named)]

@@ -61,7 +61,7 @@ class Tree:
         self.cache.mkdir(parents=True, exist_ok=True)  # stays empty where no test compiles a kernel
         git = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         listed = subprocess.run(git, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-        self.stamps = {}
+        self.stamps, self.stored = {}, {}
         for name in filter(None, listed.split("\0")):
             source, target = ROOT / name, self.root / name
             if not source.is_file():
@@ -90,6 +90,7 @@ class Tree:
             os.dup2(quiet, stream)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.environ["PATH"] = str(Path(sys.executable).parent)  # without Chromium, which reserves more: its tests skip
         os.chdir(self.root)
         sys.path[0] = str(self.root)
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
@@ -100,27 +101,30 @@ class Tree:
 
     def learn(self, tests: list[str]) -> dict[str, dict]:
         """Return {test file: {"seconds", "files" that it reaches}}; exits where one fails on the tree as it is."""
-        packages = {name: stamp for name, stamp in self.stamps.items() if BELOW_ALL.match(name)}
-        stored = json.loads(self.known.read_text()) if self.known.exists() else {}
-        if stored.get("packages") != packages:
-            stored = {"packages": packages, "tests": {}}
-        known = stored["tests"]
-        for test in tests:
-            if known.get(test, {}).get("stamp") == self.stamps[test]:
-                continue
+        if not self.stored:
+            packages = {name: stamp for name, stamp in self.stamps.items() if BELOW_ALL.match(name)}
+            self.stored = json.loads(self.known.read_text()) if self.known.exists() else {}
+            if self.stored.get("packages") != packages:
+                self.stored = {"packages": packages, "tests": {}}
+        known = self.stored["tests"]
+        for test in [test for test in tests if known.get(test, {}).get("stamp") != self.stamps[test]]:
             status, seconds = self.pytest([test], Reached(self.reach))
             if status:
                 sys.exit(f"{test} does not pass on the tree as it is (status {status}): there is nothing to compare to")
             reached = json.loads(self.reach.read_text())
             known[test] = {"stamp": self.stamps[test], "seconds": seconds, "files": reached}
-            self.known.write_text(json.dumps(stored))
-        shutil.rmtree(self.warm, ignore_errors=True)
-        shutil.copytree(self.cache, self.warm)
-        return {test: known[test] for test in tests}
+            self.known.write_text(json.dumps(self.stored))
+            shutil.rmtree(self.warm, ignore_errors=True)
+            if seconds > FILE_S:
+                print(f"left out, above {FILE_S} s: {test}", flush=True)
+        if not self.warm.exists():
+            shutil.copytree(self.cache, self.warm)
+        return known
 
-    def tests_for(self, mutant: Mutant, tests: list[str], known: dict[str, dict]) -> list[str]:
-        """Return those of the tests that can see the mutant: all, of what is run at import, as a constant is."""
-        tests = [test for test in tests if known[test]["seconds"] <= FILE_S]
+    def tests_for(self, mutant: Mutant, tests: list[str]) -> list[str]:
+        """Return those of the tests that can see the mutant, the quickest first: of what is run at import, all."""
+        known = self.learn(tests)
+        tests = sorted((test for test in tests if known[test]["seconds"] <= FILE_S), key=lambda t: known[t]["seconds"])
         if not mutant.in_function:
             return tests
         files = {mutant.file}

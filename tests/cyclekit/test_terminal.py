@@ -1,6 +1,7 @@
 """Can a table be read on a terminal of any width: no number broken, no column lost?"""
 
 import io
+import json
 import os
 import re
 import sys
@@ -191,3 +192,10 @@ def test_a_file_has_the_rights_of_any_other_and_the_next_one_too(tmp_path):
             assert (tmp_path / name).stat().st_mode & 0o777 == 0o640
     finally:
         assert os.umask(before) == 0o027
+
+
+def test_json_on_a_pipe_is_there_when_it_is_said_and_not_only_at_the_end(monkeypatch):
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, "utf-8"))
+    Output("-").result({"cycles": 3})
+    assert json.loads(pipe.getvalue()) == {"cycles": 3}

@@ -182,7 +182,7 @@ def test_a_lone_line_is_named_among_what_is_fixed():
 def test_infeasible_results_are_left_out_and_counted():
     chart = by_name(charts([*lanes(), result(n_lanes=8, reason="too many")]))["unknown_n_lanes"]
     assert panels(chart)["time [us]"] == {"": ((1, 2, 4), (120, 60, 40))}
-    assert "Left out: 1 infeasible." in chart.caption
+    assert "Left out: 1 without a result." in chart.caption
 
 
 def test_where_some_of_several_lines_have_their_best_at_an_end_the_caption_says_of_what_they_are_the_values():

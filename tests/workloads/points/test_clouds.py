@@ -63,6 +63,21 @@ def test_las(tmp_path):
     assert len(read(tmp_path / "a.las", 0.1).coordinates) == 3
 
 
+@pytest.mark.parametrize(("minor", "place", "each_bytes"), [(2, 100, 54), (4, 100, 54), (4, 243, 60)])
+def test_a_las_header_that_counts_more_records_than_fit_is_refused_before_any_is_made(
+    tmp_path, minor, place, each_bytes
+):
+    """LAS 1.4 R15: a variable length record has 54 bytes at least and is counted at 100, an extended one 60, at 243."""
+    content = bytearray(b"LASF" + bytes(396))
+    content[25] = minor
+    for n, refused in ((400 // each_bytes, False), (400 // each_bytes + 1, True), (2**32 - 1, True)):
+        content[place : place + 4] = n.to_bytes(4, "little")
+        (tmp_path / "a.las").write_bytes(content)
+        with pytest.raises(BadInput) as complaint:
+            read(tmp_path / "a.las", 0.1)
+        assert (f"it counts {n:,} records" in str(complaint.value)) == refused
+
+
 def test_a_voxel_s_features_are_the_mean_of_its_points(tmp_path):
     kitti(tmp_path / "a.bin")
     cloud = read(tmp_path / "a.bin", 0.1)
