@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from workloads.graphs.graph import Graph
 from workloads.graphs.nodes import PASSED, attributes
 from workloads.graphs.products import Product
 from workloads.networks.modules import Conv1d, Conv2d, Linear, Module
-from workloads.networks.sequential import GELU, AvgPool2d, Flatten, MaxPool2d, ReLU, Sequential
+from workloads.networks.sequential import GELU, Add, AvgPool2d, Flatten, MaxPool2d, ReLU, Sequential
 
 LAST = ("Softmax", "LogSoftmax")  # part of the loss that is trained for
 FLAT = ("Flatten", "Reshape", "Squeeze")
@@ -43,14 +43,17 @@ def of_graph(graph: Graph) -> Chain:
         raise BadInput(f"what enters is not one array of floats, but {', '.join(first)}")
     values = run(graph.flat, first, [name, *(out for node in graph.nodes.computing for out in node.output if out)])
     modules: dict[str, Module] = {}
-    row = list(_in_a_row(graph, name))
-    for node, _ in row:
+    giving: dict[str, str] = {}  # {value: the module that gives it}
+    row = _in_a_row(graph, name)
+    for node, end, beside in row:
         products = [product for product in graph.products if product.node is node]
         some = _product(products, graph, values) if products else _other(node, values)
+        some = some if beside is None else [Add(giving[beside])]
         if isinstance(some, str):
             raise BadInput(f"{_named(node, graph)} {some}")
         label = products[0].name if products else graph.names[id(node)]
         modules |= {label if place == 0 else f"{label}.{place}": module for place, module in enumerate(some)}
+        giving[end] = list(modules)[-1]
     if not any(product.name in modules for product in graph.products):
         raise BadInput("it has no product")
     network = Sequential(modules)
@@ -61,28 +64,36 @@ def of_graph(graph: Graph) -> Chain:
     return Chain(network=network, inputs=inputs, labels=graph.labels)
 
 
-def _in_a_row(graph: Graph, value: str) -> Iterator[tuple[Any, str]]:
-    """Yield the nodes that are modules, and the value behind each and what belongs to it. Raises BadInput."""
+def _in_a_row(graph: Graph, value: str) -> list[tuple[Any, str, str | None]]:
+    """Return the nodes that are modules, the value behind each and what belongs to it, and of a sum what else it adds.
+
+    That is the value behind an earlier one. Raises BadInput.
+    """
     nodes, readers = graph.nodes, graph.nodes.readers
     followers = {id(node) for product in graph.products for node in product.followers}
-    last: Any = None
+    row: list[tuple[Any, str, str | None]] = []
     for node in nodes.computing:
         computed = [name for name in node.input if name and name not in nodes.constant_names]
-        if len(computed) > 1:
+        if len(computed) > 1 and (node.op_type, len(computed)) != ("Add", 2):
             raise BadInput(f"{_named(node, graph)} takes more than one computed value")
-        if readers.get(value) != [node]:
+        elsewhere = [reader for reader in readers.get(value, []) if reader is not node]
+        is_spanned = all(reader is not None and reader.op_type == "Add" for reader in elsewhere)
+        if value not in computed or not is_spanned or (elsewhere and id(node) in followers):
             raise BadInput(f"what reaches {_named(node, graph)} goes elsewhere, too")
-        end, value = value, node.output[0]
+        computed.remove(value)
+        beside = computed[0] if computed else None
+        if beside is not None and beside not in [end for _, end, _ in row]:
+            raise BadInput(f"{_named(node, graph)} adds what no module before it gives")
+        value = node.output[0]
         if node.op_type in LAST and readers.get(value) == [None]:
-            yield from [] if last is None else [(last, end)]
-            return
-        if id(node) in followers or node.op_type in PASSED:
-            continue
-        yield from [] if last is None else [(last, end)]
-        last = node
+            return row
+        if id(node) not in followers and node.op_type not in PASSED:
+            row.append((node, value, beside))
+        elif row:
+            row[-1] = (row[-1][0], value, row[-1][2])
     if readers.get(value) != [None]:
         raise BadInput("it has an output in its midst")
-    yield from [] if last is None else [(last, value)]
+    return row
 
 
 def _named(node: Any, graph: Graph) -> str:

@@ -9,7 +9,7 @@ from workloads.graphs import rewrite
 from workloads.graphs.feed import Feed
 from workloads.networks.lowering import fold
 from workloads.networks.modules import BatchNorm, Conv1d, Conv2d, Linear
-from workloads.networks.sequential import AvgPool2d, Flatten, MaxPool2d, ReLU, Sequential
+from workloads.networks.sequential import Add, AvgPool2d, Flatten, MaxPool2d, ReLU, Sequential
 from workloads.recipes.chain import of_graph
 from workloads.recipes.recipe import Recipe
 
@@ -62,6 +62,44 @@ CHAINS = {
             AvgPool2d(2),
             Flatten(),
             Linear(weights=a["w"].T, bias=a["b3"]),
+        ],
+    ),
+    "blocks": (
+        [
+            node("Conv", "x c1", "h", pads=[1, 1, 1, 1]),
+            node("Relu", "h", "r"),
+            node("Conv", "r c2 b2", "k", pads=[1, 1, 1, 1]),
+            node("BatchNormalization", "k g b m v", "n"),
+            node("Add", "r n", "s"),
+            node("Relu", "s", "q"),
+            node("Conv", "q c3", "o"),
+            node("Add", "o q", "t"),
+            node("Identity", "t", "i"),
+            node("Add", "i s", "u"),
+            node("Flatten", "u", "f"),
+            node("Gemm", "f w", "y"),
+        ],
+        {
+            "c1": normal(4, 2, 3, 3),
+            "c2": normal(4, 4, 3, 3),
+            "b2": normal(4),
+            **NORM,
+            "c3": normal(4, 4, 1, 1),
+            "w": normal(36, 3),
+        },
+        (2, 3, 3),
+        lambda a: [
+            Conv2d(weights=a["c1"], padding=1),
+            ReLU(),
+            Conv2d(weights=a["c2"], bias=a["b2"], padding=1),
+            BatchNorm(gamma=a["g"], beta=a["b"], mean=a["m"], variance=a["v"]),
+            Add("1"),
+            ReLU(),
+            Conv2d(weights=a["c3"]),
+            Add("5"),
+            Add("4"),
+            Flatten(),
+            Linear(weights=a["w"].T),
         ],
     ),
     "sequences": (
@@ -139,7 +177,24 @@ X = {"x": ("n", 4, 6, 6)}
 REFUSED = {
     "a sum of two": (
         [node("Conv", "x c", "h", pads=[1, 1, 1, 1]), node("Add", "h x", "y")],
+        "Add 'y' adds what no module before it gives",
+    ),
+    "a sum that spreads": (
+        [
+            node("Conv", "x c", "h", pads=[1, 1, 1, 1]),
+            node("Conv", "h e", "k", kernel_shape=[6, 6]),
+            node("Relu", "k", "r"),
+            node("Add", "r h", "y"),
+        ],
+        "module 'y': inputs must have the shape of what 'c' gave",
+    ),
+    "a branch": (
+        [node("Relu", "x", "h"), node("Conv", "h c", "k"), node("Conv", "h c", "l"), node("Add", "k l", "y")],
         "what reaches Conv 'c' goes elsewhere, too",
+    ),
+    "a sum within a product": (
+        [node("Conv", "x c", "h"), node("Add", "h b", "k"), node("Relu", "k", "r"), node("Add", "r h", "y")],
+        "Add 'k' is none of the modules",
     ),
     "a product of two": (
         [node("Conv", "x c", "h"), node("Mul", "h h", "y")],
@@ -163,7 +218,13 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_chain_says_why(tmp_path, case):
     nodes, said = REFUSED[case]
-    stored = {"c": normal(4, 4, 3, 3), "d": normal(4, 1, 3, 3), "m": normal(6, 2)}
+    stored = {
+        "c": normal(4, 4, 3, 3),
+        "e": normal(4, 4, 6, 6),
+        "b": normal(4, 1, 1),
+        "d": normal(4, 1, 3, 3),
+        "m": normal(6, 2),
+    }
     used = {name for n in nodes for name in n.input}
     leaves = ("y", "z") if case == "an output in its midst" else ("y",)
     model = model_of(nodes, X, {name: array for name, array in stored.items() if name in used}, leaves)
