@@ -288,7 +288,7 @@ NAMED: dict[str, tuple[Callable[[], Task], str]] = {
     ),
     "digits-resnet": (
         lambda: _digits(nets.digits_resnet, (1, 8, 8)),
-        "the same with a residual block behind each: six convolutions and a matrix, trained within 20 s",
+        "the same with a residual block behind each: six convolutions, a matrix; trained within 20 s at its first use",
     ),
     "docstrings-decoder": (
         _decoder,

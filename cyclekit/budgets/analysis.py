@@ -1,4 +1,4 @@
-"""The analysis of a network: its accuracy with each layer alone at each of its levels, kept in a file."""
+"""The analysis of a network: what it is worth with each layer alone at each of its levels, kept in a file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from workloads.recipes.subjects import subject
 
 
 def analysed(knob: Knob, step: Progress) -> dict[str, list[float]]:
-    """Return {layer: the accuracy at each of its levels, all others whole}, on inputs calibrated on, nothing tuned.
+    """Return {layer: the value at each of its levels, all others whole}, on inputs calibrated on, nothing tuned.
 
-    Where the knob names a file that there is, nothing is computed. Raises BadInput, also for a file of another network,
-    other inputs or other levels.
+    The value is the accuracy, or of a graph without labels minus the relative error of its outputs. Where the knob
+    names a file that there is, nothing is computed. Raises BadInput, also for a file of another network, other inputs
+    or other levels.
     """
     knob.check_judged()
     table, path = knob.table(), knob.analysis
@@ -32,10 +33,16 @@ def analysed(knob: Knob, step: Progress) -> dict[str, list[float]]:
         values[name] = [knob.evaluate({**table.whole, name: level}) for level in range(len(levels))]
     if path is not None:
         layers = {
-            name: [{knob.unit: level, "accuracy": value} for level, value in zip(table.levels[name], of, strict=True)]
+            name: [{knob.unit: level, "value": value} for level, value in zip(table.levels[name], of, strict=True)]
             for name, of in values.items()
         }
-        told = {"network": knob.task.name, "n_inputs": knob.n_judged, "identity": identity, "layers": layers}
+        told = {
+            "network": knob.task.name,
+            "measure": knob.task.measure,
+            "n_inputs": knob.n_judged,
+            "identity": identity,
+            "layers": layers,
+        }
         write_whole(path, (json.dumps(told, indent=1) + "\n").encode())
     return values
 
@@ -43,7 +50,7 @@ def analysed(knob: Knob, step: Progress) -> dict[str, list[float]]:
 def _read(path: Path, identity: str) -> dict[str, list[float]]:
     try:
         told = json.loads(path.read_bytes())
-        values = {name: [float(row["accuracy"]) for row in rows] for name, rows in told["layers"].items()}
+        values = {name: [float(row["value"]) for row in rows] for name, rows in told["layers"].items()}
         own = told["identity"]
     except OSError as error:
         raise BadInput(f"analysis {str(path)!r} cannot be read: {error.strerror}") from error
@@ -56,8 +63,8 @@ def _read(path: Path, identity: str) -> dict[str, list[float]]:
 
 def _identity(knob: Knob) -> str:
     """Return the hash of all that an analysis hangs on: weights, biases, inputs, labels and levels."""
-    digest, whole, n = hashlib.sha256(), subject(knob.task.network).folded(), knob.n_judged
+    digest, whole = hashlib.sha256(), subject(knob.task.network).folded()
     digest.update(json.dumps([knob.unit, knob.table().levels]).encode())
-    for array in (*whole.matrices.values(), *whole.biases.values(), knob.task.inputs[:n], knob.task.labels[:n]):
+    for array in (*whole.matrices.values(), *whole.biases.values(), *knob.judged):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

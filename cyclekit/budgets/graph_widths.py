@@ -141,6 +141,21 @@ class GraphWidths(Knob):
     def quality(self, network: Graph) -> float:
         return self.task.graph_quality(network.model)
 
+    def check_judged(self) -> None:
+        """Raise BadInput where statistics would be re-estimated: here they are part of the products before them."""
+        if self.recalibrates:
+            raise BadInput(
+                f"method must be another than eagleeye for the graph {self.task.name}, which has no statistics"
+            )
+
+    @property
+    def n_judged(self) -> int:
+        return self.task.graph.n_inputs
+
+    @property
+    def judged(self) -> list[np.ndarray | None]:
+        return [*(array for part in self.task.graph.parts for array in part.values()), self.task.graph.labels]
+
     def value_of(self, network: Graph) -> float:
         """Return the accuracy of a smaller graph, or where there are no labels minus its relative error."""
         return self.quality(network) if self.task.measure == "accuracy" else -self.quality(network)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from cyclekit.budgets.costs import Costs, Watch, unwatched
 from cyclekit.machine import Machine
 from workloads.allocation.table import Choice, Table
@@ -61,6 +63,11 @@ class Knob:
         """How many inputs a choice is tried on; of few inputs half, where statistics are re-estimated on the others."""
         n = len(self.task.inputs)
         return min(N_EVALUATED, n // 2 if self.recalibrates else n)
+
+    @property
+    def judged(self) -> Sequence[np.ndarray | None]:
+        """The inputs and labels that a choice is tried on."""
+        return self.task.inputs[: self.n_judged], self.task.labels[: self.n_judged]
 
     @property
     def others(self) -> dict[str, int]:

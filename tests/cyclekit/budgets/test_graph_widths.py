@@ -1,6 +1,7 @@
 """Does the table of a graph's widths tell what the smaller graph costs, and go the channels that are worth least?"""
 
 import itertools
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 pytest.importorskip("onnxruntime")
 
 from cyclekit import machine
+from cyclekit.budgets.adapt import adapt
 from cyclekit.budgets.graph_widths import GraphWidths
 from tests.channel_graphs import INPUTS, Builder, constants, replaced, residual
 from tests.onnx_models import reference
@@ -99,6 +101,41 @@ def test_quality_is_accuracy_where_there_are_labels_and_else_the_error(tmp_path)
     error = np.linalg.norm(few - outputs) / np.linalg.norm(outputs)
     assert knob.quality(small) == pytest.approx(error, rel=1e-5)
     assert knob.value_of(small) == pytest.approx(-error, rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Return the file of the costs, which are simulated once."""
+    return tmp_path_factory.mktemp("costs") / "costs.db"
+
+
+@pytest.mark.parametrize("is_labelled", [True, False])
+def test_sensitivity_goes_by_what_each_group_alone_loses(is_labelled, tmp_path, store):
+    model, labels = residual().model(), np.array([0, 2]) if is_labelled else None
+    own = replace(knob_of(model, tmp_path, labels=labels), analysis=tmp_path / "a.json", epochs=0, into=store)
+    table = own.table()
+    budget = (table.cost(table.least) + table.cost(table.whole)) / 2
+    result = adapt(own, budget, "sensitivity")
+    assert result.cost <= budget
+    (whole,), told = reference(model, INPUTS, "y"), json.loads(own.analysis.read_text())
+    assert told["measure"] == ("accuracy" if is_labelled else "relative error")
+    for name, levels in table.levels.items():
+        for level, row in enumerate(told["layers"][name]):
+            (few,) = reference(own.start({**table.whole, name: level}).model, INPUTS, "y")
+            error = np.linalg.norm(few - whole) / np.linalg.norm(whole)
+            value = (few.argmax(axis=1) == labels).mean() if is_labelled else -error
+            assert (row["width"], row["value"]) == (levels[level], pytest.approx(value, rel=1e-4, abs=1e-6))
+    again = replace(own, _values={"table": table})  # which reads the file
+    assert adapt(again, budget, "sensitivity").log == result.log
+    other = replace(knob_of(model, tmp_path, labels=np.array([1, 1])), analysis=own.analysis, into=store)
+    with pytest.raises(BadInput, match="is of another network, other inputs or levels"):
+        adapt(other, budget, "sensitivity")
+
+
+def test_eagleeye_has_no_statistics_to_re_estimate(tmp_path, store):
+    own = replace(knob_of(residual().model(), tmp_path), into=store)
+    with pytest.raises(BadInput, match="method must be another than eagleeye for the graph f, which has no statistics"):
+        adapt(own, own.table().cost(own.table().whole), "eagleeye")
 
 
 def test_the_notes_say_what_goes_together_and_what_stays(tmp_path):

@@ -78,7 +78,7 @@ def test_its_values_are_those_of_each_layer_pruned_alone(tmp_path, convnet):
     for row in rows[::13]:
         steps = [Prune(density=row["density"], targets=("conv2",))]
         pruned = convnet.fit(Recipe(steps=steps)).apply()
-        assert row["accuracy"] == pruned.accuracy(convnet.inputs, convnet.labels)
+        assert row["value"] == pruned.accuracy(convnet.inputs, convnet.labels)
 
 
 @pytest.mark.parametrize(
