@@ -21,7 +21,9 @@ NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?%?")
 # What each verb is asked for here: cheap, and with all that it can print.
 CASES = {
     "list": [
+        "",
         "machines",
+        "schemas",
         "presets",
         "presets silicon",
         "presets tensorcore",
