@@ -47,6 +47,12 @@ class Output:
         """Print a line, folded between words where a terminal is narrower."""
         print(folded(text, self.width), file=self._text, flush=True)
 
+    def command(self, text: str) -> None:
+        """Print a command line, folded so that it can be pasted into a shell."""
+        lines = folded(f"  {text}", self.width and self.width - 2).split("\n")
+        for line in (*(f"{line} \\" for line in lines[:-1]), lines[-1]):
+            self.verbatim(line)
+
     def verbatim(self, text: str) -> None:
         """Print a line as it is: it is for another program."""
         print(text, file=self._text, flush=True)

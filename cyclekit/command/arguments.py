@@ -22,8 +22,8 @@ ALWAYS_FILES = ("recipe", "calibration", "analysis", "scores")
 DATA = "inputs"  # a file where it is no number
 OUTPUTS = ("json", "out", "chrome", "vcd")  # files
 FOLDERS = ("figures", "folder")  # only written to
-MACHINE = "a machine, at its first preset, or MACHINE:PRESET"
-WORKLOAD = """a name of the catalogue; a file of weights, such as .onnx, .safetensors or .npz, or FILE:LAYER or
+MACHINE = "a machine, at its first preset, or MACHINE:PRESET (zeroskip list presets)"
+WORKLOAD = """a name (zeroskip list workloads); a file of weights, such as .onnx, .safetensors or .npz, or FILE:LAYER or
 FILE:GLOB of its layers; or, where no values are needed, sizes as MxNxK, or C*MxNxK for C of them in a kernel"""
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cyclekit.command.arguments import FOLDERS, check_outputs
 from cyclekit.command.verbs import VERBS
@@ -46,6 +46,14 @@ class Parser(argparse.ArgumentParser):
         from workloads.errors import BadInput
 
         raise BadInput(f"{message}; see '{self.prog} --help'")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            from workloads.errors import did_you_mean
+
+            self.error(
+                f"unknown {str(action.metavar or action.dest).lower()} {value!r}{did_you_mean(value, action.choices)}"
+            )
 
 
 class Version(argparse.Action):
@@ -111,7 +119,8 @@ def parser() -> Parser:
     top.add_argument("--version", action=Version, nargs=0, help="say which version this is")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=VerbParser)
     for verb, summary in VERBS.items():
-        verbs.add_parser(verb, parents=[common], help=summary, allow_abbrev=False)
+        said = f"{summary[0].upper()}{summary[1:]}."
+        verbs.add_parser(verb, parents=[common], help=summary, description=said, allow_abbrev=False)
     return top
 
 

@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
     if shown:
         out.line("Next:")
         for command in dict.fromkeys(command for demo in shown.values() for command in demo.further):
-            out.line(f"  {command}")
+            out.command(command)
     out.result({"machines": {name: demo.as_dict() for name, demo in shown.items()} | refused})
     return 0 if not refused and all(demo.passed for demo in shown.values()) else 1
 

@@ -32,13 +32,26 @@ DESCRIBED = {
     "criteria": criteria.describe,
 }
 SCHEMAS = "schemas"
-KNOWN = ("machines", "presets", "prices", *DESCRIBED, SCHEMAS)
+TOPICS = {
+    "machines": "what runs a workload",
+    "presets": "designs of the machines, with every field that --set changes",
+    "prices": "tables of prices for energy and area",
+    "workloads": "layers and networks for run, explain, trace, compare, sweep and search",
+    "networks": "networks for prune, tradeoff, sensitivity and adapt",
+    "data": "real inputs for 'zeroskip data'",
+    "transformers": "language models for llm",
+    "patterns": "which weights are pruned together",
+    "criteria": "by what weights are pruned",
+    SCHEMAS: "of the JSON that each command writes",
+}
+KNOWN = tuple(TOPICS)
 OF_MACHINES = ("presets", "prices")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
-    parser.add_argument("what", metavar="WHAT", help=f"one of {', '.join(KNOWN)}; or a file of weights, or FILE:GLOB")
+    said = f"one of {', '.join(KNOWN)}; or a file of weights, or FILE:GLOB (default: these lists)"
+    parser.add_argument("what", metavar="WHAT", nargs="?", help=said)
     parser.add_argument(
         "name",
         metavar="NAME",
@@ -51,6 +64,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Say what there is."""
     out = Output(options.json, options.verb)
+    if options.what is None:
+        rows = [{"name": topic, "description": text} for topic, text in TOPICS.items()]
+        _show_rows(out, "lists", rows)
+        out.result({"topic": "lists", "rows": rows})
+        return 0
     if options.name is not None and options.what not in (*OF_MACHINES, SCHEMAS):
         named = f"{', '.join(OF_MACHINES)} and {SCHEMAS}"
         raise BadInput(f"only {named} are listed by NAME, got {options.what!r} {options.name!r}")

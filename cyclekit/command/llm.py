@@ -38,8 +38,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_set(parser)
     parser.add_argument("--cards", metavar="N", type=at_least(1), default=1, help="cards that share heads and widths")
     parser.add_argument("--batch", metavar="N|max", default="1", help="sequences at once; max: as many as memory holds")
-    parser.add_argument("--input-tokens", metavar="N", type=at_least(1), required=True, help="of a prompt")
-    parser.add_argument("--output-tokens", metavar="N", type=at_least(1), default=1, help="of an answer (default: 1)")
+    parser.add_argument("--input-tokens", metavar="N", type=at_least(1), required=True, help="tokens of a prompt")
+    parser.add_argument(
+        "--output-tokens", metavar="N", type=at_least(1), default=1, help="tokens of an answer (default: 1)"
+    )
     parser.add_argument("--weights", metavar="T", default="f16", help="of blocks: f16, bf16, e4m3, int8, int4")
     parser.add_argument("--activations", metavar="T", help="of blocks (default: as the weights, f16 beside int4)")
     parser.add_argument("--kv", metavar="T", help="cached keys and values (default: 16 bits, beside e4m3 e4m3)")

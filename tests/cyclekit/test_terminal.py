@@ -41,6 +41,17 @@ def shown(monkeypatch):
     return lines
 
 
+def test_a_command_is_folded_so_that_a_shell_reads_it_as_one_line(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    out = Output(None)
+    out._text = Terminal()
+    out.command("zeroskip run eie:silicon alex-7")
+    text = out._text.getvalue()
+    assert max(map(len, text.splitlines())) <= 20
+    assert text.replace("\\\n", "").split() == ["zeroskip", "run", "eie:silicon", "alex-7"]
+    assert text.count("\\\n") == text.count("\n") - 1
+
+
 def test_a_table_that_fits_has_a_line_a_row(shown):
     assert shown(80, HEADS, ROWS) == [
         "T",

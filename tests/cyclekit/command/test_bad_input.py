@@ -54,7 +54,7 @@ from cyclekit import terminal
         ),
         ("rows results.db --prices calibrated", "--prices is for the file that --out names: name one"),
         ("list machine", "unknown list 'machine', did you mean 'machines'?; or name a file of weights"),
-        ("rum eie FILE", "argument COMMAND: invalid choice: 'rum'"),
+        ("rum eie FILE", "unknown command 'rum', did you mean 'run'?; see 'zeroskip --help'"),
         ("validate ei", "unknown machine 'ei', did you mean 'eie'?"),
         ("validate eie --figures FILE", "--figures must name a folder, 'FILE' cannot be one: File exists"),
         ("demo --figures FILE/figures", "--figures must name a folder, 'FILE/figures' cannot be one: Not a directory"),

@@ -75,6 +75,13 @@ def test_list_names_and_describes_what_there_is(zeroskip, kind, names):
         assert row["description"] in text
 
 
+def test_list_alone_lists_the_lists(zeroskip):
+    rows = as_json(zeroskip("list", "--json", "-"))["rows"]
+    for row in rows:
+        assert zeroskip("list", row["name"]).code == 0
+    assert "networks      networks for prune, tradeoff, sensitivity and adapt\n" in zeroskip("list").out
+
+
 def test_list_presets_tells_every_field_that_can_be_set(zeroskip):
     text = zeroskip("list", "presets").out
     for machine in ("eie", "tensorcore"):

@@ -21,7 +21,9 @@ NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?%?")
 # What each verb is asked for here: cheap, and with all that it can print.
 CASES = {
     "list": [
+        "",
         "machines",
+        "schemas",
         "presets",
         "presets silicon",
         "presets tensorcore",
@@ -106,7 +108,7 @@ def printed(folder, monkeypatch):
         calls = []
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", io.StringIO())
-            for name in ("line", "table", "verbatim"):
+            for name in ("line", "table", "verbatim", "command"):
                 patch.setattr(Output, name, lambda self, *given, name=name: calls.append((name, given)))
             assert main([verb, *words, "--json", "told.json"]) in (0, 1)
         held("told.json")

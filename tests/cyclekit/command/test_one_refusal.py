@@ -35,9 +35,8 @@ def test_prune_goes_on_where_a_machine_cannot_take_a_layer(zeroskip, layer_file,
     result = json.loads((tmp_path / "r.json").read_text())
     (layer,) = result["layers"]
     assert (layer["machines"]["eie"]["reason"], layer["machines"]["eie"]["cycles"]) == (reason, None)
-    assert result["totals"]["eie"] == {
-        "bytes": None, "padding_bytes": None, "cycles": None, "time_us": None, "speed_up": None, "reasons": [reason]
-    }  # fmt: skip
+    nothing = dict.fromkeys(("bytes", "padding_bytes", "cycles", "time_us", "energy_pj", "speed_up"))
+    assert result["totals"]["eie"] == nothing | {"reasons": [reason]}
     assert layer["machines"]["tensorcore"]["reason"] is None
     assert result["totals"]["tensorcore"]["cycles"] > 0
     assert len(np.unique(workloads.load(out).weights)) <= 32

@@ -60,7 +60,7 @@ def test_a_second_budget_is_a_share_of_what_was_given_too(prune):
     assert ended.code == 0, ended.err
     first, second = (note for note in result["notes"] if "knapsack on eie" in note)
     assert first.startswith("step 1 (adapt): knapsack on eie: ")
-    shape = re.compile(r"knapsack on eie: ([\d.]+) of at most ([\d.]+) us, from ([\d.]+);")
+    shape = re.compile(r"knapsack on eie: ([\d.]+) us of at most ([\d.]+) us, from ([\d.]+) us;")
     found = (map(float, shape.search(note).groups()) for note in (first, second))
     (cost, most, dense), (cost_2, most_2, dense_2) = found
     assert most == pytest.approx(0.6 * dense, rel=5e-3)  # of costs in 3 digits
