@@ -180,7 +180,7 @@ def _about(knob: Knob, results: Sequence[Adapted], options: Namespace) -> str:
     design = ", ".join([f"preset {preset or next(iter(knob.chosen.presets))}", *options.set])
     priced = f" by the prices {knob.chosen.default_prices}" if knob.metric == ENERGY else ", no prices"
     methods = ", ".join(dict.fromkeys(result.method for result in results))
-    tuned = f"tuned for {knob.epochs} epochs" if knob.can_tune else "not tuned"
+    tuned = f"tuned for {knob.epochs} epoch{'s' * (knob.epochs != 1)}" if knob.can_tune else "not tuned"
     measured = f"; {knob.task.measure} on inputs held out" if knob.task.measure else ""
     said = [
         f"{name}, {design}: cost in {knob.metric} of all layers, batch {knob.batch:,}{priced}.",

@@ -11,13 +11,15 @@ import matplotlib.pyplot as plt
 
 from cyclekit.figures.colours import OPERATORS, places
 from cyclekit.figures.curves import roofline
-from cyclekit.figures.style import PLAIN, PRINT, save
+from cyclekit.figures.style import PLAIN, PRINT, save, spread
 from cyclekit.serving.knobs import Point
 from cyclekit.serving.serve import PHASES, PROMPT, STEP, Row, Serving
 from cyclekit.validation import Validation
 
 RIGHT = ("axes fraction", "data")  # of a text beside a line
 BETWEEN = {"facecolor": "#bbbbbb", "edgecolor": "white", "linewidth": 0.0}  # kernels
+OTHERS, OF_OTHERS = "others, each less than 1%", BETWEEN | {"facecolor": "#e4e4e4"}
+LEAST_PART = 0.01  # of a phase
 NEAR = 1.25  # points that differ by less share a label
 LEAST_STAIRS = 4  # values of a size from which its times are drawn as a line
 
@@ -103,24 +105,33 @@ def draw_models(validation: Validation, path: Path) -> Path:
 
 
 def _operators(served: Serving, path: Path, title: str, about: str) -> Path:
-    """Draw a bar a phase, its operators stacked in the order of their time, what is less than 1% together."""
+    """Draw a bar a phase, its operators stacked in their order; those that are nowhere 1% of it together."""
     phases = [phase for phase in PHASES if any(row.phase == phase for row in served.operators)]
     with mpl.rc_context(PRINT.style()):
         figure, panels = plt.subplots(1, len(phases), figsize=(3.6 * len(phases), 4.2), squeeze=False)
-        names = list(dict.fromkeys(row.name for row in served.operators))
+        totals = {
+            phase: sum(row.time_us for row in served.operators if row.phase == phase) + served.rest_us[phase]
+            for phase in phases
+        }
+        shown = {row.name for row in served.operators if row.time_us >= LEAST_PART * totals[row.phase]}
+        names = list(dict.fromkeys(row.name for row in served.operators if row.name in shown))
         looks = {name: PRINT.fill(place) for name, place in places(names, OPERATORS).items()}
         for panel, phase in zip(panels[0], phases, strict=True):
             below = 0.0
-            parts = {row.name: row.time_us / 1e3 for row in served.operators if row.phase == phase}
+            parts = {row.name: row.time_us / 1e3 for row in served.operators if row.phase == phase if row.name in shown}
             parts["between kernels"] = served.rest_us[phase] / 1e3
+            parts[OTHERS] = totals[phase] / 1e3 - sum(parts.values())
             for name, height in parts.items():
-                panel.bar([phase], height, bottom=below, width=0.5, **looks.get(name, BETWEEN))
+                look = OF_OTHERS if name == OTHERS else looks.get(name, BETWEEN)
+                panel.bar([phase], height, bottom=below, width=0.5, **look)
                 below += height
             panel.set_ylabel("time [ms]")
             panel.set_title("all prompts" if phase == PROMPT else "a step at the mean context", loc="left", fontsize=9)
             panel.set_xlim(-0.6, 0.6)
         handles = [mpl.patches.Patch(label=name, **looks[name]) for name in reversed(names)]
         handles.insert(0, mpl.patches.Patch(label="between kernels", **BETWEEN))
+        if len(names) < len({row.name for row in served.operators}):
+            handles.insert(0, mpl.patches.Patch(label=OTHERS, **OF_OTHERS))
         figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.92, 0.5))
         figure.suptitle(title, x=0.02, y=1.0, ha="left", fontsize=10)
         figure.subplots_adjust(wspace=0.45)
@@ -169,6 +180,8 @@ def _staircase(knob: str, steps: Sequence[tuple[int, Serving]], path: Path, titl
                 label="multiples of 128",
             )  # fmt: skip
             panel.set_ylabel("time to first token [ms]" if phase == PROMPT else "time of a step [ms]")
+            panel.yaxis.set_major_formatter(PLAIN)
+            spread(panel, y=times)
             if multiples:
                 panel.legend(loc="upper left")
         panels[-1, 0].set_xlabel(knob)

@@ -19,7 +19,16 @@ from workloads.recipes.steps import STEPS
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+PICTURES = ROOT / "docs" / "pictures"
+DRAWER = runpy.run_path(str(ROOT / "docs" / "draw_pictures.py"))
 WRITER = runpy.run_path(str(ROOT / "docs" / "notebooks.py"))
+
+
+def words(svg):
+    """Return the texts of a picture."""
+    found = [text.strip() for text in re.findall(r"<text[^>]*>([^<]+)</text>", svg.read_text(encoding="utf-8"))]
+    assert found
+    return found
 
 
 def test_there_is_one_for_each_of_three_users():
@@ -36,6 +45,14 @@ def test_it_can_be_followed(page, tmp_path, monkeypatch):
     assert sum(cell.language in ("python", "sh") for cell in cells) >= 8
     for cell in cells:
         run(cell, names)
+    text = page.read_text(encoding="utf-8")
+    shown = DRAWER["SHOWN"].findall(text)
+    assert shown
+    for name in shown:  # it is what the cells write, or else its caption says what does
+        written = list(tmp_path.rglob(name))
+        assert written or DRAWER["DRAWN"].search(text)
+        assert all(words(path) == words(PICTURES / name) for path in written), "python docs/draw_pictures.py"
+        assert (PICTURES / name).stat().st_size < 100_000
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
