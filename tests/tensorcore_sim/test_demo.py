@@ -1,8 +1,10 @@
 """Does the tensor core's demo show what its runs gave, beside roofs that the data sheets have?"""
 
+import numpy as np
 import pytest
 
 from tensorcore_sim import demo, figures
+from tensorcore_sim.simulate import encode
 from tensorcore_sim.spec import PRESETS
 
 SIZES = (512, 2048, 4096)
@@ -80,3 +82,22 @@ def test_the_roofline_has_the_datasheet_s_roofs_and_each_gemm_at_its_intensity(s
     times = [run.time_us for run in sparse.values()]
     rates = [2 * n**3 / us / 1e6 for n, us in zip(SIZES, times, strict=True)]
     assert [tflops for _, tflops, _ in points["2:4"]] == pytest.approx(rates)
+
+
+def test_sizes_are_powers_of_two_to_8192_and_those_to_remember_are_among_them():
+    assert tuple(2**n for n in range(8, 14)) == demo.SIZES
+    assert {demo.SMALL, demo.LARGE} < set(demo.SIZES)
+
+
+def test_of_the_gemm_that_is_checked_the_two_larger_of_four_weights_stay(monkeypatch):
+    encoded = []
+    monkeypatch.setattr(demo, "encode", lambda layer, spec: encoded.append((layer, spec)) or encode(layer, spec))
+    demo._check()
+    ((layer, spec),) = encoded
+    groups = layer.weights.reshape(256, 128, 4)
+    assert layer.activations.shape == (128, 512)
+    assert ((groups != 0).sum(axis=2) == 2).all()
+    assert (spec.card, spec.sparsity) == ("a100", "2:4")
+    drawn = np.random.default_rng(24).standard_normal((256, 512), np.float32).reshape(256, 128, 4)
+    largest = np.sort(np.abs(drawn), axis=2)[:, :, 2:]
+    assert np.array_equal(np.sort(np.abs(groups), axis=2)[:, :, 2:], largest)

@@ -27,6 +27,14 @@ def test_each_point_is_the_farthest_from_those_before_it(cloud, data):
     assert farthest_points(cloud, n).tolist() == naive_farthest(cloud, n)
 
 
+def test_sampling_begins_with_the_point_that_is_asked_for():
+    line = np.array([[0, 0, 0], [1, 0, 0], [3, 0, 0]])
+    assert [farthest_points(line, 2, first).tolist() for first in (0, 1, 2)] == [[0, 2], [1, 2], [2, 0]]
+    for first in (-1, 3):
+        with pytest.raises(BadInput, match=f"first must be from 0 to 2, got {first}"):
+            farthest_points(line, 1, first)
+
+
 @settings(max_examples=100, deadline=None)
 @given(points, points, st.data())
 def test_neighbours_are_the_nearest_of_all(cloud, centres, data):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from workloads.errors import BadInput
+from workloads.pruning import permute
 from workloads.pruning.permute import efficacy, fold, kept_magnitude, permute_inputs
 
 WEIGHTS = hnp.arrays(np.float32, st.tuples(st.integers(1, 5), st.just(12)), elements=st.floats(-8, 8, width=32))
@@ -121,3 +122,23 @@ def test_what_stays_whatever_comes_is_all_but_one_of_those_kept():
     weights = np.array([[9, 8, 7, 6, 0, 0, 0, 0]], np.float32)
     order = permute_inputs(weights, (3, 4), n_kicks=0)
     assert kept_magnitude(weights[:, order], (3, 4)) == 9 + 8 + 7 + 6
+
+
+def test_what_a_permutation_gains_is_by_two_of_four_where_nothing_is_said():
+    weights = np.array([[9, 9, 9, 9, 1, 1, 1, 1]], np.float32)
+    parted = np.array([0, 1, 4, 5, 2, 3, 6, 7])
+    assert (efficacy(weights, parted), kept_magnitude(weights)) == (1, 20)
+
+
+@pytest.mark.parametrize(("n_in", "m", "n_pairs"), [(16, 4, 4), (9, 3, 4), (6, 2, 3), (6, 3, 3), (4, 2, 2)])
+def test_a_kick_swaps_four_pairs_or_as_many_as_there_are_from_anywhere(monkeypatch, n_in, m, n_pairs):
+    kicks = []
+    monkeypatch.setattr(permute._Search, "descend", lambda search: None)
+    monkeypatch.setattr(permute._Search, "swap", lambda search, *places: kicks.append(places))
+    permute_inputs(np.ones((2, n_in), np.float32), (1, m), n_kicks=200)
+    assert len(kicks) == 200
+    for one, other in kicks:
+        assert len(one) == len(other) == len({*one.tolist(), *other.tolist()}) / 2 == n_pairs
+    for side in zip(*kicks, strict=True):  # each place stands on each side in half of 200 kicks of all, or more rarely
+        assert set(np.concatenate(side).tolist()) == set(range(n_in))
+    assert len({tuple(one) for one, _ in kicks}) > 1  # drawn anew each time

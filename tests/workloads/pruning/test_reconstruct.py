@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workloads.errors import BadInput
+from workloads.pruning import reconstruct
 from workloads.pruning.reconstruct import lasso, lasso_channels, least_squares, thinet_channels
 
 SEEDS = st.integers(0, 10**6)
@@ -174,3 +175,10 @@ X, W = np.eye(5, 4, dtype=np.float32), np.ones((2, 4), np.float32)
 def test_what_cannot_be_asked_is_named(call, message):
     with pytest.raises(BadInput, match=message):
         call()
+
+
+def test_the_descent_of_the_lasso_ends_where_it_has_come_to_rest(monkeypatch):
+    """Columns that do not overlap: each coefficient is its product less the penalty, found in one pass."""
+    monkeypatch.setattr(reconstruct, "N_PASSES", 10**12)
+    beta = lasso(np.eye(3), np.array([3.0, -2.0, 0.5]), 1.0, np.zeros(3))
+    assert beta.tolist() == [2.0, -1.0, 0.0]
