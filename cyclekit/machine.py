@@ -255,12 +255,14 @@ def all_installed(takes: type | None = None) -> list[Machine]:
 
 
 def serving(name: str | None) -> tuple[Machine, Serves]:
-    """Return the machine of a name (None: the first) that runs whole language models, and its face for them.
+    """Return the machine that runs whole language models, and its face for them, of MACHINE or MACHINE:PRESET.
 
-    Raises BadInput.
+    None or :PRESET: of the first that does. Raises BadInput.
     """
     able = [each for each in all_installed() if each.serves is not None]
-    chosen = load(name) if name is not None else next(iter(able), None)
+    if able and (name is None or name.startswith(":")):
+        name = able[0].name + (name or "")
+    chosen = None if name is None else load(name)
     if chosen is None or chosen.serves is None:
         known = ", ".join(each.name for each in able) or "none is installed"
         raise BadInput(f"machine must be one that runs whole language models, {known}, got {name!r}")

@@ -67,7 +67,11 @@ class Run:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """Return the run that `as_dict` was called on; raises BadInput on a missing or an unknown field."""
+        """Return the run that `as_dict` was called on, or that `zeroskip run --json` wrote.
+
+        Raises BadInput on a missing or an unknown field.
+        """
+        stored = {name: value for name, value in stored.items() if name not in ("schema_version", "command")}
         names = {entry.name for entry in _stored()}
         if stored.keys() != names:
             raise BadInput(

@@ -97,17 +97,26 @@ class Output:
                 console.print()
             console.print(table)
 
-    def result(self, value: Mapping[str, Any]) -> None:
-        """Write the result as JSON where it was asked for, with the version of its schema and the command."""
+    def result(self, value: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        """Write the result as JSON where it was asked for: an object, or a list of them.
+
+        Each begins with the version of its schema and the command.
+        """
         if self._json_path is None:
             return
-        told = {"schema_version": VERSION, "command": self._command, **value}
+        head = {"schema_version": VERSION, "command": self._command}
+        told = {**head, **value} if isinstance(value, Mapping) else [{**head, **each} for each in value]
         text = json.dumps(told, indent=1, allow_nan=False) + "\n"
         if self._json_path == "-":
             sys.stdout.write(text)
             sys.stdout.flush()
             return
         write_asked(Path(self._json_path), text.encode(), "--json")
+
+
+def one_or_all(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
+    """Return what a command writes of several like results: one alone as itself, others as a list."""
+    return results[0] if len(results) == 1 else results
 
 
 def fitted(

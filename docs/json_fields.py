@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cyclekit.command.schemas.commands import FORMS
+from cyclekit.command.schemas.commands import FORMS, TOPS, named
 from cyclekit.command.schemas.words import Schema
 
 PAGE = Path(__file__).with_name("json.md")
@@ -16,11 +16,14 @@ def tables() -> str:
     parts = []
     for command, forms in FORMS.items():
         for which, form in forms.items():
-            parts.append(f"\n## {' '.join(filter(None, [command, which]))}\n")
+            name = named(command, which)
+            parts.append(f"\n## {name}\n" + (f"\n{TOPS[name].capitalize()}.\n" if name in TOPS else ""))
             parts.append("| field | holds | |\n| --- | --- | --- |")
             for name, schema in form["properties"].items():
                 shown = f"`{name}`" if name in form["required"] else f"*{name}*"
                 parts.append(f"| {shown} | {_holds(schema)} | {schema['description']} |")
+            if isinstance(values := form["additionalProperties"], dict):
+                parts.append(f"| *each machine's name* | {_holds(values)} | {values['description']} |")
     return "\n".join(parts) + "\n"
 
 

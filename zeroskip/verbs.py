@@ -246,8 +246,8 @@ def adapt(
 def llm(
     model: str,
     *,
-    input_tokens: int,
-    output_tokens: int = 1,
+    input: int,
+    output: int = 1,
     batch: int | None = 1,
     machine: str = "tensorcore",
     cards: int = 1,
@@ -267,8 +267,8 @@ def llm(
     chosen, face = serving_machine(machine)
     request = Request(
         batch=batch,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
+        input=input,
+        output=output,
         n_cards=cards,
         framework=framework,
         weights=weights,

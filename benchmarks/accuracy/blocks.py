@@ -30,9 +30,9 @@ HEALING = replace(language.TRAINING, n_epochs=1, learning_rate=1e-3)
 NEURONS = range(120, 0, -8)
 # What is timed: a step of one sequence as TensorRT-LLM runs it, and many prompts with nothing between the kernels.
 TIMED = {
-    "step": (Request(batch=1, input_tokens=32, output_tokens=2), lambda served: 1e3 * served.tpot_ms),
+    "step": (Request(batch=1, input=32, output=2), lambda served: 1e3 * served.tpot_ms),
     "prompts": (
-        Request(batch=4096, input_tokens=32, output_tokens=1, framework="ideal"),
+        Request(batch=4096, input=32, output=1, framework="ideal"),
         lambda served: 1e3 * served.ttft_ms,
     ),
 }

@@ -41,9 +41,28 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def add_design(parser: argparse.ArgumentParser) -> None:
     """Add a machine, a workload, and changes of the design that it starts from."""
-    parser.add_argument("machine", metavar="MACHINE[:PRESET]", help=MACHINE)
+    add_machine(parser)
     parser.add_argument("workload", metavar="WORKLOAD", help=WORKLOAD)
     add_set(parser)
+
+
+def add_machine(
+    parser: argparse.ArgumentParser, name: str = "machine", metavar: str = "MACHINE[:PRESET]", more: str = "", **options
+) -> None:
+    """Add the choice of one machine, and its preset, which can stand in either place."""
+    parser.add_argument(name, metavar=metavar, help=f"{MACHINE}{more}", **options)
+    parser.add_argument(
+        "--preset", metavar="PRESET", help="the machine's preset, where it is not said as MACHINE:PRESET"
+    )
+
+
+def at_preset(machine: str | None, preset: str) -> str:
+    """Return MACHINE:PRESET, of no machine :PRESET. Raises BadInput where the machine's word says the design."""
+    if machine is not None and (":" in machine or machine.endswith(".toml")):
+        from workloads.errors import BadInput
+
+        raise BadInput(f"--preset must be left out where {machine!r} says the design, got {preset!r}")
+    return f"{machine or ''}:{preset}"
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from cyclekit.command.arguments import FOLDERS, check_outputs
+from cyclekit.command.arguments import FOLDERS, at_preset, check_outputs
 from cyclekit.command.verbs import VERBS
 
 EPILOG = """examples:
@@ -33,7 +33,7 @@ EPILOG = """examples:
   zeroskip report results.db --out report.html
   zeroskip search eie alex-7 --vary n_pes=1:64 --where 'area_mm2<=9' --into s.db
   zeroskip compare alex-7 --machines eie,tensorcore:h100-sxm
-  zeroskip llm llama-3.1-8b --machine tensorcore:h100-sxm --input-tokens 1024
+  zeroskip llm llama-3.1-8b --machine tensorcore:h100-sxm --input 1024
   zeroskip validate eie --figures figures
   eval "$(zeroskip completion bash)"
 """
@@ -82,6 +82,8 @@ class VerbParser(Parser):
         left = [word for place, word in enumerate(first) if not place or not word.startswith("-")]
         if not left:
             options, left = super().parse_known_args(args, namespace)
+            if getattr(options, "preset", None) is not None:
+                options.machine = at_preset(options.machine, options.preset)
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}{self._nearest(left)}")
         return options, left
@@ -97,8 +99,6 @@ class VerbParser(Parser):
         for folder in (name for name in FOLDERS if name in known):
             known.setdefault("out", known[folder])  # a folder is no file, which --out names everywhere
         word = next((word.partition("=")[0].strip("-") for word in left if word.startswith("-")), "")
-        if word == "preset":
-            return ": a preset is named with its machine, as MACHINE:PRESET"
         longer = [name for name in known if word and name.startswith(word)]
         near = [name for name in longer if name == word] or longer or get_close_matches(word, known, n=1, cutoff=0.7)
         return f", did you mean {known[near[0]]!r}?" if near else ""

@@ -40,7 +40,7 @@ def run(options: Namespace) -> int:
         out.line("Next:")
         for command in dict.fromkeys(command for demo in shown.values() for command in demo.further):
             out.command(command)
-    out.result({"machines": {name: demo.as_dict() for name, demo in shown.items()} | refused})
+    out.result({name: demo.as_dict() for name, demo in shown.items()} | refused)
     return 0 if not refused and all(demo.passed for demo in shown.values()) else 1
 
 

@@ -67,7 +67,7 @@ def run(options: Namespace) -> int:
     if options.what is None:
         rows = [{"name": topic, "description": text} for topic, text in TOPICS.items()]
         _show_rows(out, "lists", rows)
-        out.result({"topic": "lists", "rows": rows})
+        out.result(rows)
         return 0
     if options.name is not None and options.what not in (*OF_MACHINES, SCHEMAS):
         named = f"{', '.join(OF_MACHINES)} and {SCHEMAS}"
@@ -83,7 +83,7 @@ def run(options: Namespace) -> int:
     else:
         rows = [{"name": m.name, "description": m.title, "engines": list(m.engines)} for m in machine.all_installed()]
     _show_rows(out, options.what, rows)
-    out.result({"topic": options.what, "rows": rows})
+    out.result(rows)
     return 0
 
 
@@ -108,7 +108,7 @@ def _list_of_machines(out: Output, what: str, name: str | None) -> int:
                 _show_fields(out, chosen)
             elif name in chosen.presets:
                 _show_fields(out, chosen, name)
-    out.result({"topic": what, "rows": rows})
+    out.result(rows)
     return 0
 
 
@@ -125,7 +125,7 @@ def _list_schemas(out: Output, command: str | None) -> int:
         _show_rows(out, f"{SCHEMAS}, version {VERSION}", rows)
     else:
         out.verbatim(json.dumps(rows[0]["schema"], indent=1))
-    out.result({"topic": SCHEMAS, "rows": rows})
+    out.result(rows)
     return 0
 
 

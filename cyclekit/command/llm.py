@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclekit import machine
 from cyclekit.budgets.budget import TIME, Budget
-from cyclekit.command.arguments import MACHINE, add_budget, add_figures, add_set, at_least
+from cyclekit.command.arguments import add_budget, add_figures, add_machine, add_set, at_least
 from cyclekit.command.show import or_dash
 from cyclekit.serving.knobs import KNOBS, Point, points
 from cyclekit.serving.serve import PROMPT, STEP, Request, Serving, serve
@@ -33,15 +33,12 @@ SIZES = ("layers", "ffn", "heads", "kv_heads", "hidden")
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("config", metavar="CONFIG", help="a Hugging Face config.json, or a name: llama-3.1-8b")
-    said = f"{MACHINE} (default: the first that runs language models)"
-    parser.add_argument("--machine", metavar="M[:PRESET]", help=said)
+    add_machine(parser, "--machine", "M[:PRESET]", " (default: the first that runs language models)")
     add_set(parser)
     parser.add_argument("--cards", metavar="N", type=at_least(1), default=1, help="cards that share heads and widths")
     parser.add_argument("--batch", metavar="N|max", default="1", help="sequences at once; max: as many as memory holds")
-    parser.add_argument("--input-tokens", metavar="N", type=at_least(1), required=True, help="tokens of a prompt")
-    parser.add_argument(
-        "--output-tokens", metavar="N", type=at_least(1), default=1, help="tokens of an answer (default: 1)"
-    )
+    parser.add_argument("--input", metavar="N", type=at_least(1), required=True, help="tokens of a prompt")
+    parser.add_argument("--output", metavar="N", type=at_least(1), default=1, help="tokens of an answer (default: 1)")
     parser.add_argument("--weights", metavar="T", default="f16", help="of blocks: f16, bf16, e4m3, int8, int4")
     parser.add_argument("--activations", metavar="T", help="of blocks (default: as the weights, f16 beside int4)")
     parser.add_argument("--kv", metavar="T", help="cached keys and values (default: 16 bits, beside e4m3 e4m3)")
@@ -75,8 +72,8 @@ def run(options: Namespace) -> int:
     model = config.load(options.config).cut(**{name: getattr(options, name) for name in SIZES})
     request = Request(
         batch=_batch(options.batch),
-        input_tokens=options.input_tokens,
-        output_tokens=options.output_tokens,
+        input=options.input,
+        output=options.output,
         n_cards=options.cards,
         framework=options.framework,
         weights=options.weights,
@@ -162,7 +159,7 @@ def show(out: Output, served: Serving, card: str) -> None:
     request, memory = served.request, served.memory
     out.line(f"{served.model.name} on {served.machine} {card}, framework {request.framework}")
     out.line(
-        f"  {request.batch:,} sequences of {request.input_tokens:,} + {request.output_tokens:,} tokens; weights "
+        f"  {request.batch:,} sequences of {request.input:,} + {request.output:,} tokens; weights "
         f"{request.weights}{'' if request.sparsity == 'dense' else ' ' + request.sparsity}, "
         f"activations {request.activations}, kv {request.kv}"
     )
@@ -234,7 +231,7 @@ def _compare(out: Output, chosen: Any, spec: Any, wanted: Sequence[Point], card:
         for point, own in zip(wanted, served, strict=True)
     ]
     request = base.request
-    n_tokens = f"{request.batch} x {request.input_tokens} + {request.output_tokens} tokens"
+    n_tokens = f"{request.batch} x {request.input} + {request.output} tokens"
     title = f"{base.model.name} on {chosen.name} {card}, {request.framework}, {n_tokens}"
     out.table(title, [*heads, "tokens/s", "speed-up"], cells)
     for point, reason in zip(wanted, refused, strict=True):

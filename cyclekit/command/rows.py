@@ -36,6 +36,5 @@ def run(options: Namespace) -> int:
     if options.out:
         export_rows(out, options.store, options.out, options.prices)
     names = ("machine", "workload", "rows", "infeasible")
-    rows = [dict(zip(names, count, strict=True)) for count in counts]
-    out.result({"store": options.store, "rows": rows})
+    out.result([dict(zip(names, count, strict=True)) for count in counts])
     return 0

@@ -15,7 +15,7 @@ from cyclekit.comparison.verdict import RELATIVE_ERROR
 from cyclekit.energy import Energy
 from cyclekit.run import Run
 from cyclekit.sweep.points import changes_of
-from cyclekit.terminal import Output, announce, progress
+from cyclekit.terminal import Output, announce, one_or_all, progress
 from cyclekit.views import scale_of_all
 from workloads.records import Model
 
@@ -59,7 +59,8 @@ def run(options: Namespace) -> int:
     if unpriced:
         out.line(f"  note: no energy: {unpriced}")
     is_whole = isinstance(work, Model) and work.is_graph
-    out.result((told if is_whole else {}) | {"runs": [run.as_dict() for run in runs]})
+    each = [run.as_dict() for run in runs]
+    out.result(told | {"runs": each} if is_whole else one_or_all(each))
     return 0 if all(run.check is None or run.check["passed"] for run in runs) else 1
 
 

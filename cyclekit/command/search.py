@@ -6,7 +6,16 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from itertools import groupby
 
-from cyclekit.command.arguments import MACHINE, WORKLOAD, add_into, add_prices, add_seed, add_space, at_least, feed_of
+from cyclekit.command.arguments import (
+    WORKLOAD,
+    add_into,
+    add_machine,
+    add_prices,
+    add_seed,
+    add_space,
+    at_least,
+    feed_of,
+)
 from cyclekit.command.show import progress_of_rows
 from cyclekit.command.subject import announce_reading
 from cyclekit.sweep.edges import QUANTITIES, SAME, ends, sentence
@@ -26,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.description = DESCRIPTION
     add_space(parser)
-    parser.add_argument("machine", metavar="MACHINE[:PRESET]", help=MACHINE)
+    add_machine(parser)
     parser.add_argument("workloads", metavar="WORKLOAD", nargs="+", help=WORKLOAD)
     parser.add_argument(
         "--minimise", metavar="Q,Q", default="time_us,energy_pj,area_mm2", help="the objectives (default: %(default)s)"

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
 from typing import Any
 
-from cyclekit.command.arguments import MACHINE, WORKLOAD, add_into, add_out, add_space, check_outputs
+from cyclekit.command.arguments import WORKLOAD, add_into, add_machine, add_out, add_space, check_outputs
 from cyclekit.command.show import export_rows, progress_of_rows
 from cyclekit.command.subject import announce_reading
 from cyclekit.sweep.edges import at_the_ends
@@ -25,8 +25,7 @@ MOST_READ = 5000  # rows of a store: about three seconds
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_space(parser)
-    said = f"{MACHINE}; or a file that says all of this"
-    parser.add_argument("machine", metavar="MACHINE[:PRESET]|FILE.toml", help=said)
+    add_machine(parser, metavar="MACHINE[:PRESET]|FILE.toml", more="; or a file that says all of this")
     parser.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=WORKLOAD)
     parser.add_argument("--maps", action="store_true", help="store what each unit did over time, too, for heat maps")
     parser.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of this scheduler, as tcp://host:port")

@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_feed(parser)
     add_batch(parser)
     add_layer(parser)
-    parser.add_argument("--input", metavar="N", type=at_least(0), default=0, help="which of the batch (default: 0)")
+    parser.add_argument("--index", metavar="N", type=at_least(0), default=0, help="which of the inputs (default: 0)")
     parser.add_argument("--window", metavar="A:B", help="cycles A to B, which count from 1 (default: all of them)")
     parser.add_argument("--units", metavar="N", type=at_least(1), help="the first N units of each kind")
     parser.add_argument("--steps", action="store_true", help="show what the units work on, step by step, with values")
@@ -63,7 +63,7 @@ def run(options: Namespace) -> int:
         formats.check_vcd()
     amounts = feed_of(options).n, options.batch
     work = load(options.workload, options)
-    ran, image, entered = _run_layer(chosen, work, spec, engine, options.layer, options.input, *amounts)
+    ran, image, entered = _run_layer(chosen, work, spec, engine, options.layer, options.index, *amounts)
     if not ran.cycles:
         raise BadInput(f"{ran.workload} takes no cycle: there is nothing to trace")
     first, last = window or (1, ran.cycles)
@@ -139,7 +139,7 @@ def _run_layer(
     place = next(i for i, candidate in enumerate(layers) if candidate is machine.layer_of(layers, layer))
     if index >= len(inputs):
         taken = "takes the whole batch at a time" if chosen.batched else f"has {len(inputs)}"
-        raise BadInput(f"--input must be from 0 to {len(inputs) - 1}, {work.name} {taken}, got {index}")
+        raise BadInput(f"--index must be from 0 to {len(inputs) - 1}, {work.name} {taken}, got {index}")
     announce(*chosen.estimate(layers[: place + 1], spec, engine=engine, check=False))
     images = chosen.encode(layers, spec)
     signal = inputs[index]

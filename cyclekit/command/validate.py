@@ -8,7 +8,7 @@ from pathlib import Path
 from cyclekit import machine
 from cyclekit.command.arguments import add_figures
 from cyclekit.command.show import show_validation
-from cyclekit.terminal import Output, announce, make_folder, progress
+from cyclekit.terminal import Output, announce, make_folder, one_or_all, progress
 from workloads.errors import BadInput
 
 MODELS = "llm"
@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
     if options.figures is not None:
         for path in chosen.draw_validation(validation, Path(options.figures)):
             out.line(f"wrote {path}")
-    out.result({"validations": [validation.as_dict()]})
+    out.result(validation.as_dict())
     return 0
 
 
@@ -61,5 +61,5 @@ def _validate_models(out: Output, options: Namespace) -> int:
 
             path = draw_models(validation, Path(options.figures) / f"{chosen.name}_models.png")
             out.line(f"wrote {path}")
-    out.result({"validations": results})
+    out.result(one_or_all(results))
     return 0

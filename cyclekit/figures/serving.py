@@ -30,7 +30,7 @@ def draw_serving(served: Serving, folder: Path, card: str) -> list[Path]:
     title = (
         f"{served.model.name}, {card}, {request.framework}, {request.weights}"
         f"{'' if request.sparsity == 'dense' else ' ' + request.sparsity}: "
-        f"{request.batch} x {request.input_tokens} + {request.output_tokens} tokens"
+        f"{request.batch} x {request.input} + {request.output} tokens"
     )
     about = _about(served, card)
     drawn = [_operators(served, folder / "llm_operators.png", title, about)]

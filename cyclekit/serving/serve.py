@@ -30,8 +30,8 @@ class Request:
     """
 
     batch: int | None
-    input_tokens: int
-    output_tokens: int
+    input: int
+    output: int
     n_cards: int = 1
     framework: str | None = None
     weights: str = "f16"
@@ -40,7 +40,7 @@ class Request:
     sparsity: str = "dense"
 
     def __post_init__(self):
-        for name in ("batch", "input_tokens", "output_tokens", "n_cards"):
+        for name in ("batch", "input", "output", "n_cards"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BadInput(f"{name} must be at least 1, got {value}")
@@ -90,15 +90,15 @@ class Serving:
 
     @property
     def output_tokens_per_s(self) -> float:
-        return self.request.batch * self.request.output_tokens / self.total_s
+        return self.request.batch * self.request.output / self.total_s
 
     @property
     def total_tokens_per_s(self) -> float:
-        return self.request.batch * (self.request.input_tokens + self.request.output_tokens) / self.total_s
+        return self.request.batch * (self.request.input + self.request.output) / self.total_s
 
     @property
     def j_per_output_token(self) -> float | None:
-        return None if self.energy_j is None else self.energy_j / (self.request.batch * self.request.output_tokens)
+        return None if self.energy_j is None else self.energy_j / (self.request.batch * self.request.output)
 
 
 class _Passes:
@@ -152,10 +152,8 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
 
     Raises BadInput where cards do not divide the model, formats do not go together, or memory does not hold it.
     """
-    if model.encoder and request.output_tokens > 1:
-        raise BadInput(
-            f"output_tokens must be 1 for {model.name}, which answers all tokens at once, got {request.output_tokens}"
-        )
+    if model.encoder and request.output > 1:
+        raise BadInput(f"output must be 1 for {model.name}, which answers all tokens at once, got {request.output}")
     check_cards(model, request.n_cards)
     framework = face.framework(request.framework, spec)
     formats = face.formats(spec, request.weights, request.activations, request.sparsity)
@@ -165,7 +163,7 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
     memory_for = partial(
         memory_of,
         model,
-        n_tokens=request.input_tokens + (request.output_tokens if request.batch else request.output_tokens / 2),
+        n_tokens=request.input + (request.output if request.batch else request.output / 2),
         n_cards=request.n_cards,
         chunk_tokens=framework.chunk_tokens,
         bits=bits,
@@ -174,9 +172,7 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
     if request.batch is None:
         request = replace(request, batch=_largest(lambda batch: memory_for(batch=batch).fits))
     memory = memory_for(batch=request.batch)
-    check_fits(
-        memory, f"{model.name} with {request.batch} sequences of {request.input_tokens + request.output_tokens} tokens"
-    )
+    check_fits(memory, f"{model.name} with {request.batch} sequences of {request.input + request.output} tokens")
 
     def costs(work: Pass) -> list[tuple[Operator, Cost]]:
         return [
@@ -190,12 +186,12 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
     prompt, steps = _Passes(PROMPT, framework, idle_w), _Passes(STEP, framework, idle_w)
     for work, n_passes in prompt_passes(request, framework.chunk_tokens):
         prompt.add(work, costs(work), n_passes)
-    n_steps, of_context, steps_us = request.output_tokens - 1, (), 0.0
+    n_steps, of_context, steps_us = request.output - 1, (), 0.0
     if n_steps:
         mean = Pass(
             n_sequences=request.batch,
             n_new=1,
-            n_context=request.input_tokens + request.output_tokens / 2,
+            n_context=request.input + request.output / 2,
             n_logits=request.batch,
         )
         of_mean = costs(mean)
@@ -209,13 +205,10 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
                 more_us += attention.count * (face.cost(at, formats.elsewhere, bits.cached).time_us - own.time_us)
             return mean_us + more_us
 
-        times = [
-            step_us(context)
-            for context in range(request.input_tokens + 1, request.input_tokens + request.output_tokens)
-        ]
+        times = [step_us(context) for context in range(request.input + 1, request.input + request.output)]
         steps_us = fsum(times)
         every = max(1, n_steps // (N_CONTEXTS - 1))
-        of_context = tuple((request.input_tokens + 1 + i, times[i] / 1e3) for i in range(0, n_steps, every))
+        of_context = tuple((request.input + 1 + i, times[i] / 1e3) for i in range(0, n_steps, every))
     energy_j = (prompt.energy_uj + n_steps * steps.energy_uj) * request.n_cards / 1e6
     return Serving(
         model=model,
@@ -242,17 +235,17 @@ def prompt_passes(request: Request, chunk_tokens: int) -> Iterator[tuple[Pass, i
 
     A part of a sequence sees what is before it, too; of these passes, which differ in that alone, the mean is taken.
     """
-    at_once = chunk_tokens // request.input_tokens
+    at_once = chunk_tokens // request.input
     if at_once:
         for n_sequences, n_passes in ((at_once, request.batch // at_once), (request.batch % at_once, 1)):
             if n_sequences and n_passes:
-                yield _pass(n_sequences, request.input_tokens, request.input_tokens, n_sequences), n_passes
+                yield _pass(n_sequences, request.input, request.input, n_sequences), n_passes
         return
-    n_parts, rest = divmod(request.input_tokens, chunk_tokens)
+    n_parts, rest = divmod(request.input, chunk_tokens)
     mean_context = chunk_tokens * (n_parts + 1) / 2
     yield _pass(1, chunk_tokens, mean_context, 1), n_parts * request.batch
     if rest:
-        yield _pass(1, rest, request.input_tokens, 1), request.batch
+        yield _pass(1, rest, request.input, 1), request.batch
 
 
 def _pass(n_sequences: int, n_new: int, n_context: float, n_logits: int) -> Pass:

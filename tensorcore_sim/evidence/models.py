@@ -172,8 +172,8 @@ def serving_of(row: dict[str, str]) -> Serving:
     changes = dict(change.split("=") for change in row["changes"].split())
     request = Request(
         batch=None if row["batch"] == "max" else int(row["batch"]),
-        input_tokens=int(row["input"]),
-        output_tokens=int(row["output"]),
+        input=int(row["input"]),
+        output=int(row["output"]),
         n_cards=int(row["n_cards"]),
         framework=row["framework"],
         weights=row["weights"],
@@ -189,7 +189,7 @@ def measured(served: Serving, metric: str, unit: str) -> float:
         "total": lambda: served.total_s * seconds,
         "ttft": lambda: served.ttft_ms / 1e3 * seconds,
         "tpot": lambda: served.tpot_ms / 1e3 * seconds,
-        "time between tokens": lambda: served.total_s / served.request.output_tokens * seconds,
+        "time between tokens": lambda: served.total_s / served.request.output * seconds,
         "output tokens/s": lambda: served.output_tokens_per_s,
         "output tokens/s of a card": lambda: served.output_tokens_per_s / served.request.n_cards,
         "energy of an output token": lambda: served.j_per_output_token,
@@ -207,8 +207,8 @@ def _gains() -> Iterator[Comparison]:
             batch, tokens, output = sizes if row["phase"] == "prefill" else (n, 16, 256)
             request = Request(
                 batch=batch,
-                input_tokens=tokens,
-                output_tokens=output,
+                input=tokens,
+                output=output,
                 framework="vllm-eager",
                 weights=row["weights"],
                 kv="f16",

@@ -30,12 +30,12 @@ def with_toy(toy_site, installed_zeroskip):
 
 
 def test_an_installed_package_is_listed_beside_the_others(with_toy):
-    listed = [row["name"] for row in with_toy("list", "machines")["rows"]]
+    listed = [row["name"] for row in with_toy("list", "machines")]
     assert listed == sorted([*installed(), "toy"])
 
 
 def test_an_installed_package_runs(with_toy, layer, layer_npz):
-    (run,) = with_toy("run", "toy:fast", layer_npz, "--set", "clock_mhz=50")["runs"]
+    run = with_toy("run", "toy:fast", layer_npz, "--set", "clock_mhz=50")
     assert (run["machine"], run["engine"]) == ("toy", "only")
     assert run["cycles"] == layer["weights"].size
     assert run["time_us"] == layer["weights"].size / 50
@@ -43,9 +43,7 @@ def test_an_installed_package_runs(with_toy, layer, layer_npz):
 
 @pytest.mark.usefixtures("toy")
 def test_an_installed_package_lists_its_presets(zeroskip):
-    rows = [
-        row for row in json.loads(zeroskip("list", "presets", "--json", "-").out)["rows"] if row["machine"] == "toy"
-    ]
+    rows = [row for row in json.loads(zeroskip("list", "presets", "--json", "-").out) if row["machine"] == "toy"]
     assert [(row["name"], row["spec"]["clock_mhz"]) for row in rows] == [("slow", 100), ("fast", 200)]
 
 
@@ -61,7 +59,7 @@ def test_an_installed_package_is_validated(zeroskip, tmp_path):
     assert ended.code == 0
     assert re.search(r"one +time \[us\] +2 +3.00 +\+50.0%", ended.out)
     assert "[1] a footnote" in ended.out
-    assert json.loads((tmp_path / "toy.json").read_text())["validations"][0]["comparisons"][0]["error"] == 50
+    assert json.loads((tmp_path / "toy.json").read_text())["comparisons"][0]["error"] == 50
     assert (tmp_path / "figures" / "toy.txt").read_text() == "toy"
 
 

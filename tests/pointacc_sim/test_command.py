@@ -147,5 +147,5 @@ def test_bad_input_is_one_line(complaint, argv, said):
 def test_a_cloud_is_listed(told, cloud):
     listed = told("list", f"{cloud}:submanifold-3x3x3")
     assert listed["layers"][0]["kind"] == "submanifold"
-    names = [row["name"] for row in told("list", "workloads")["rows"]]
+    names = [row["name"] for row in told("list", "workloads")]
     assert "lidar-0.1:minkunet-0.5" in names

@@ -250,11 +250,11 @@ def test_the_identity_knows_all_that_determines_the_result_and_nothing_else():
 def test_a_run_round_trips_through_the_commands_json(capsys):
     assert main(["run", "tensorcore", "512x512x512", "--set", "sparsity=2:4", "--json", "-"]) == 0
     printed = capsys.readouterr()
-    (told,) = json.loads(printed.out)["runs"]
+    told = json.loads(printed.out)
     found = Run.from_dict(told)
     spec = load("tensorcore").design(None, {"sparsity": "2:4"})
     expected = simulate(encode(Shape(name="512x512x512", n_out=512, n_in=512, batch=512), spec), None, spec)
     assert found == expected.without_arrays()
-    assert found.as_dict() == told
+    assert {"schema_version": "1.0", "command": "run"} | found.as_dict() == told
     for label in ("speed up", "lost to wave us", "sm compute [% of cycles]", "hbm read bytes"):
         assert label in printed.err

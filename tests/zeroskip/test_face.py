@@ -28,7 +28,7 @@ def test_run_gives_the_rows_that_the_command_gives(layer, tmp_path):
     result = zeroskip.run("eie", layer, n_pes=4, check=True)
     told = tmp_path / "r.json"
     assert main(["run", "eie", str(layer), "--set", "n_pes=4", "--check", "--json", str(told)]) == 0
-    runs = json.loads(told.read_text(encoding="utf-8"))["runs"]
+    runs = json.loads(told.read_text(encoding="utf-8"))
     assert [(row["cycles"], row["time_us"], row["checked"]) for row in result.rows] == [
         (run["cycles"], run["time_us"], run["check"]["passed"]) for run in runs
     ]
@@ -149,14 +149,12 @@ def test_adapt_meets_its_budget():
 
 
 def test_llm_gives_operators_and_times():
-    result = zeroskip.llm(
-        "llama-2-7b", input_tokens=64, output_tokens=4, machine="tensorcore:h100-sxm", cut={"layers": 2}
-    )
+    result = zeroskip.llm("llama-2-7b", input=64, output=4, machine="tensorcore:h100-sxm", cut={"layers": 2})
     assert {row["phase"] for row in result.rows} == {"prompt", "step"}
     assert "first token" in result.title
     assert result.detail.tpot_ms > 0
     with pytest.raises(zeroskip.BadInput, match="must be one that runs whole language models"):
-        zeroskip.llm("llama-2-7b", input_tokens=64, machine="eie")
+        zeroskip.llm("llama-2-7b", input=64, machine="eie")
 
 
 def test_a_card_needs_sizes_alone():

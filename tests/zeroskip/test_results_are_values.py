@@ -94,7 +94,7 @@ def calls(tmp_path):
         "compare": lambda: zeroskip.compare(layer, "eie,tensorcore"),
         "prune": lambda: zeroskip.prune("lenet-300-100-dense", Recipe.parse(RECIPE), **small),
         "adapt": lambda: zeroskip.adapt(str(layer), "eie", "1.0", **lighter),
-        "llm": lambda: zeroskip.llm("llama-2-7b", input_tokens=16, output_tokens=2, cut={"layers": 2}),
+        "llm": lambda: zeroskip.llm("llama-2-7b", input=16, output=2, cut={"layers": 2}),
     }
 
 

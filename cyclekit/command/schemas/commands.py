@@ -43,7 +43,7 @@ ENVELOPE = {
 # {command: {which form of its result: its schema}}
 FORMS: Mapping[str, Mapping[str, Schema]] = {
     "list": {
-        "TOPIC": record("", {"topic": text("what is listed"), "rows": many(LISTED, "one each")}),
+        "TOPIC": LISTED,
         "FILE": record(
             "",
             {
@@ -54,7 +54,7 @@ FORMS: Mapping[str, Mapping[str, Schema]] = {
         ),
     },
     "run": {
-        "": record("", {"runs": RUNS}),
+        "": RUN,
         "of a graph": record(
             "",
             {
@@ -139,26 +139,17 @@ FORMS: Mapping[str, Mapping[str, Schema]] = {
             },
         ),
     },
-    "adapt": {"": record("", {"results": many(ADAPTED, "one a budget and method")})},
+    "adapt": {"": ADAPTED},
     "data": {"": record("", {"name": text("its own"), "folder": text("where it lies"), "files": texts("their names")})},
     "sweep": {"": record("", COMPUTED)},
     "rows": {
         "": record(
             "",
             {
-                "store": text("its path"),
-                "rows": many(
-                    record(
-                        "how many there are",
-                        {
-                            "machine": text("its name"),
-                            "workload": text("its name"),
-                            "rows": whole("of both"),
-                            "infeasible": whole("of them"),
-                        },
-                    ),
-                    "one a machine and workload",
-                ),
+                "machine": text("its name"),
+                "workload": text("its name"),
+                "rows": whole("of both"),
+                "infeasible": whole("of them"),
             },
         )
     },
@@ -184,23 +175,36 @@ FORMS: Mapping[str, Mapping[str, Schema]] = {
             "", {"base": record("the model as given", SERVING), "points": many(POINT, "the base first")}
         ),
     },
-    "validate": {"": record("", {"validations": many(VALIDATION, "one a machine")})},
-    "demo": {"": record("", {"machines": by(DEMO, "by machine")})},
+    "validate": {"": VALIDATION},
+    "demo": {"": record("", {}) | {"additionalProperties": DEMO}},
     "completion": {"": record("", {"shell": text("bash or zsh"), "script": text("for its eval")})},
 }
+
+ONE, ONE_OR_LIST, LIST = "an object", "an object, or a list of them where there are several", "a list of objects"
+# What stands at the top: {command and form: which}, of all others one object
+TOPS = {
+    "list TOPIC": LIST,
+    "run": ONE_OR_LIST,  # a layer and input each, or a layer and batch
+    "adapt": ONE_OR_LIST,  # a budget and method each
+    "rows": LIST,  # a machine and workload each
+    "validate": ONE_OR_LIST,  # a machine each
+}
+
+
+def named(command: str, which: str) -> str:
+    """Return what a form of a command's result is called."""
+    return f"{command} {which}".strip()
 
 
 def schema(command: str) -> Schema:
     """Return the JSON Schema (draft 2020-12) of what a command writes."""
     own = {**ENVELOPE, "command": {"const": command, "description": ENVELOPE["command"]["description"]}}
-    forms = [
-        form
-        | {
-            "title": f"{command} {which}".strip(),
-            "properties": own | form["properties"],
-            "required": [*own, *form["required"]],
-        }
-        for which, form in FORMS[command].items()
-    ]
+    forms, tops = {}, []
+    for which, form in FORMS[command].items():
+        name = named(command, which)
+        forms[name] = form | {"properties": own | form["properties"], "required": [*own, *form["required"]]}
+        alone, top = {"$ref": f"#/$defs/{name.replace(' ', '%20')}"}, TOPS.get(name, ONE)
+        tops += [alone] if top != LIST else []
+        tops += [{"type": "array", "items": alone, "minItems": 0 if top == LIST else 2}] if top != ONE else []
     head = {"$schema": DRAFT, "title": f"zeroskip {command} --json, version {VERSION}"}
-    return head | (forms[0] | {"title": head["title"]} if len(forms) == 1 else {"oneOf": forms})
+    return head | (tops[0] if len(tops) == 1 else {"oneOf": tops}) | {"$defs": forms}

@@ -27,7 +27,7 @@ LOSSES = {
 
 
 def served(model, framework="ideal", **options):
-    request = Request(**({"batch": 4, "input_tokens": 256, "output_tokens": 32, "framework": framework} | options))
+    request = Request(**({"batch": 4, "input": 256, "output": 32, "framework": framework} | options))
     return serve(model, "tensorcore", tensorcore_sim.MACHINE.serves, SPEC, request)
 
 
@@ -158,9 +158,9 @@ def test_the_verb_chooses_and_tells(tmp_path, capsys):
         "llama-3.1-8b",
         "--machine",
         "tensorcore:h100-sxm",
-        "--input-tokens",
+        "--input",
         "128",
-        "--output-tokens",
+        "--output",
         "8",
     ]
     assert main([*request, "--budget", "0.8", "--scores", str(scores), "--json", str(result)]) == 0

@@ -68,7 +68,7 @@ def test_it_knows_its_version(capsys):
 )
 def test_list_names_and_describes_what_there_is(zeroskip, kind, names):
     text = zeroskip("list", kind).out
-    rows = as_json(zeroskip("list", kind, "--json", "-"))["rows"]
+    rows = as_json(zeroskip("list", kind, "--json", "-"))
     assert names <= {row["name"] for row in rows}
     for row in rows:
         assert row["name"] in text
@@ -76,7 +76,7 @@ def test_list_names_and_describes_what_there_is(zeroskip, kind, names):
 
 
 def test_list_alone_lists_the_lists(zeroskip):
-    rows = as_json(zeroskip("list", "--json", "-"))["rows"]
+    rows = as_json(zeroskip("list", "--json", "-"))
     for row in rows:
         assert zeroskip("list", row["name"]).code == 0
     assert "networks      networks for prune, tradeoff, sensitivity and adapt\n" in zeroskip("list").out
@@ -96,8 +96,8 @@ def test_list_presets_tells_every_field_that_can_be_set(zeroskip):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_run_gives_one_run_for_one_input(zeroskip, layer_npz, engine):
-    (run,) = as_json(zeroskip("run", "eie", layer_npz, "--engine", engine, "--json", "-"))["runs"]
+def test_run_gives_one_object_for_one_input(zeroskip, layer_npz, engine):
+    run = as_json(zeroskip("run", "eie", layer_npz, "--engine", engine, "--json", "-"))
     assert run.keys() >= PROMISED
     assert (run["machine"], run["workload"], run["engine"], run["input"]) == ("eie", "layer", engine, 0)
     assert run["time_us"] == run["cycles"] / run["spec"]["clock_mhz"]
@@ -108,35 +108,32 @@ def test_run_gives_one_run_for_one_input(zeroskip, layer_npz, engine):
 
 
 def test_the_engines_differ_in_nothing_but_their_name(zeroskip, layer_npz):
-    told = [as_json(zeroskip("run", "eie", layer_npz, "--engine", engine, "--json", "-")) for engine in ENGINES]
-    runs = [each["runs"][0] for each in told]
+    runs = [as_json(zeroskip("run", "eie", layer_npz, "--engine", engine, "--json", "-")) for engine in ENGINES]
     assert {key for key in runs[0] if runs[0][key] != runs[1][key]} == {"engine"}
 
 
 def test_simpy_plays_unless_told_otherwise(zeroskip, layer_npz):
-    assert as_json(zeroskip("run", "eie", layer_npz, "--json", "-"))["runs"][0]["engine"] == "events"
+    assert as_json(zeroskip("run", "eie", layer_npz, "--json", "-"))["engine"] == "events"
 
 
 @pytest.mark.parametrize(("asked", "n_runs"), [((), 3), (("--inputs", "2"), 2), (("--inputs", "9"), 3)])
 def test_run_gives_a_list_for_a_batch(zeroskip, layer, tmp_path, asked, n_runs):
     activations = np.stack([layer["activations"], 0 * layer["activations"], layer["activations"]])
     np.savez(tmp_path / "batch.npz", weights=layer["weights"], activations=activations)
-    runs = as_json(zeroskip("run", "eie", tmp_path / "batch.npz", "--engine", "schedule", "--json", "-", *asked))[
-        "runs"
-    ]
+    runs = as_json(zeroskip("run", "eie", tmp_path / "batch.npz", "--engine", "schedule", "--json", "-", *asked))
     assert [run["input"] for run in runs] == list(range(n_runs))
     assert [run["actions"]["broadcasts"] for run in runs] == [3, 0, 3][:n_runs]
 
 
-def test_run_gives_one_run_for_one_input_of_a_batch(zeroskip, layer, tmp_path):
+def test_run_gives_one_object_for_one_input_of_a_batch(zeroskip, layer, tmp_path):
     np.savez(tmp_path / "batch.npz", weights=layer["weights"], activations=np.ones((3, 6)))
-    (run,) = as_json(zeroskip("run", "eie", tmp_path / "batch.npz", "--inputs", "1", "--json", "-"))["runs"]
+    run = as_json(zeroskip("run", "eie", tmp_path / "batch.npz", "--inputs", "1", "--json", "-"))
     assert run["actions"]["broadcasts"] == 6
 
 
 def test_run_gives_a_list_for_a_network_layer_after_layer(zeroskip):
     asked = ("--inputs", "2", "--engine", "schedule", "--check")
-    runs = as_json(zeroskip("run", "eie", "lenet-300-100", "--json", "-", *asked))["runs"]
+    runs = as_json(zeroskip("run", "eie", "lenet-300-100", "--json", "-", *asked))
     layers = [run["workload"] for run in runs[:3]]
     assert len(set(layers)) == 3
     assert [(run["workload"], run["input"]) for run in runs] == [(name, i) for i in (0, 1) for name in layers]
@@ -145,7 +142,7 @@ def test_run_gives_a_list_for_a_network_layer_after_layer(zeroskip):
 
 def test_set_and_preset_make_the_design(zeroskip, layer_npz):
     asked = ("--set", "n_pes=4", "--set", "clock_mhz = 1e2", "--set", "load_phase=yes")
-    spec = as_json(zeroskip("run", "eie:silicon", layer_npz, "--json", "-", *asked))["runs"][0]["spec"]
+    spec = as_json(zeroskip("run", "eie:silicon", layer_npz, "--json", "-", *asked))["spec"]
     changed = {"n_pes": 4, "clock_mhz": 100.0, "load_phase": True, "capacity": "enforce"}
     assert spec.items() >= changed.items()
 
@@ -161,7 +158,7 @@ def test_the_text_tells_cycles_states_and_the_check(zeroskip, layer_npz):
 def test_weights_of_many_values_are_shared_and_the_run_says_so(zeroskip, tmp_path):
     weights = np.linspace(-1, 1, 40).reshape(8, 5)
     np.savez(tmp_path / "many.npz", weights=weights, activations=np.ones(5))
-    notes = as_json(zeroskip("run", "eie", tmp_path / "many.npz", "--json", "-"))["runs"][0]["notes"]
+    notes = as_json(zeroskip("run", "eie", tmp_path / "many.npz", "--json", "-"))["notes"]
     assert any("more than 15 distinct non-zero values: shared by exact k-means in 15" in note for note in notes), notes
 
 
@@ -212,7 +209,7 @@ def test_json_replaces_the_file_that_a_link_points_to(zeroskip, tmp_path):
     link.symlink_to(old)
     assert zeroskip("list", "machines", "--json", link).code == 0
     assert link.is_symlink()
-    assert json.loads(old.read_text())["rows"][0]["name"] == "eie"
+    assert json.loads(old.read_text())[0]["name"] == "eie"
 
 
 def test_json_goes_through_a_named_pipe_and_leaves_it_a_pipe(zeroskip, tmp_path):
@@ -221,7 +218,7 @@ def test_json_goes_through_a_named_pipe_and_leaves_it_a_pipe(zeroskip, tmp_path)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
         assert zeroskip("list", "machines", "--json", pipe).code == 0
-        assert json.loads(os.read(reader, 1 << 16))["rows"][0]["name"] == "eie"
+        assert json.loads(os.read(reader, 1 << 16))[0]["name"] == "eie"
     finally:
         os.close(reader)
     assert pipe.is_fifo()
@@ -263,7 +260,7 @@ def test_a_failed_check_ends_with_1(zeroskip, layer_npz, tmp_path, wrong, code, 
     ended = zeroskip("run", "toy", layer_npz, "--check", "--set", f"wrong={wrong}", "--json", tmp_path / "run.json")
     assert ended.code == code
     assert f"values: {passed} of 1 runs agree with the references; error 0.5" in ended.out
-    assert json.loads((tmp_path / "run.json").read_text())["runs"][0]["check"]["passed"] is bool(passed)
+    assert json.loads((tmp_path / "run.json").read_text())["check"]["passed"] is bool(passed)
 
 
 def test_an_interrupted_command_ends_with_130(zeroskip, layer_npz, monkeypatch):

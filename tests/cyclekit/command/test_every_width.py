@@ -72,8 +72,8 @@ CASES = {
     "report": ["s.db --out r.html"],
     "compare": ["layer.npz named.npz", "lenet-300-100 --inputs 2 --machines eie,tensorcore:h100-sxm"],
     "llm": [
-        "llama-3.1-8b --batch 16 --input-tokens 1024 --output-tokens 256",
-        "llama-3.1-8b --input-tokens 128 --output-tokens 16 --compare ffn=13312,14336 sparsity=dense,2:4 weights=int4",
+        "llama-3.1-8b --batch 16 --input 1024 --output 256",
+        "llama-3.1-8b --input 128 --output 16 --compare ffn=13312,14336 sparsity=dense,2:4 weights=int4",
     ],
     "validate": ["pointacc"],
     "demo": [""],

@@ -27,7 +27,7 @@ def small(tmp_path):
 
 def test_text_json_and_figures(small, tmp_path, capsys):
     result, figures = tmp_path / "r.json", tmp_path / "figures"
-    command = ["llm", small, "--batch", "2", "--input-tokens", "100", "--output-tokens", "20"]
+    command = ["llm", small, "--batch", "2", "--input", "100", "--output", "20"]
     assert main([*command, "--json", str(result), "--figures", str(figures)]) == 0
     text = capsys.readouterr().out
     assert "small on tensorcore a100-sxm-40gb, framework tensorrt-llm" in text
@@ -52,7 +52,7 @@ def test_text_json_and_figures(small, tmp_path, capsys):
 def test_compare_says_what_each_buys_and_draws_the_stairs(small, tmp_path, capsys):
     result, figures = tmp_path / "r.json", tmp_path / "figures"
     knobs = ["depth=2", "ffn=128:512:+64", "sparsity=2:4"]
-    command = ["llm", small, "--input-tokens", "64", "--output-tokens", "4", "--compare", *knobs]
+    command = ["llm", small, "--input", "64", "--output", "4", "--compare", *knobs]
     assert main([*command, "--json", str(result), "--figures", str(figures)]) == 0
     told = json.loads(result.read_text(encoding="utf-8"))
     assert len(told["points"]) == 2 * 7 * 2  # ffn 512 is the base
@@ -66,7 +66,7 @@ def test_compare_says_what_each_buys_and_draws_the_stairs(small, tmp_path, capsy
 
 
 def test_one_point_that_is_refused_does_not_end_the_others(small, capsys):
-    command = ["llm", small, "--input-tokens", "8", "--output-tokens", "2", "--compare", "heads=3,2", "weights=e4m3"]
+    command = ["llm", small, "--input", "8", "--output", "2", "--compare", "heads=3,2", "weights=e4m3"]
     assert main(command) == 2  # heads that do not divide are no point at all
     assert "n_heads must be a multiple of n_kv_heads" in capsys.readouterr().err
     assert main([*command[:-2], "weights=e4m3,int8"]) == 0
@@ -78,21 +78,21 @@ def test_one_point_that_is_refused_does_not_end_the_others(small, capsys):
 @pytest.mark.parametrize(
     ("more", "match"),
     [
-        (["--input-tokens", "0"], "argument --input-tokens: must be a whole number of at least 1, got '0'"),
+        (["--input", "0"], "argument --input: must be a whole number of at least 1, got '0'"),
         (
-            ["--input-tokens", "8", "--output-tokens", "0"],
-            "--output-tokens: must be a whole number of at least 1",
+            ["--input", "8", "--output", "0"],
+            "--output: must be a whole number of at least 1",
         ),
-        (["--input-tokens", "8", "--cards", "3"], "--cards must divide the 4 heads"),
-        (["--input-tokens", "8", "--batch", "none"], "--batch must be a whole number of at least 1, or max"),
+        (["--input", "8", "--cards", "3"], "--cards must divide the 4 heads"),
+        (["--input", "8", "--batch", "none"], "--batch must be a whole number of at least 1, or max"),
         (
-            ["--input-tokens", "8", "--machine", "eie"],
+            ["--input", "8", "--machine", "eie"],
             "machine must be one that runs whole language models, tensorcore, got 'eie'",
         ),
-        (["--input-tokens", "8", "--framework", "tgi"], "unknown framework 'tgi'"),
-        (["--input-tokens", "8", "--set", "in_dtype=int8"], "in_dtype is said by 'weights' here, got 'int8'"),
-        (["--input-tokens", "8", "--layers", "5"], "n_layers must be at most 4"),
-        (["--input-tokens", "8", "--batch", "4000000"], r"lacks .* GB on each card"),
+        (["--input", "8", "--framework", "tgi"], "unknown framework 'tgi'"),
+        (["--input", "8", "--set", "in_dtype=int8"], "in_dtype is said by 'weights' here, got 'int8'"),
+        (["--input", "8", "--layers", "5"], "n_layers must be at most 4"),
+        (["--input", "8", "--batch", "4000000"], r"lacks .* GB on each card"),
         ([], "required: --input"),
     ],
     ids=str,

@@ -33,7 +33,7 @@ def test_scores_go_from_one_verb_to_the_other(small, tmp_path, capsys):
     for block, field, size, loss in variants.scores(small, drawn_samples()):
         expected.setdefault((block, field), {})[size] = loss
     assert read == expected
-    words = ["llm", str(tmp_path), "--machine", "tensorcore:h100-sxm", "--input-tokens", "8", "--output-tokens", "8"]
+    words = ["llm", str(tmp_path), "--machine", "tensorcore:h100-sxm", "--input", "8", "--output", "8"]
     assert main([*words, "--budget", "0.95", "--scores", str(tmp_path / "scores.csv")]) == 0
 
 

@@ -49,7 +49,7 @@ def test_both_engines_and_both_files_in_one_go(zeroskip, layer_npz, tmp_path):
 
 def test_a_layer_inside_a_network_is_fed_by_those_before_it(zeroskip, tmp_path):
     file = tmp_path / "t.json"
-    found = as_json(zeroskip(*LENET, "--layer", "ip2", "--input", "3", "--chrome", file, "--json", "-"))
+    found = as_json(zeroskip(*LENET, "--layer", "ip2", "--index", "3", "--chrome", file, "--json", "-"))
     work = load("lenet-300-100")
     assert isinstance(work, Network)
     spec = eie_sim.Spec(n_pes=8)
@@ -74,7 +74,7 @@ def test_of_layers_that_run_apart_only_the_one_asked_for_runs(zeroskip, monkeypa
     words = ("trace", "eie", "two", "--set", "n_pes=1", "--json", "-")
     # two columns of n entries, the first popped in cycle 2, and 6 cycles to drain
     assert [as_json(zeroskip(*words, "--layer", name))["cycles"] for name in ("a", "two/b")] == [2 + 16 + 6, 2 + 32 + 6]
-    found = as_json(zeroskip(*words, "--input", "2"))
+    found = as_json(zeroskip(*words, "--index", "2"))
     assert (found["workload"], found["input"]) == ("two/a", 2)
 
 
@@ -148,8 +148,8 @@ def test_a_machine_without_spans(refused, layer_npz, monkeypatch):
         ("FILE --window -3:5", "argument --window: expected one argument; see 'zeroskip trace --help'"),
         ("FILE --window 1:99999", "--window must end by cycle "),
         ("FILE --units 0", "argument --units: must be a whole number of at least 1, got '0'"),
-        ("FILE --input 1", "--input must be from 0 to 0, layer has 1, got 1"),
-        ("FILE --input -1", "argument --input: must be a whole number of at least 0, got '-1'"),
+        ("FILE --index 1", "--index must be from 0 to 0, layer has 1, got 1"),
+        ("FILE --index -1", "argument --index: must be a whole number of at least 0, got '-1'"),
         ("lenet-300-100 --layer ip9", "unknown layer 'ip9', did you mean 'ip"),
         (
             "FILE --chrome nowhere/t.json",
@@ -166,8 +166,8 @@ def test_what_cannot_be_traced(refused, layer_npz, tmp_path, words, complaint):
 
 
 def test_a_card_takes_its_batch_at_once(refused):
-    complaint = refused("trace", "tensorcore", "64x64x64", "--input", "1")
-    assert complaint == "--input must be from 0 to 0, 64x64x64 takes the whole batch at a time, got 1"
+    complaint = refused("trace", "tensorcore", "64x64x64", "--index", "1")
+    assert complaint == "--index must be from 0 to 0, 64x64x64 takes the whole batch at a time, got 1"
 
 
 def test_a_trace_that_is_too_long_leaves_no_file(refused, tmp_path, monkeypatch):

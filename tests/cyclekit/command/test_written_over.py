@@ -41,8 +41,8 @@ SWEEP = "sweep eie IN OTHER --vary n_pes=1,2 --into s.db"
         ("run pointacc CLOUD:pointnet", "--json", "CLOUD"),
         ("trace pointacc CLOUD:pointnet@0.5", "--chrome", "CLOUD"),
         ("compare CLOUD:pointnet", "--json", "CLOUD"),
-        ("llm CONFIG --input-tokens 8", "--json", "CONFIG"),
-        ("llm . --input-tokens 8", "--json", "CONFIG"),
+        ("llm CONFIG --input 8", "--json", "CONFIG"),
+        ("llm . --input 8", "--json", "CONFIG"),
     ],
 )
 @pytest.mark.parametrize("link", [False, True], ids=["itself", "a link to it"])

@@ -63,7 +63,7 @@ def test_the_verb_says_it_of_every_machine_checked_or_not(machine, tmp_path, cap
     np.savez(path, weights=np.arange(1, 17, dtype=np.float32)[:, None], activations=np.ones(1, np.float32))
     assert main(["run", machine, str(path), "--json", str(result)]) == 0
     assert "relative error of the outputs" in capsys.readouterr().out
-    percent = json.loads(result.read_text())["runs"][0]["measures"][RELATIVE_ERROR]
+    percent = json.loads(result.read_text())["measures"][RELATIVE_ERROR]
     assert percent == pytest.approx(100 * np.sqrt(0.5 / 1496) if machine == "eie" else 0, abs=1e-6)
 
 
@@ -74,7 +74,7 @@ def test_what_earlier_layers_lost_counts(zeroskip, monkeypatch, tmp_path):
     network, path = Network(name="n", layers=layers, inputs=np.array([[0.5, 0.5, 0.125]])), tmp_path / "runs.json"
     monkeypatch.setattr("workloads.load", lambda name, feed: network)
     assert zeroskip("run", "eie", "n", "--set", "activation_fraction_bits=0", "--json", path).code == 0
-    assert [run["measures"][RELATIVE_ERROR] for run in json.loads(path.read_text())["runs"]] == [100, 100]
+    assert [run["measures"][RELATIVE_ERROR] for run in json.loads(path.read_text())] == [100, 100]
 
 
 def test_a_layer_without_values_has_no_error(zeroskip):

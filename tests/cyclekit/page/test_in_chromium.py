@@ -240,7 +240,7 @@ def test_the_command_that_is_shown_finds_the_same_again(view, feasible, zeroskip
     np.savez(tmp_path / "fc.npz", weights=work.weights, activations=work.activations)
     ended = zeroskip("run", "eie", tmp_path / "fc.npz", *words[4:], "--json", tmp_path / "run.json")
     assert ended.code == 0, ended.err
-    (run,) = json.loads((tmp_path / "run.json").read_text())["runs"]
+    run = json.loads((tmp_path / "run.json").read_text())
     assert run["spec"] == feasible[design].spec
     assert run["cycles"] == feasible[design].cycles
     assert run["energy"]["total_pj"] == pytest.approx(feasible[design].energy_pj)

@@ -8,7 +8,7 @@ from cyclekit.sweep.points import expanded
 from workloads import BadInput
 from workloads.transformers import config
 
-MODEL, REQUEST = config.load("llama-2-70b"), Request(batch=1, input_tokens=10, output_tokens=10)
+MODEL, REQUEST = config.load("llama-2-70b"), Request(batch=1, input=10, output=10)
 
 
 def labels(*knobs):
@@ -36,7 +36,7 @@ def test_ranges_are_those_of_a_sweep():
 
 
 def test_other_weights_bring_the_activations_that_go_with_them():
-    request = Request(batch=1, input_tokens=10, output_tokens=10, weights="e4m3", activations="e4m3")
+    request = Request(batch=1, input=10, output=10, weights="e4m3", activations="e4m3")
     _, int4 = points(MODEL, request, ["weights=int4"], expanded)
     assert (int4.request.weights, int4.request.activations) == ("int4", None)
 

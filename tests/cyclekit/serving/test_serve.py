@@ -48,7 +48,7 @@ def face(weight_bits=16.0, energy=1.0, **framework):
 
 
 def served(batch=2, input=10, output=5, model=MODEL, **framework):
-    return serve(model, "toy", face(**framework), None, Request(batch=batch, input_tokens=input, output_tokens=output))
+    return serve(model, "toy", face(**framework), None, Request(batch=batch, input=input, output=output))
 
 
 def test_a_prompt_is_the_sum_of_its_kernels():
@@ -105,26 +105,26 @@ def test_the_host_is_a_floor_under_steps_only_where_it_launches_their_kernels():
 def test_energy_is_that_of_kernels_and_of_idling_between():
     own = served(output=1, gap_us=2.0)
     assert own.energy_j * 1e6 == pytest.approx(2 * N_KERNELS + 0.5 * 2 * N_KERNELS)
-    two_cards = serve(MODEL, "toy", face(), None, Request(batch=2, input_tokens=10, output_tokens=1, n_cards=2))
+    two_cards = serve(MODEL, "toy", face(), None, Request(batch=2, input=10, output=1, n_cards=2))
     assert two_cards.energy_j * 1e6 == pytest.approx(2 * 2 * (N_KERNELS + 2 * 3))  # and two sums over cards a block
 
 
 def test_energy_without_a_price_is_none():
     unpriced = replace(face(), cost=lambda *of: replace(cost(*of), energy_uj=None))
-    own = serve(MODEL, "toy", unpriced, None, Request(batch=1, input_tokens=1, output_tokens=1))
+    own = serve(MODEL, "toy", unpriced, None, Request(batch=1, input=1, output=1))
     assert own.energy_j is None
     assert own.j_per_output_token is None
 
 
 def test_a_chunk_takes_whole_prompts():
-    request = Request(batch=7, input_tokens=10, output_tokens=1)
+    request = Request(batch=7, input=10, output=1)
     works = list(prompt_passes(request, 35))
     assert [(work.n_sequences, work.n_new, work.n_logits, n) for work, n in works] == [(3, 10, 3, 2), (1, 10, 1, 1)]
 
 
 @given(st.integers(1, 40), st.integers(1, 300), st.integers(1, 64))
 def test_passes_hold_every_token_and_every_pair_once(batch, n_tokens, chunk):
-    request = Request(batch=batch, input_tokens=n_tokens, output_tokens=1)
+    request = Request(batch=batch, input=n_tokens, output=1)
     works = list(prompt_passes(request, chunk))
     assert sum(n * work.n_tokens for work, n in works) == batch * n_tokens
     assert all(work.n_tokens <= chunk or work.n_new == n_tokens for work, _ in works)
@@ -137,7 +137,7 @@ def test_passes_hold_every_token_and_every_pair_once(batch, n_tokens, chunk):
 
 def test_the_largest_batch_is_the_last_that_fits():
     bits = 16.0
-    own = serve(MODEL, "toy", face(bits), None, Request(batch=None, input_tokens=10, output_tokens=4))
+    own = serve(MODEL, "toy", face(bits), None, Request(batch=None, input=10, output=4))
     memory = own.memory
     of_sequence = MODEL.n_cached * 2 * (10 + 4 / 2)  # answers are half done on average
     assert memory.kv == own.request.batch * of_sequence
@@ -150,25 +150,22 @@ def test_the_largest_batch_is_the_last_that_fits():
 
 def test_an_encoder_answers_once():
     encoder = replace(MODEL, encoder=True)
-    with pytest.raises(BadInput, match="output_tokens must be 1 for tiny"):
+    with pytest.raises(BadInput, match="output must be 1 for tiny"):
         served(model=encoder, output=2)
     assert served(model=encoder, output=1).tpot_ms is None
 
 
 @pytest.mark.parametrize(("n_cards", "told"), [(1, ()), (2, ("by string",))])
 def test_only_several_cards_have_links(n_cards, told):
-    assert (
-        serve(MODEL, "toy", face(), None, Request(batch=2, input_tokens=10, output_tokens=1, n_cards=n_cards)).notes
-        == told
-    )
+    assert serve(MODEL, "toy", face(), None, Request(batch=2, input=10, output=1, n_cards=n_cards)).notes == told
 
 
-@pytest.mark.parametrize("field", ["batch", "input_tokens", "output_tokens", "n_cards"])
+@pytest.mark.parametrize("field", ["batch", "input", "output", "n_cards"])
 def test_nothing_of_a_request_is_zero(field):
     with pytest.raises(BadInput, match=f"{field} must be at least 1, got 0"):
-        Request(**{"batch": 1, "input_tokens": 1, "output_tokens": 1, field: 0})
+        Request(**{"batch": 1, "input": 1, "output": 1, field: 0})
 
 
 def test_a_cache_of_an_unknown_format():
     with pytest.raises(BadInput, match="kv must be one of f16, bf16, e4m3, int8, got 'f8'"):
-        Request(batch=1, input_tokens=1, output_tokens=1, kv="f8")
+        Request(batch=1, input=1, output=1, kv="f8")
