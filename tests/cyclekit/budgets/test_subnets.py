@@ -93,7 +93,7 @@ def test_a_file_of_something_else_is_refused_and_stays(tmp_path, capsys, content
     path = tmp_path / "tiny.json"
     path.write_text(content)
     assert main(["adapt", "tiny", *EIE, "--method", "sensitivity", "--analysis", str(path)]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    *_, line = capsys.readouterr().err.splitlines()  # behind what the costs will take, on a busy machine
     assert complaint in line
     assert path.read_text() == content
 
