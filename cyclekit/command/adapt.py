@@ -177,7 +177,7 @@ def _checked(knob: Knob, result: Adapted) -> bool:
 def _about(knob: Knob, results: Sequence[Adapted], options: Namespace) -> str:
     """Return what the figures rest on: the design, the batch, what prices, how it was chosen and tuned, the network."""
     name, _, preset = options.machine.partition(":")
-    design = ", ".join([f"preset {preset or next(iter(knob.chosen.presets))}", *options.set])
+    design = ", ".join([f"preset {preset or knob.chosen.preset}", *options.set])
     priced = f" by the prices {knob.chosen.default_prices}" if knob.metric == ENERGY else ", no prices"
     methods = ", ".join(dict.fromkeys(result.method for result in results))
     tuned = f"tuned for {knob.epochs} epoch{'s' * (knob.epochs != 1)}" if knob.can_tune else "not tuned"

@@ -51,6 +51,7 @@ def machine(monkeypatch):
     def install(*views: View) -> None:
         preset = SimpleNamespace(as_dict=lambda: {"n_lanes": 1, "depth": 8})
         known = {"views": views, "presets": {"plain": preset}, "balance": "occupancy", "spec": Spec}
+        known |= {"preset": "plain", "design": lambda name, changes: preset}
         known = SimpleNamespace(**known, cautions={}, modules=("alu", "SRAM"))
         monkeypatch.setattr(charts_module.machines, "load", lambda name: known)
 
