@@ -176,14 +176,13 @@ def _checked(knob: Knob, result: Adapted) -> bool:
 
 def _about(knob: Knob, results: Sequence[Adapted], options: Namespace) -> str:
     """Return what the figures rest on: the design, the batch, what prices, how it was chosen and tuned, the network."""
-    name, _, preset = options.machine.partition(":")
-    design = ", ".join([f"preset {preset or next(iter(knob.chosen.presets))}", *options.set])
+    design = ", ".join([f"preset {knob.chosen.preset}", *options.set])
     priced = f" by the prices {knob.chosen.default_prices}" if knob.metric == ENERGY else ", no prices"
     methods = ", ".join(dict.fromkeys(result.method for result in results))
     tuned = f"tuned for {knob.epochs} epoch{'s' * (knob.epochs != 1)}" if knob.can_tune else "not tuned"
     measured = f"; {knob.task.measure} on inputs held out" if knob.task.measure else ""
     said = [
-        f"{name}, {design}: cost in {knob.metric} of all layers, batch {knob.batch:,}{priced}.",
+        f"{knob.chosen.name}, {design}: cost in {knob.metric} of all layers, batch {knob.batch:,}{priced}.",
         f"{knob.unit.capitalize()} of each layer by {methods}, seed {knob.seed}, {tuned}{measured}.",
         *(f"{note}." for note in (*knob.notes, *dict.fromkeys(n for result in results for n in result.notes))),
         f"Network: {knob.task.provenance}.",

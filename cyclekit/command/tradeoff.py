@@ -108,7 +108,7 @@ def _one_pattern(
 
 def _about(result: dict[str, Any]) -> str:
     """Return what the figure rests on: how the network was pruned and tuned, the designs, what was left dense."""
-    presets = {chosen.name: next(iter(chosen.presets)) for chosen in machine.all_installed(Workload)}
+    presets = {chosen.name: chosen.preset for chosen in machine.all_installed(Workload)}
     tuned = f"tuned for up to {result['epochs']} epochs" if result["epochs"] else "not tuned"
     left = f"; left dense: {', '.join(result['left_dense'])}" if result["left_dense"] else ""
     designs = ", ".join(f"{name} preset {presets[name]}" for name in result["rows"][0]["machines"])

@@ -60,11 +60,22 @@ ASKED = {
         {"": (EIE, "n_pes=2", "in uJ", "prices bottom-up", "batch 16", "uniform", "seed 0", "made up")},
     ),
     "llm": (
-        ("llm", "CONFIG", "--input", "64", "--output", "4", "--set", "n_sms=100", "--preset", "h100-sxm"),
+        (
+            "llm",
+            "CONFIG",
+            "--machine",
+            "tensorcore:h100-sxm",
+            "--input-tokens",
+            "64",
+            "--output-tokens",
+            "4",
+            "--set",
+            "n_sms=100",
+        ),
         {"": ("small", "1 sequence of 64 + 4 tokens", "f16", "h100-sxm, n_sms=100", "tensorrt-llm", "static_w")},
     ),
     "llm --compare": (
-        ("llm", "CONFIG", "--input", "64", "--output", "4", "--compare", "ffn=128:512:+64"),
+        ("llm", "CONFIG", "--input-tokens", "64", "--output-tokens", "4", "--compare", "ffn=128:512:+64"),
         {"": ("small", "a100-sxm-40gb", "the card's own power", "not by a table of prices", "ffn alone")},
     ),
     "report": (
