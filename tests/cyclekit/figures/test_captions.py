@@ -164,7 +164,8 @@ def small(monkeypatch):
 
     def loaded(name):
         values = {"unit": "us", "setting": "8", "published": 2.0, "simulated": 3.0}
-        rows = (dict(zip(("source", "quantity", "layer", "kind"), row, strict=True)) for row in ROWS[name])
+        kinds = ROWS[name.partition(":")[0]]
+        rows = (dict(zip(("source", "quantity", "layer", "kind"), row, strict=True)) for row in kinds)
         made = Validation(machine=name, comparisons=tuple(Comparison(**row, **values) for row in rows), footnotes=())
         models = {"validate_models": lambda _: made} if load(name).validate_models else {}
         return replace(load(name), validate=lambda _: made, **models)
