@@ -69,7 +69,7 @@ def cut(results: Sequence[Result], view: View, machine: Machine | None) -> Cut |
     groups: dict[tuple[Value, ...], list[Result]] = {}
     for result in results:
         groups.setdefault(tuple(value(result, name) for name in held), []).append(result)
-    first, spec = (machine.preset, machine.design(None, {})) if machine else ("", None)
+    first, spec = next(iter(machine.presets.items())) if machine else ("", None)
     default = {PRESET: first, **spec.as_dict()} if spec else {}
     least = 1 if view.over == "workload" else 2  # a single design has bars, too
     candidates = []

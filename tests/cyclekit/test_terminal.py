@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from cyclekit import terminal
-from cyclekit.terminal import Output, fitted, folded, make_folder, progress, write_asked, write_whole
+from cyclekit.terminal import VERSION, Output, fitted, folded, make_folder, progress, write_asked, write_whole
 from workloads.errors import BadInput
 
 HEADS = ["layer", "out x in", "reached", "time [us]"]
@@ -208,5 +208,5 @@ def test_a_file_has_the_rights_of_any_other_and_the_next_one_too(tmp_path):
 def test_json_on_a_pipe_is_there_when_it_is_said_and_not_only_at_the_end(monkeypatch):
     pipe = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, "utf-8"))
-    Output("-").result({"cycles": 3})
-    assert json.loads(pipe.getvalue()) == {"cycles": 3}
+    Output("-", "run").result({"cycles": 3})
+    assert json.loads(pipe.getvalue()) == {"schema_version": VERSION, "command": "run", "cycles": 3}

@@ -63,19 +63,19 @@ ASKED = {
         (
             "llm",
             "CONFIG",
-            "--input-tokens",
+            "--machine",
+            "tensorcore:h100-sxm",
+            "--input",
             "64",
-            "--output-tokens",
+            "--output",
             "4",
             "--set",
             "n_sms=100",
-            "--machine",
-            "tensorcore:h100-sxm",
         ),
         {"": ("small", "1 sequence of 64 + 4 tokens", "f16", "h100-sxm, n_sms=100", "tensorrt-llm", "static_w")},
     ),
     "llm --compare": (
-        ("llm", "CONFIG", "--input-tokens", "64", "--output-tokens", "4", "--compare", "ffn=128:512:+64"),
+        ("llm", "CONFIG", "--input", "64", "--output", "4", "--compare", "ffn=128:512:+64"),
         {"": ("small", "a100-sxm-40gb", "the card's own power", "not by a table of prices", "ffn alone")},
     ),
     "report": (
@@ -164,9 +164,8 @@ def small(monkeypatch):
 
     def loaded(name):
         values = {"unit": "us", "setting": "8", "published": 2.0, "simulated": 3.0}
-        rows = (
-            dict(zip(("source", "quantity", "layer", "kind"), row, strict=True)) for row in ROWS[name.partition(":")[0]]
-        )
+        kinds = ROWS[name.partition(":")[0]]
+        rows = (dict(zip(("source", "quantity", "layer", "kind"), row, strict=True)) for row in kinds)
         made = Validation(machine=name, comparisons=tuple(Comparison(**row, **values) for row in rows), footnotes=())
         models = {"validate_models": lambda _: made} if load(name).validate_models else {}
         return replace(load(name), validate=lambda _: made, **models)
