@@ -41,8 +41,6 @@ def steps(
     inputs, scale = to_format(entering(image.layer, signal, True), spec.in_dtype)
     n_rows = min(n_units or instruction.m, instruction.m, len(image.bits))
     a, b = image.bits[:n_rows, : instruction.k], inputs[:N_INPUTS, : instruction.k]
-    fill = ((0, 0), (0, -a.shape[1] % (8 * group)))  # to whole words of metadata
-    a, b = np.pad(a, fill), np.pad(b, fill)
     n_groups = -(-min(image.bits.shape[1], instruction.k) // group)
     compressed = compress(a, spec.in_dtype)
     cells, values, chosen = to_reals(a, spec.in_dtype), to_reals(compressed.values, spec.in_dtype), compressed.columns()

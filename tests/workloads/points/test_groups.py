@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workloads import BadInput
-from workloads.points.groups import grouping, groups
+from workloads.points.groups import EPSILONS, THRESHOLDS, grouping, groups
 
 mirrored = st.lists(st.integers(0, 500), min_size=1, max_size=13).map(lambda half: [*half, 1000, *half[::-1]])
 
@@ -19,6 +19,12 @@ def test_by_hand():
     assert groups([10, 8, 2, 99, 2, 8, 10], 0.1, inf) == [[0, 6], [1, 5], [2, 4]]
     # The largest below the threshold, strictly: 10 is not below 10.
     assert groups([10, 8, 2, 99, 2, 8, 10], 0.25, 10) == [[0], [6], [1], [5], [2, 4]]
+
+
+def test_what_torchsparse_tries_of_a_layer():
+    # TorchSparse 2.0.0: epsilons by tenths up to a half, thresholds of rows by 2,500 from 5,000 to 25,000, or none
+    assert pytest.approx([tenth / 10 for tenth in range(6)]) == EPSILONS
+    assert THRESHOLDS == (0, 5000, 7500, 10000, 12500, 15000, 17500, 20000, 22500, 25000)
 
 
 def test_an_even_kernel_has_no_centre_and_a_strided_odd_one_keeps_it():
