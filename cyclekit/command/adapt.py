@@ -14,11 +14,11 @@ from cyclekit.budgets.adapt import METHODS, Adapted, adapt, check_method, knob_o
 from cyclekit.budgets.budget import ENERGY, Budget
 from cyclekit.budgets.knob import Knob
 from cyclekit.command.arguments import (
-    MACHINE,
     add_budget,
     add_check,
     add_figures,
     add_into,
+    add_machine,
     add_network,
     add_out,
     add_seed,
@@ -32,7 +32,7 @@ from cyclekit.comparison import report
 from cyclekit.machine import Progress
 from cyclekit.sweep.points import changes_of
 from cyclekit.sweep.store import check
-from cyclekit.terminal import LONG_S, Output, check_writable, make_folder, say, write_asked
+from cyclekit.terminal import LONG_S, Output, check_writable, make_folder, one_or_all, say, write_asked
 from cyclekit.views import scale_of_all, style_of
 from workloads.errors import BadInput
 from workloads.networks import saved
@@ -44,7 +44,7 @@ N_NOTES = 6  # of a knob that are printed
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     add_network(parser)
-    parser.add_argument("--machine", metavar="M[:PRESET]", required=True, help=MACHINE)
+    add_machine(parser, "--machine", "M[:PRESET]", required=True)
     add_set(parser)
     add_budget(parser, "B,B", required=True)
     parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
@@ -147,7 +147,7 @@ def run(options: Namespace) -> int:
             out.line(f"wrote {path}")
     told = [_as_dict(knob, result) for result in results]
     verdicts = checks or [None] * len(told)
-    out.result({"results": [row | {"checked": right} for row, right in zip(told, verdicts, strict=True)]})
+    out.result(one_or_all([row | {"checked": right} for row, right in zip(told, verdicts, strict=True)]))
     return 0 if all(checks) else 1
 
 
@@ -182,7 +182,7 @@ def _about(knob: Knob, results: Sequence[Adapted], options: Namespace) -> str:
     tuned = f"tuned for {knob.epochs} epoch{'s' * (knob.epochs != 1)}" if knob.can_tune else "not tuned"
     measured = f"; {knob.task.measure} on inputs held out" if knob.task.measure else ""
     said = [
-        f"{knob.chosen.name}, {design}: cost in {knob.metric} of all layers, batch {knob.batch:,}{priced}.",
+        f"{name}, {design}: cost in {knob.metric} of all layers, batch {knob.batch:,}{priced}.",
         f"{knob.unit.capitalize()} of each layer by {methods}, seed {knob.seed}, {tuned}{measured}.",
         *(f"{note}." for note in (*knob.notes, *dict.fromkeys(n for result in results for n in result.notes))),
         f"Network: {knob.task.provenance}.",

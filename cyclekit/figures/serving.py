@@ -158,7 +158,7 @@ def _about(served: Serving, card: str) -> str:
     )
     sequences = "1 sequence" if request.batch == 1 else f"{request.batch:,} sequences"
     return (
-        f"{served.model.name}, {sequences} of {request.input_tokens:,} + {request.output_tokens:,} tokens: weights "
+        f"{served.model.name}, {sequences} of {request.input:,} + {request.output:,} tokens: weights "
         f"{request.weights}, activations {request.activations or 'as the weights'}, KV cache "
         f"{request.kv or 'as the weights'}, {request.sparsity}. {served.machine} {card}, a card of "
         f"{served.peak_tflops:,.0f} TFLOPS and {served.gb_per_s:,.0f} GB/s at most, framework {request.framework}. "
