@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,18 +70,17 @@ def run(options: Namespace) -> int:
 def _figures(drawn: Sequence[Chart], folder: str | None, step: Progress) -> tuple[list[Figure], list[Path]]:
     """Return the page's figures, and the files written to the folder; without one there are none."""
     figures, files = [], []
-    with TemporaryDirectory() if folder is None else nullcontext(folder) as place:
+    with TemporaryDirectory() as place:
         for n_done, chart in enumerate(drawn):
             step("drawing figures", n_done, len(drawn))
             svg, svg_dark = (Path(place) / f"{chart.name}{end}.svg" for end in ("", "-dark"))
-            themes = {svg: "print", svg_dark: "dark"}
-            for path, theme in themes.items():
+            for path, theme in ((svg, "print"), (svg_dark, "dark")):
                 write(chart, path, theme, captioned=False)  # the page has it beside the picture
             drawings = svg.read_bytes(), svg_dark.read_bytes()
             figures.append(Figure(chart.title, chart.caption, *drawings, chart.name, as_csv(chart.data)))
             if folder is not None:
-                themes |= {svg.with_suffix(".png"): "print", svg_dark.with_suffix(".png"): "dark"}
-                themes[svg.with_suffix(".csv")] = "print"
+                names = {".svg": "print", "-dark.svg": "dark", ".png": "print", "-dark.png": "dark", ".csv": "print"}
+                themes = {Path(folder) / f"{chart.name}{end}": theme for end, theme in names.items()}
                 files += themes
                 for path, theme in themes.items():
                     write(chart, path, theme)

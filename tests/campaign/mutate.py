@@ -96,6 +96,7 @@ def main() -> int:
         tree = Tree(Path(folder))
         for name in PRELOADED:
             __import__(name)
+        groups = {file: tests_of(file) for file in files}  # as they are now, like the tree
         begin = time.monotonic()
         try:
             for mutant in sample:
@@ -106,7 +107,7 @@ def main() -> int:
                     n_equivalent += 1
                     continue
                 since, n_files, survived = time.monotonic(), 0, True
-                for group in tests_of(mutant.file):
+                for group in groups[mutant.file]:
                     reaching = tree.tests_for(mutant, group)
                     n_files += len(reaching)
                     if reaching and not tree.survives(mutant, reaching):

@@ -7,6 +7,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from cyclekit.command import report
+from cyclekit.figures.charts import write
 from cyclekit.sweep.store import Store
 from cyclekit.sweep.sweep import sweep
 
@@ -35,6 +37,22 @@ def test_a_page_and_its_figures_are_written(zeroskip, store, tmp_path):
     assert stems
     assert written == {f"{stem}{end}" for stem in stems for end in (".svg", ".png", "-dark.svg", "-dark.png", ".csv")}
     assert text.count("<figure ") == len(stems)
+
+
+def test_a_figure_is_written_once_and_with_its_caption(zeroskip, store, tmp_path, monkeypatch):
+    """So that a report that is killed leaves no picture without one."""
+    written = []
+
+    def noted(chart, path, theme, *, captioned=True):
+        written.append((path, captioned))
+        write(chart, path, theme, captioned=captioned)
+
+    monkeypatch.setattr(report, "write", noted)
+    assert zeroskip("report", store, "--out", tmp_path / "page.html", "--figures", tmp_path / "figures").code == 0
+    own = [(path, captioned) for path, captioned in written if path.parent == tmp_path / "figures"]
+    assert own
+    assert all(captioned for _, captioned in own)
+    assert len({path for path, _ in own}) == len(own)
 
 
 def test_the_same_store_gives_the_same_page(zeroskip, store, tmp_path):
