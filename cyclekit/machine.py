@@ -260,8 +260,7 @@ def serving(name: str | None) -> tuple[Machine, Serves]:
     None or :PRESET: of the first that does. Raises BadInput.
     """
     able = [each for each in all_installed() if each.serves is not None]
-    if able and (name is None or name.startswith(":")):
-        name = able[0].name + (name or "")
+    name = able[0].name + (name or "") if able and (name or ":").startswith(":") else name
     chosen = None if name is None else load(name)
     if chosen is None or chosen.serves is None:
         known = ", ".join(each.name for each in able) or "none is installed"

@@ -67,7 +67,7 @@ def test_an_analysis_is_computed_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Knob, "evaluate", fail)
     assert main([*command[:-6], "--budget", "0.5", *command[-6:]]) == 0  # another budget, the same analysis
     assert main(command) == 0
-    assert json.loads(told.read_text()) == [first]
+    assert json.loads(told.read_text()) == first
     assert all(row["loss"] >= 0 for row in first["log"])
 
 

@@ -190,6 +190,7 @@ def test_unusual_layers_run_and_their_values_are_right(zeroskip, layer, tmp_path
     ended = zeroskip("run", "eie", tmp_path / "unusual.npz", "--engine", engine, "--check", "--json", "-")
     assert ended.code == 0
     runs = json.loads(ended.out)
+    runs = [runs] if n_runs == 1 else runs
     assert [run["check"]["passed"] for run in runs] == [True] * n_runs
 
 

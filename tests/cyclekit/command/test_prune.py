@@ -77,6 +77,7 @@ def test_what_is_written_runs_on_both_machines_with_the_reported_cycles(zeroskip
             ended = zeroskip("run", name, f"{path}:{layer['layer']}", *how)
             assert ended.code == 0, ended.err
             runs = json.loads(ended.out)
+            runs = runs if isinstance(runs, list) else [runs]
             assert row["checked"]
             assert all(run["check"]["passed"] for run in runs)
             assert sum(run["cycles"] for run in runs) == row["cycles"]
