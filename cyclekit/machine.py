@@ -243,9 +243,8 @@ def load(text: str) -> Machine:
     try:
         chosen = machines[name].load()
     except (ImportError, AttributeError) as error:
-        raise BadInput(
-            f"machine {name!r} is announced as {machines[name].value} but cannot be imported: {error}"
-        ) from error
+        said = f"machine {name!r} is announced as {machines[name].value} but cannot be imported: {error}"
+        raise BadInput(said) from error
     return chosen.starting(preset) if colon else chosen
 
 

@@ -21,7 +21,7 @@ class Comparison:
     kind: str  # "as published" or "calibrated": what the workload was made from
     published: float
     simulated: float
-    mark: str = "A"  # confidence in the published number: A the source itself, B careful secondary, C one secondary
+    mark: str = "A"  # confidence: A the source itself, B careful secondary, C one secondary, R recalled
 
     @property
     def error(self) -> float:

@@ -57,7 +57,7 @@ def script() -> str:
     machines = machine.all_installed()
     designs = [name for m in machines for name in (m.name, *(f"{m.name}:{preset}" for preset in m.presets))]
     of_machines = {
-        ":": [name for m in machines for name in m.presets],
+        "--preset|:": [name for m in machines for name in m.presets],
         "--engine": [name for m in machines for name in m.engines],
         "--prices": [name for m in machines for name in m.prices],
         "--machine|--machines": designs,

@@ -22,7 +22,7 @@ N_CONTEXTS = 33  # of the step's times that a result holds
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of a model: `batch` sequences of so many input tokens that get so many output tokens each.
+    """What is asked of a model: `batch` sequences of `input` tokens that get `output` more each.
 
     batch None: as many as memory holds of sequences in all stages of their answers, as where new ones take the places
     of those that end: each then takes the room of half its answer. activations, kv None: those of the weights' format.
@@ -189,10 +189,7 @@ def serve(model: Transformer, machine: str, face: Serves, spec: Any, request: Re
     n_steps, of_context, steps_us = request.output - 1, (), 0.0
     if n_steps:
         mean = Pass(
-            n_sequences=request.batch,
-            n_new=1,
-            n_context=request.input + request.output / 2,
-            n_logits=request.batch,
+            n_sequences=request.batch, n_new=1, n_context=request.input + request.output / 2, n_logits=request.batch
         )
         of_mean = costs(mean)
         mean_us = steps.add(mean, of_mean)

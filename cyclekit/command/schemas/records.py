@@ -170,8 +170,8 @@ REQUEST = record(
     "what was asked of the model",
     {
         "batch": whole("sequences at once", 1),
-        "input": whole("of a prompt", 1),
-        "output": whole("of an answer", 1),
+        "input": whole("tokens of a prompt", 1),
+        "output": whole("tokens of an answer", 1),
         "n_cards": whole("that share heads and widths", 1),
         "framework": text("whose gaps between kernels are counted"),
         "weights": text("their format"),

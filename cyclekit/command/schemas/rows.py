@@ -264,7 +264,7 @@ PUBLISHED = record(
         "kind": text("what the workload was made from"),
         "published": number("by the source"),
         "simulated": number("here"),
-        "mark": text("confidence in the published number: A, B or C"),
+        "mark": text("confidence in the published number, from A to C; R: recalled, unverified"),
         "error": number("percent; of shares points, of widths doublings"),
     },
 )

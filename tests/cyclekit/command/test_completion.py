@@ -18,6 +18,7 @@ OFFERED = {
     "zeroskip run eie : si": {"silicon"},
     "zeroskip run eie :": {name for chosen in machine.all_installed() for name in chosen.presets},
     "zeroskip run eie : nowhere": set(),
+    "zeroskip run eie alex-7 --preset si": {"silicon"},
     "zeroskip run eie:si": {"eie:silicon"},
     "zeroskip adapt tiny --machine eie:si": {"eie:silicon"},
     "zeroskip sweep eie alex-7 --vary n_pe": {"n_pes="},
