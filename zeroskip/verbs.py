@@ -201,7 +201,7 @@ def prune(
 def adapt(
     network: str,
     machine: str,
-    budget: str,
+    budget: str | float,
     *,
     method: str = "netadapt",
     inputs: int | str | Path | None = None,
@@ -212,7 +212,7 @@ def adapt(
     n_workers: int | None = None,
     **fields: Any,
 ) -> Result:
-    """Bring a network within a budget ("0.5", "123us", "456000cycles", "7uJ") of a machine's design. A row a layer.
+    """Bring a network within a budget (0.5, "123us", "456000cycles", "7uJ") of a machine's design. A row a layer.
 
     into: the store of a sweep for what layers cost; what it has is not computed again. n_workers: processes (None: one
     a core). detail: the Adapted, whose `values` are the accuracy dense, cut and tuned. Raises BadInput.

@@ -119,7 +119,7 @@ def table_of(model: Transformer, scores: Scores, time_us: Callable[[Transformer]
         losses[knob] = np.array([0.0, *(of_part[size] for size in sizes)])
         fixed_us -= base_us - gone_us
     costs["the rest"] = Cost(knobs=(), amounts=np.array(fixed_us))
-    return Table(levels=levels, costs=costs, losses=losses)
+    return Table(levels=levels, costs=costs, losses=losses, unit="us")
 
 
 def choose(model: Transformer, scores: Scores, budget_us: float, time_us: Callable[[Transformer], float]) -> Chosen:

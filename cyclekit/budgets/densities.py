@@ -52,7 +52,7 @@ class Densities(Knob):
         known, costs = self.costs.of(work for of_layer in works.values() for work in of_layer), {}
         for name, of_layer in works.items():
             costs[name] = Cost(knobs=(name,), amounts=np.array([known[work.name] for work in of_layer]))
-        return Table(levels=dict.fromkeys(works, shares), costs=costs, losses=losses)
+        return Table(levels=dict.fromkeys(works, shares), costs=costs, losses=losses, unit=self.metric)
 
     def _works(self, layer: Workload, shares: Iterable[float], n_kept: Iterable[int]) -> Iterator[Work]:
         """Yield a layer at each of its densities; one's identity is that of the layer whole and of what is kept."""

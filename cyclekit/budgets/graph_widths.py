@@ -79,7 +79,7 @@ class GraphWidths(Knob):
             costs[name] = Cost(knobs=knobs[name], amounts=amounts)
         levels = {name: tuple(map(sum, counts)) for name, counts in self._counts.items()}
         losses = {name: np.array([self._lost(name, n) for n in counts]) for name, counts in self._counts.items()}
-        return Table(levels=levels, costs=costs, losses=losses)
+        return Table(levels=levels, costs=costs, losses=losses, unit=self.metric)
 
     def _sizes(self, name: str) -> tuple[tuple[str, ...], dict[tuple[int, ...], tuple[int, int, int]]]:
         """Return the knobs that a layer's cost hangs on, and {their levels: its outputs, inputs and groups}."""

@@ -49,7 +49,7 @@ def _asked(step: Adapt) -> tuple[Machine, Any, Budget]:
     """Return the machine, the design and the budget of a step. Raises BadInput."""
     chosen = machine.load(step.machine)
     check_method(step.method)
-    return chosen, chosen.design(None, dict(step.set)), Budget.of(str(step.budget))
+    return chosen, chosen.design(None, dict(step.set)), Budget.of(step.budget)
 
 
 def _said(knob: Knob, result: Adapted) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ class Widths(Knob):
             amounts = [[of_design[shape] for of_design in known] for shape in of_layer]
             sizes = tuple(len(levels[knob]) for knob in own)
             costs[name] = Cost(knobs=own, amounts=np.reshape(amounts, sizes))
-        return Table(levels=levels, costs=costs, losses=losses)
+        return Table(levels=levels, costs=costs, losses=losses, unit=self.metric)
 
     @cached_property
     def _channels(self) -> Channels:

@@ -56,7 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "name",
         metavar="NAME",
         nargs="?",
-        help="of presets and prices: one machine's, or one preset; of schemas: a command",
+        help="of presets: a machine, PRESET or MACHINE:PRESET; of prices: a machine or a table; of schemas: a command",
     )
     add_feed(parser)
 
@@ -90,10 +90,12 @@ def run(options: Namespace) -> int:
 def _list_of_machines(out: Output, what: str, name: str | None) -> int:
     """Print presets or tables of prices: all machines', one machine's, or those of that name, with every field."""
     machines = machine.all_installed()
+    if what == "presets" and name is not None and ":" in name:
+        machines, name = [machine.load(name)], name.partition(":")[2]
     names = {m.name: dict(m.presets if what == "presets" else m.prices) for m in machines}
     known = dict.fromkeys([*names, *(own for of_machine in names.values() for own in of_machine)])
     if name is not None and name not in known:
-        raise BadInput(f"unknown {what} {name!r}{did_you_mean(name, known)}")
+        raise BadInput(f"unknown {'preset' if what == 'presets' else what} {name!r}{did_you_mean(name, known)}")
     rows = [
         {"machine": m.name, "name": own, "description": m.preset_notes[own] if what == "presets" else m.prices[own]}
         | ({"spec": spec.as_dict(), "idle": dict(m.idle(spec))} if what == "presets" else _default(m, own))

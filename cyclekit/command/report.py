@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("store", metavar="STORE")
     add_out(parser, "the page as .html", required=True)
-    add_figures(parser, "every figure as PNG and SVG, its numbers as CSV")
+    add_figures(parser, "every figure as PNG and SVG, and its numbers as CSV,")
     add_prices(parser)
 
 

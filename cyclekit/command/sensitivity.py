@@ -36,7 +36,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--blocks",
         action="store_true",
-        help="of a decoder: each block with fewer heads of keys and values, fewer neurons, or without a part of it",
+        help="of a decoder: each block with fewer heads of keys and values, fewer neurons, or without a part of it, "
+        "which --folder keeps as scores.csv and config.json",
     )
     add_folder(parser)
     add_figures(parser, "the figure")

@@ -40,7 +40,7 @@ def draw_costs(table: Table, metric: str, unit: str, path: Path, title: str, abo
                 panel.step(table.levels[own], line, where="mid", color=colour, linewidth=1.3, label=label)
             panel.set(xlabel=unit if own == name else f"{unit} of {own}", ylabel=f"cost [{metric}]")
             panel.set_title(name, loc="left", fontsize=9)
-            panel.set_ylim(bottom=0)
+            panel.set_ylim(0, 1.08 * max(map(max, lines.values())))
             if any(lines):
                 panel.legend(fontsize=8)
         figure.tight_layout()

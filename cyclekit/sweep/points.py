@@ -219,6 +219,9 @@ def read_file(path: str | Path) -> dict[str, Any]:
     except BadInput as error:
         raise BadInput(f"sweep file {str(path)!r} is {error}") from None
     for key, value in settings.items():
+        if key == "preset":
+            named = f"{settings.get('machine', 'MACHINE')}:{value}"
+            raise BadInput(f"sweep file {str(path)!r} must name a preset with its machine, as machine = {named!r}")
         if key not in FILE_KEYS:
             raise BadInput(f"sweep file {str(path)!r} has an unknown key {key!r}{did_you_mean(key, FILE_KEYS)}")
         kind, want = {

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from workloads.allocation.table import Choice, Table
-from workloads.errors import BadInput
 
 
 def uniform(table: Table, budget: float) -> dict[str, int]:
@@ -21,8 +20,7 @@ def uniform(table: Table, budget: float) -> dict[str, int]:
     for choice in choices:
         if table.cost(choice) <= budget:
             return choice
-    least = min(map(table.cost, choices))
-    raise BadInput(f"budget must be at least {least:.6g}, the cheapest share for all layers, got {budget:.6g}")
+    raise table.refusal(budget, min(map(table.cost, choices)), "the cheapest share for all layers")
 
 
 def drawn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,13 +36,14 @@ class Table:
     """levels: {knob: its shares or widths, from the whole down}, in the order in which they are chosen.
 
     costs: {layer: Cost}, whose sum is the network's: each of its own knob, of the one it reads as well, or of none.
-    losses: {knob: f64[levels]}, what is lost there beside the whole, additive. Raises BadInput where the shapes do not
-    go together.
+    losses: {knob: f64[levels]}, what is lost there beside the whole, additive. unit: of the costs. Raises BadInput
+    where the shapes do not go together.
     """
 
     levels: Mapping[str, tuple[float, ...]]
     costs: Mapping[str, Cost]
     losses: Mapping[str, np.ndarray]
+    unit: str = ""
 
     def __post_init__(self):
         for name, cost in self.costs.items():
@@ -96,7 +98,13 @@ class Table:
         """Raise BadInput for a budget that no choice can meet, with the lowest that one can."""
         least = self.cost(self.least)
         if budget < least:
-            raise BadInput(f"budget must be at least {least:.6g}, the cheapest choice of all, got {budget:.6g}")
+            raise self.refusal(budget, least, "the cheapest choice of all")
+
+    def refusal(self, budget: float, least: float, what: str) -> BadInput:
+        """Return what refuses a budget and says the least one, which is what; as a share of the whole rounded up."""
+        told, own = (f"{amount:.6g} {self.unit}".strip() for amount in (least, budget))
+        share = math.ceil(1e4 * least / whole) / 1e4 if (whole := self.cost(self.whole)) else 1.0
+        return BadInput(f"budget must be at least {told}, {what}, got {own}; as a share, {share:g}")
 
 
 def _sum(costs: Iterable[Cost]) -> Cost:

@@ -23,6 +23,7 @@ def test_amounts(text, amount, metric):
 
 def test_a_share_is_of_the_time():
     budget = Budget.of("0.5")
+    assert Budget.of(0.5) == budget
     assert (budget.absolute(80), budget.metric) == (40, "us")
 
 

@@ -195,6 +195,10 @@ def test_a_file_says_what_the_command_says(tmp_path, encoding):
     ("text", "complaint"),
     [
         ("machine = ", "sweep file FILE is no TOML: Invalid value (at end of document)"),
+        (
+            "machine = 'eie'\npreset = 'silicon'",
+            "sweep file FILE must name a preset with its machine, as machine = 'eie:silicon'",
+        ),
         ("machin = 'eie'", "sweep file FILE has an unknown key 'machin', did you mean 'machine'?"),
         ("vary = 'n_pes=1'", "vary must be a table in sweep file FILE, got 'n_pes=1'"),
         ("workloads = 'alex-7'", "workloads must be a list of texts in sweep file FILE, got 'alex-7'"),

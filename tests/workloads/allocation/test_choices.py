@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,6 +113,15 @@ def test_a_share_for_all_may_not_reach_what_a_choice_does():
     assert uniform(table, 7) == {"a": 1, "b": 1}
     with pytest.raises(BadInput, match="budget must be at least 7, the cheapest share for all layers, got 5"):
         uniform(table, 5)
+
+
+def test_a_budget_that_is_refused_is_told_in_its_unit_and_as_a_share_that_is_taken():
+    table = replace(stairs(), unit="us")
+    whole, least = table.cost(table.whole), table.cost(table.least)
+    with pytest.raises(BadInput, match=r"at least 11 us, the cheapest .*, got 1 us; as a share, (0\.\d+)$") as refused:
+        table.check(1)
+    share = float(str(refused.value).rpartition(" ")[2])
+    assert least <= share * whole < least + 1e-4 * whole
 
 
 def two_layers():
