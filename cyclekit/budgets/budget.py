@@ -26,7 +26,8 @@ class Budget:
     @classmethod
     def of(cls, text: str | float) -> Budget:
         """Return what a text says: "0.5" or 0.5 (of the time), "123us", "456000cycles", "7uJ". Raises BadInput."""
-        match = AMOUNT.fullmatch(str(text).strip())
+        text = str(text)
+        match = AMOUNT.fullmatch(text.strip())
         amount = float(match[1]) if match else 0.0
         if not match or (match[2] and match[2] not in UNITS) or not 0 < amount < float("inf"):
             units = ", ".join(UNITS)
