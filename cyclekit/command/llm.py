@@ -159,8 +159,8 @@ def show(out: Output, served: Serving, card: str) -> None:
     request, memory = served.request, served.memory
     out.line(f"{served.model.name} on {served.machine} {card}, framework {request.framework}")
     out.line(
-        f"  {request.batch:,} sequences of {request.input:,} + {request.output:,} tokens; weights "
-        f"{request.weights}{'' if request.sparsity == 'dense' else ' ' + request.sparsity}, "
+        f"  {request.batch:,} sequence{'s' * (request.batch != 1)} of {request.input:,} + {request.output:,} tokens; "
+        f"weights {request.weights}{'' if request.sparsity == 'dense' else ' ' + request.sparsity}, "
         f"activations {request.activations}, kv {request.kv}"
     )
     taken = {"weights": memory.weights, "kv": memory.kv, "activations": memory.activations, "room": memory.room}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,8 @@ def read(path: str | Path, voxel_size_m: float | None = None) -> Cloud:
     An .npz file holds `coordinates` of voxels, or `points`, and `features` of either or none. Points are cut into
     voxels of the given size; a voxel's features are the mean of its points'. Raises BadInput.
     """
-    path = SHIPPED[str(path)][0] if str(path) in SHIPPED else Path(path)
+    named = str(path) if str(path) in SHIPPED else None
+    path = Path(path) if named is None else SHIPPED[named][0]
     if not path.is_file():
         raise BadInput(f"cloud {str(path)!r} {'is not a file' if path.exists() else 'does not exist'}")
     reader = READERS.get(path.suffix.lower())
@@ -55,7 +56,8 @@ def read(path: str | Path, voxel_size_m: float | None = None) -> Cloud:
         raise BadInput(f"cloud {str(path)!r} has an unknown suffix{did_you_mean(path.suffix, READERS)}")
     try:
         arrays = reader(path)
-        return _cloud(path, arrays, voxel_size_m)
+        cloud = _cloud(path, arrays, voxel_size_m)
+        return cloud if named is None else replace(cloud, name=named)
     except BadInput as error:
         raise BadInput(f"cloud {str(path)!r}: {error}") from error.__cause__
     except Exception as error:  # whatever a damaged file makes of a parser

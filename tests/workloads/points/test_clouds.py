@@ -94,7 +94,8 @@ def test_a_cloud_with_a_network_is_a_workload(tmp_path):
     model = workloads.load(f"{tmp_path / 'b.npz'}:submanifold-3x3x3@0.1")
     assert model.layers[0].positions == 3
     assert "features drawn with seed 0" in model.provenance
-    assert workloads.load("lidar-0.2:submanifold-3x3x3").layers[0].positions == 8032
+    work = workloads.load("lidar-0.2:submanifold-3x3x3")
+    assert (work.name, work.layers[0].positions) == ("lidar-0.2:submanifold-3x3x3", 8032)  # a name that loads it again
 
 
 @pytest.mark.parametrize(
