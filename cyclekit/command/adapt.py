@@ -49,7 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_budget(parser, "B,B", required=True)
     parser.add_argument("--method", metavar="M,M", default="netadapt", help=f"{', '.join(METHODS)} (default: netadapt)")
     parser.add_argument(
-        "--analysis", metavar="FILE", help="of method sensitivity: keep each layer's accuracy alone, or read it"
+        "--analysis", metavar="FILE", help="of method sensitivity: keep what each layer alone loses, or read it"
     )
     parser.add_argument(
         "--knob", metavar="K", help="of a machine that multiplies whole matrices: width (the default), 2:4 or both"
