@@ -81,9 +81,10 @@ class VerbParser(Parser):
         first = args[unknown[0] : unknown[0] + 2] if unknown else []  # said before what is required and not there
         left = [word for place, word in enumerate(first) if not place or not word.startswith("-")]
         if not left:
-            self._check_once(args)
             options, left = super().parse_known_args(args, namespace)
             if getattr(options, "preset", None) is not None:
+                if sum(word.partition("=")[0] == "--preset" for word in args) > 1:  # argparse would take the last
+                    self.error("--preset must be given once")
                 options.machine = at_preset(options.machine, options.preset)
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}{self._nearest(left)}")
@@ -91,13 +92,6 @@ class VerbParser(Parser):
 
     def _is_unknown(self, word: str) -> bool:
         return word.startswith("--") and word != "--" and word.partition("=")[0] not in self._option_string_actions
-
-    def _check_once(self, args: Sequence[str]) -> None:
-        """Refuse an option that holds one value and is given several times, of which argparse would take the last."""
-        named = [word.partition("=")[0] for word in args]
-        for name, action in self._option_string_actions.items():
-            if named.count(name) > 1 and action.nargs != 0 and not isinstance(action.default, list):
-                self.error(f"{name} must be given once, got it {named.count(name)} times")
 
     def _nearest(self, left: Sequence[str]) -> str:
         """Return ", did you mean '--option'?" of the first word that looks like one, where the verb has one near."""
