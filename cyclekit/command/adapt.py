@@ -181,10 +181,11 @@ def _about(knob: Knob, results: Sequence[Adapted], options: Namespace) -> str:
     methods = ", ".join(dict.fromkeys(result.method for result in results))
     tuned = f"tuned for {knob.epochs} epoch{'s' * (knob.epochs != 1)}" if knob.can_tune else "not tuned"
     measured = f"; {knob.task.measure} on inputs held out" if knob.task.measure else ""
+    notes = (*knob.notes, *dict.fromkeys(note for result in results for note in result.notes))
     said = [
         f"{knob.chosen.name}, {design}: cost in {knob.metric} of all layers, batch {knob.batch:,}{priced}.",
         f"{knob.unit.capitalize()} of each layer by {methods}, seed {knob.seed}, {tuned}{measured}.",
-        *(f"{note}." for note in (*knob.notes, *dict.fromkeys(n for result in results for n in result.notes))),
+        *(f"{note[0].upper()}{note[1:]}." for note in notes),
         f"Network: {knob.task.provenance}.",
     ]
     return " ".join(said)

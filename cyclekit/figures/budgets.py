@@ -101,6 +101,8 @@ def draw_tradeoff(results: Sequence[Adapted], metric: str, measure: str, path: P
         shown = [value for result in results for value in (result.values[0], result.values[2]) if value is not None]
         if shown:
             spread(panel, y=shown)
+        if measure == "accuracy":
+            panel.set_ylim(top=min(1.01, panel.get_ylim()[1]))  # there is none above 1
         if dense.values[0] is not None:
             panel.plot([dense.dense_cost], [dense.values[0]], "*", color=PRINT.ink, markersize=10, label="dense")
         panel.set(xlabel=f"cost [{metric}]", ylabel=f"{measure}, tuned")
