@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_every_block_of_a_page_runs(page, desk, tmp_path, monkeypatch):
             if "step" in read:
                 Recipe.parse(block.text)
         elif block.language == "sql":
-            with sqlite3.connect("results.db") as store:
+            with closing(sqlite3.connect("results.db")) as store:
                 assert store.execute(block.text).fetchall()
         else:
             run(block, names)
