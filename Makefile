@@ -22,8 +22,9 @@ $(VENV)/installed: pyproject.toml
 demo: install
 	$(BIN)/zeroskip demo --figures zeroskip-demo
 
+# Files in their order and not by their number of tests: long ones with few would be last, and one core would wait.
 test: install lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .
