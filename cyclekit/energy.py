@@ -81,12 +81,12 @@ class Energy:
     @property
     def power_mw(self) -> float:
         """Mean power over the run; 0 for a run without time."""
-        return self.total_pj / self.time_us / 1e3 if self.time_us else 0.0
+        return power_mw(self.total_pj, self.time_us) or 0.0
 
     @property
     def edp_nj_us(self) -> float:
         """Energy-delay product."""
-        return self.total_pj / 1e3 * self.time_us
+        return edp_nj_us(self.total_pj, self.time_us)
 
     @property
     def pj_per_mac(self) -> float:
@@ -116,6 +116,16 @@ class Energy:
 
 
 _DERIVED = ("power_mw", "edp_nj_us", "pj_per_mac", "total_area_mm2")
+
+
+def power_mw(energy_pj: float | None, time_us: float) -> float | None:
+    """Return the mean power over a time; None where there is no energy or no time."""
+    return None if energy_pj is None or not time_us else energy_pj / time_us / 1e3
+
+
+def edp_nj_us(energy_pj: float | None, time_us: float) -> float | None:
+    """Return the energy-delay product; None where there is no energy."""
+    return None if energy_pj is None else energy_pj / 1e3 * time_us
 
 
 def charge(prices: Prices, actions: Mapping[str, int], time_us: float, n_macs: int) -> Energy:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cyclekit import machine as machines
 from cyclekit.comparison import report
-from cyclekit.energy import Energy
+from cyclekit.energy import Energy, edp_nj_us, power_mw
 from cyclekit.machine import Machine
 from cyclekit.run import Run
 from workloads.errors import BadInput, did_you_mean
@@ -213,12 +213,12 @@ class Cost:
     @property
     def power_mw(self) -> float | None:
         """Mean power over the batch."""
-        return None if self.energy_pj is None or not self.time_us else self.energy_pj / self.time_us / 1e3
+        return power_mw(self.energy_pj, self.time_us)
 
     @property
     def edp_nj_us(self) -> float | None:
         """Energy-delay product of the batch."""
-        return None if self.energy_pj is None else self.energy_pj / 1e3 * self.time_us
+        return edp_nj_us(self.energy_pj, self.time_us)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 
+from cyclekit.energy import edp_nj_us, power_mw
 from cyclekit.machine import Machine
 from cyclekit.sweep.results import Result
 from workloads.errors import BadInput, did_you_mean
@@ -97,8 +98,8 @@ def together(results: Sequence[Result]) -> dict[str, float]:
     values = {"cycles": cycles, "time_us": time_us, "load_balance": balanced / cycles if cycles else 0.0}
     if all(result.energy_pj is not None for result in results):
         energy_pj = sum(result.energy_pj for result in results)
-        power_mw = energy_pj / time_us / 1e3 if time_us else 0.0
-        values |= {"energy_pj": energy_pj, "power_mw": power_mw, "edp_nj_us": energy_pj / 1e3 * time_us}
+        power = power_mw(energy_pj, time_us) or 0.0
+        values |= {"energy_pj": energy_pj, "power_mw": power, "edp_nj_us": edp_nj_us(energy_pj, time_us)}
     if results[0].area_mm2 is not None:
         values["area_mm2"] = results[0].area_mm2
     return values

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cyclekit import machine as machines
-from cyclekit.energy import Energy
+from cyclekit.energy import Energy, edp_nj_us, power_mw
 from cyclekit.run import Run
 from cyclekit.sweep.presets import by_presets
 from cyclekit.sweep.store import Row, Store
@@ -67,12 +67,12 @@ class Result:
 
     @property
     def power_mw(self) -> float | None:
-        return None if self.energy_pj is None or not self.time_us else self.energy_pj / self.time_us / 1e3
+        return power_mw(self.energy_pj, self.time_us)
 
     @property
     def edp_nj_us(self) -> float | None:
         """Energy-delay product."""
-        return None if self.energy_pj is None else self.energy_pj / 1e3 * self.time_us
+        return edp_nj_us(self.energy_pj, self.time_us)
 
 
 def value(result: Result, name: str) -> Any:
