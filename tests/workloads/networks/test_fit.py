@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.finite_differences import assert_gradients
 from workloads.errors import BadInput
 from workloads.networks.lowering import lower, restore
 from workloads.networks.modules import BatchNorm, Conv2d, Linear, he_normal
@@ -63,16 +64,7 @@ def test_the_gradient_is_the_finite_difference_of_the_loss(penalties):
     def run():
         return loss_and_gradients(net, images.astype(float), labels, recipe, np.random.default_rng(2))
 
-    _, gradients = run()
-    for name, module in net.modules.items():
-        for key, array in module.parameters.items():
-            for place in list(np.ndindex(array.shape))[::7]:
-                ends, before = [], array[place]
-                for sign in (1, -1):
-                    array[place] = before + sign * 1e-6
-                    ends.append(run()[0])
-                array[place] = before
-                assert gradients[name][key][place] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-6)
+    assert_gradients(net, run, every=7)
 
 
 @pytest.mark.parametrize(("optimiser", "learning_rate"), [("adam", 0.02), ("sgd", 0.1)])

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.finite_differences import assert_gradients
 from workloads.errors import BadInput
 from workloads.networks.early_stopping import fit as fit_until
 from workloads.networks.lowering import fold, lower, restore
@@ -85,16 +86,7 @@ def test_the_gradient_is_the_finite_difference_of_the_loss(penalties):
     def run():
         return loss_and_gradients(net, IMAGES, LABELS, recipe, np.random.default_rng(2))
 
-    _, gradients = run()
-    for name, module in net.modules.items():
-        for key, array in module.parameters.items():
-            for place in list(np.ndindex(array.shape))[::5]:
-                ends, before = [], array[place]
-                for sign in (1, -1):
-                    array[place] = before + sign * 1e-6
-                    ends.append(run()[0])
-                array[place] = before
-                assert gradients[name][key][place] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-6)
+    assert_gradients(net, run, every=5)
 
 
 def test_statistics_are_those_of_what_arrives(monkeypatch):
